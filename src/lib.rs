@@ -1,0 +1,4 @@
+//! kubesim: a deterministic Kubernetes cluster simulator and scheduling testbed.
+pub mod error;
+pub mod rng;
+pub mod time;

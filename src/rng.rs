@@ -1,0 +1,122 @@
+//! Randomness: one seed gives any number of independent, named streams.
+//!
+//! A stream is identified by what it is for and whom it concerns, so drawing more in one moves no
+//! other: two runs that differ in one strategy see the same arrivals, failures and start times.
+//! ChaCha is portable and fixed by test vectors; logarithms and exponentials come from the pure-Rust
+//! `libm`, because the platform's differ in the last bit.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+/// The seed of a run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Seed(pub u64);
+
+/// A named source of random numbers. Everything it yields is a function of seed, purpose and entity.
+#[derive(Clone, Debug)]
+pub struct Stream(ChaCha8Rng);
+
+impl Seed {
+    /// The stream for `purpose` (such as `"image-pull"`) concerning `entity` (such as a pod's key).
+    pub fn stream(self, purpose: &str, entity: &str) -> Stream {
+        let mut key = [0u8; 32];
+        key[..8].copy_from_slice(&self.0.to_le_bytes());
+        key[8..16].copy_from_slice(&fnv1a(purpose.as_bytes(), FNV_OFFSET).to_le_bytes());
+        key[16..24].copy_from_slice(&fnv1a(entity.as_bytes(), FNV_OFFSET).to_le_bytes());
+        // A second hash with another start, so that equal 64-bit hashes do not give equal streams.
+        key[24..].copy_from_slice(&fnv1a(entity.as_bytes(), fnv1a(purpose.as_bytes(), !FNV_OFFSET)).to_le_bytes());
+        Stream(ChaCha8Rng::from_seed(key))
+    }
+}
+
+const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// FNV-1a over `bytes`, going on from `state`.
+fn fnv1a(bytes: &[u8], state: u64) -> u64 {
+    bytes.iter().fold(state, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
+impl Stream {
+    /// 64 random bits.
+    pub fn bits(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+
+    /// 128 random bits.
+    pub fn bits128(&mut self) -> u128 {
+        u128::from(self.bits()) << 64 | u128::from(self.bits())
+    }
+
+    /// Uniform in `0..n` without bias. `n` must be positive.
+    pub fn below(&mut self, n: u64) -> u64 {
+        assert!(n > 0, "a choice among nothing");
+        // Rejection keeps every value equally likely.
+        let limit = u64::MAX - u64::MAX % n;
+        loop {
+            let bits = self.bits();
+            if bits < limit {
+                return bits % n;
+            }
+        }
+    }
+
+    /// Uniform in `[0, 1)` with 53 bits.
+    pub fn unit(&mut self) -> f64 {
+        (self.bits() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// Uniform in `[low, high)`.
+    pub fn uniform(&mut self, low: f64, high: f64) -> f64 {
+        low + (high - low) * self.unit()
+    }
+
+    /// Exponential with the given mean.
+    pub fn exponential(&mut self, mean: f64) -> f64 {
+        -mean * libm::log(1.0 - self.unit())
+    }
+
+    /// Normal by Box and Muller; two draws each, so that a stream's position is a function of its use.
+    pub fn normal(&mut self, mean: f64, deviation: f64) -> f64 {
+        let radius = libm::sqrt(-2.0 * libm::log(1.0 - self.unit()));
+        let angle = 2.0 * std::f64::consts::PI * self.unit();
+        mean + deviation * radius * libm::cos(angle)
+    }
+
+    /// Log-normal given by its median and the deviation of its logarithm.
+    pub fn lognormal(&mut self, median: f64, sigma: f64) -> f64 {
+        median * libm::exp(sigma * self.normal(0.0, 1.0))
+    }
+
+    /// `n` characters of the alphabet that Kubernetes uses for generated names
+    /// (`staging/src/k8s.io/apimachinery/pkg/util/rand/rand.go`).
+    pub fn name_suffix(&mut self, n: usize) -> String {
+        const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
+        (0..n).map(|_| ALPHABET[self.below(27) as usize] as char).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_are_independent_and_repeatable() {
+        let first: Vec<u64> = (0..4).map(|_| Seed(7).stream("pull", "a").bits()).collect();
+        assert!(first.windows(2).all(|w| w[0] == w[1]), "a stream starts at the same place every time");
+        assert_ne!(Seed(7).stream("pull", "a").bits(), Seed(7).stream("pull", "b").bits());
+        assert_ne!(Seed(7).stream("pull", "a").bits(), Seed(7).stream("start", "a").bits());
+        assert_ne!(Seed(7).stream("pull", "a").bits(), Seed(8).stream("pull", "a").bits());
+    }
+
+    #[test]
+    fn distributions_have_their_moments() {
+        // 20,000 draws: the standard error of the mean is deviation/141, so five of them are < 4 %.
+        let mean = |draw: &mut dyn FnMut() -> f64| (0..20_000).map(|_| draw()).sum::<f64>() / 20_000.0;
+        let mut s = Seed(1).stream("test", "moments");
+        assert!((mean(&mut || s.uniform(2.0, 4.0)) - 3.0).abs() < 0.03);
+        assert!((mean(&mut || s.exponential(5.0)) - 5.0).abs() < 0.2);
+        assert!((mean(&mut || s.normal(10.0, 2.0)) - 10.0).abs() < 0.08);
+        // The mean of a log-normal is median * exp(sigma^2 / 2).
+        assert!((mean(&mut || s.lognormal(3.0, 0.5)) - 3.0 * libm::exp(0.125)).abs() < 0.07);
+    }
+}
