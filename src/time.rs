@@ -104,7 +104,11 @@ impl SimDuration {
     /// # Errors
     /// A sentence that says what is wrong and lists the units.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let bad = |what: &str| Err(format!("{what}; write a number with a unit, such as 300ms, 1.5s, 10m, 1h30m (units: ns us ms s m h d)"));
+        let bad = |what: &str| {
+            Err(format!(
+                "{what}; write a number with a unit, such as 300ms, 1.5s, 10m, 1h30m (units: ns us ms s m h d)"
+            ))
+        };
         let (negative, mut rest) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
             None => (false, text.strip_prefix('+').unwrap_or(text)),
