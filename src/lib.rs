@@ -1,4 +1,6 @@
 //! kubesim: a deterministic Kubernetes cluster simulator and scheduling testbed.
+
 pub mod error;
+pub mod model;
 pub mod rng;
 pub mod time;

@@ -1,0 +1,21 @@
+//! Small questions that several parts ask of the nouns.
+
+use super::{Taint, TaintEffect, Toleration};
+
+impl Toleration {
+    /// Whether it tolerates `taint` (`staging/src/k8s.io/api/core/v1/toleration.go`).
+    pub fn tolerates(&self, taint: &Taint) -> bool {
+        self.effect.is_none_or(|effect| effect == taint.effect)
+            && (self.key.is_empty() || self.key == taint.key)
+            && (self.exists || self.value == taint.value)
+            && (!self.key.is_empty() || self.exists)
+    }
+}
+
+/// The first taint with one of `effects` that no toleration covers.
+pub fn untolerated<'a>(taints: &'a [Taint], tolerations: &[Toleration], effects: &[TaintEffect]) -> Option<&'a Taint> {
+    taints
+        .iter()
+        .filter(|taint| effects.contains(&taint.effect))
+        .find(|taint| !tolerations.iter().any(|toleration| toleration.tolerates(taint)))
+}

@@ -1,0 +1,152 @@
+//! Kinds of object and the key that names one.
+
+use super::Name;
+use std::fmt;
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident, $plural:literal, $group:literal, $version:literal, $namespaced:literal;)*) => {
+        /// Every kind the store serves. The last two are the simulation's own and never leave it.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub enum Kind { $($(#[$doc])* $kind,)* }
+
+        impl Kind {
+            /// All kinds, in order of declaration.
+            pub const ALL: &'static [Kind] = &[$(Kind::$kind,)*];
+
+            /// `Deployment`.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Kind::$kind => stringify!($kind),)* }
+            }
+            /// `deployments`.
+            pub const fn plural(self) -> &'static str {
+                match self { $(Kind::$kind => $plural,)* }
+            }
+            /// `apps`; empty for the core group.
+            pub const fn group(self) -> &'static str {
+                match self { $(Kind::$kind => $group,)* }
+            }
+            /// `v1`.
+            pub const fn version(self) -> &'static str {
+                match self { $(Kind::$kind => $version,)* }
+            }
+            /// Whether its objects live in a namespace.
+            pub const fn namespaced(self) -> bool {
+                match self { $(Kind::$kind => $namespaced,)* }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// A namespace.
+    Namespace, "namespaces", "", "v1", false;
+    /// A node as the API server knows it.
+    Node, "nodes", "", "v1", false;
+    /// A pod.
+    Pod, "pods", "", "v1", true;
+    /// A deployment.
+    Deployment, "deployments", "apps", "v1", true;
+    /// A replica set.
+    ReplicaSet, "replicasets", "apps", "v1", true;
+    /// A service.
+    Service, "services", "", "v1", true;
+    /// A slice of a service's endpoints.
+    EndpointSlice, "endpointslices", "discovery.k8s.io", "v1", true;
+    /// A lease: node heartbeats and leader election.
+    Lease, "leases", "coordination.k8s.io", "v1", true;
+    /// An event as `kubectl get events` shows it.
+    Event, "events", "", "v1", true;
+    /// A config map.
+    ConfigMap, "configmaps", "", "v1", true;
+    /// A secret.
+    Secret, "secrets", "", "v1", true;
+    /// A service account.
+    ServiceAccount, "serviceaccounts", "", "v1", true;
+    /// A priority class.
+    PriorityClass, "priorityclasses", "scheduling.k8s.io", "v1", false;
+    /// The simulation's own: the machine behind a node, its power and its network.
+    Machine, "machines", "sim", "v1", false;
+    /// The simulation's own: something that was done to the cluster by a fault or by hand.
+    Incident, "incidents", "sim", "v1", false;
+}
+
+impl Kind {
+    /// `apps/v1`, or `v1` for the core group.
+    pub fn api_version(self) -> String {
+        match self.group() {
+            "" => self.version().to_string(),
+            group => format!("{group}/{}", self.version()),
+        }
+    }
+
+    /// `deployments.apps`, or `pods` for the core group: the form in the API server's messages.
+    pub fn qualified_plural(self) -> String {
+        match self.group() {
+            "" => self.plural().to_string(),
+            group => format!("{}.{group}", self.plural()),
+        }
+    }
+
+    /// Whether the API serves it; the simulation's own kinds are not Kubernetes'.
+    pub const fn is_api(self) -> bool {
+        !matches!(self, Kind::Machine | Kind::Incident)
+    }
+
+    /// Reads `Pod`, `pod`, `pods` or a usual short name.
+    pub fn parse(text: &str) -> Option<Kind> {
+        let lower = text.to_ascii_lowercase();
+        let short = match lower.as_str() {
+            "po" => "pods",
+            "no" => "nodes",
+            "ns" => "namespaces",
+            "deploy" => "deployments",
+            "rs" => "replicasets",
+            "svc" => "services",
+            "cm" => "configmaps",
+            "sa" => "serviceaccounts",
+            "pc" => "priorityclasses",
+            "ev" => "events",
+            other => other,
+        };
+        Kind::ALL.iter().copied().find(|kind| kind.plural() == short || kind.as_str().eq_ignore_ascii_case(short))
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What names an object: kind, namespace (empty for cluster-scoped kinds) and name.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Key {
+    /// The kind.
+    pub kind: Kind,
+    /// The namespace, or empty.
+    pub namespace: Name,
+    /// The name.
+    pub name: Name,
+}
+
+impl Key {
+    /// The key of `kind` `namespace/name`.
+    pub fn new(kind: Kind, namespace: impl Into<Name>, name: impl Into<Name>) -> Self {
+        Key { kind, namespace: namespace.into(), name: name.into() }
+    }
+
+    /// The key of a cluster-scoped object.
+    pub fn cluster(kind: Kind, name: impl Into<Name>) -> Self {
+        Key { kind, namespace: Name::new(), name: name.into() }
+    }
+}
+
+impl fmt::Display for Key {
+    /// `Pod/default/web-1`, or `Node/a` for cluster-scoped kinds.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.namespace.as_str() {
+            "" => write!(f, "{}/{}", self.kind, self.name),
+            namespace => write!(f, "{}/{namespace}/{}", self.kind, self.name),
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The nouns of Kubernetes as compact plain data. Nothing here knows JSON, YAML or a clock.
+//!
+//! Objects are shared by [`std::sync::Arc`] and never changed in place: a write makes a new version.
+//! What a manifest says beyond what the simulation uses is kept beside (`raw`), so the full object can
+//! be given back.
+
+pub mod access;
+pub mod builder;
+pub mod condition;
+pub mod core;
+pub mod hash;
+pub mod kind;
+pub mod labels;
+pub mod meta;
+pub mod node;
+pub mod object;
+pub mod pod;
+pub mod pod_spec;
+pub mod resources;
+pub mod selector;
+pub mod service;
+pub mod workload;
+
+/// A name, label, reason or message: shared text, one word wide.
+pub type Name = arcstr::ArcStr;
+
+/// A literal [`Name`] that costs nothing to make.
+#[macro_export]
+macro_rules! name {
+    ($text:literal) => {
+        ::arcstr::literal!($text)
+    };
+}
+
+pub use condition::{Condition, Truth};
+pub use kind::{Key, Kind};
+pub use labels::Labels;
+pub use meta::{Deletion, Meta, OwnerReference, Uid};
+pub use node::{Machine, Node, Taint, TaintEffect};
+pub use object::{Object, Resource};
+pub use pod::{ContainerState, ContainerStatus, Phase, Pod, PodStatus, Terminated};
+pub use pod_spec::{Container, PodSpec, PodTemplate, Probe, PullPolicy, RestartPolicy, Toleration};
+pub use resources::Resources;
+pub use selector::{NodeSelector, Selector};
+pub use workload::{Deployment, ReplicaSet};

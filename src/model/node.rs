@@ -1,0 +1,120 @@
+//! A node as the API server knows it, and the machine behind it as only the simulation knows it.
+
+use super::{Condition, Meta, Name, Resources};
+use crate::time::SimTime;
+use serde_json::Value;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+/// What a taint does to pods that do not tolerate it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum TaintEffect {
+    /// Not scheduled there.
+    NoSchedule,
+    /// Rather not scheduled there.
+    PreferNoSchedule,
+    /// Not scheduled and evicted.
+    NoExecute,
+}
+
+impl TaintEffect {
+    /// As Kubernetes writes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            TaintEffect::NoSchedule => "NoSchedule",
+            TaintEffect::PreferNoSchedule => "PreferNoSchedule",
+            TaintEffect::NoExecute => "NoExecute",
+        }
+    }
+
+    /// Reads Kubernetes' form.
+    pub fn parse(text: &str) -> Option<Self> {
+        [TaintEffect::NoSchedule, TaintEffect::PreferNoSchedule, TaintEffect::NoExecute]
+            .into_iter()
+            .find(|effect| effect.as_str() == text)
+    }
+}
+
+/// A taint.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Taint {
+    /// Key.
+    pub key: Name,
+    /// Value; may be empty.
+    pub value: Name,
+    /// Effect.
+    pub effect: TaintEffect,
+    /// When a `NoExecute` taint was added.
+    pub added: Option<SimTime>,
+}
+
+/// An image that a node has.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NodeImage {
+    /// Every name it goes by.
+    pub names: Vec<Name>,
+    /// Bytes.
+    pub size: i64,
+}
+
+/// A node.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Node {
+    /// Metadata; labels carry zone, region, host name.
+    pub meta: Meta,
+    /// `spec.unschedulable`.
+    pub unschedulable: bool,
+    /// `spec.taints`.
+    pub taints: Vec<Taint>,
+    /// `spec.providerID`; may be empty.
+    pub provider_id: Name,
+    /// What the machine has.
+    pub capacity: Resources,
+    /// What pods may use.
+    pub allocatable: Resources,
+    /// Images present.
+    pub images: Arc<Vec<NodeImage>>,
+    /// Ready, MemoryPressure, DiskPressure, PIDPressure, …
+    pub conditions: Vec<Condition>,
+    /// `InternalIP`.
+    pub address: Option<Ipv4Addr>,
+    /// What else a manifest said.
+    pub raw: Option<Arc<Value>>,
+}
+
+impl Node {
+    /// The topology zone; empty without the label.
+    pub fn zone(&self) -> Name {
+        self.meta.labels.get("topology.kubernetes.io/zone").cloned().unwrap_or_default()
+    }
+
+    /// The Ready condition's status.
+    pub fn ready(&self) -> super::Truth {
+        super::condition::find(&self.conditions, "Ready").map_or(super::Truth::Unknown, |ready| ready.status)
+    }
+
+    /// Whether it is a control-plane node.
+    pub fn is_control_plane(&self) -> bool {
+        self.meta.labels.get("node-role.kubernetes.io/control-plane").is_some()
+    }
+}
+
+/// The machine behind a node: the truth that no Kubernetes component can see. Faults change it, its
+/// kubelet lives by it, and the node's heartbeats follow from it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Machine {
+    /// Metadata; the name is the node's name.
+    pub meta: Meta,
+    /// The pool it belongs to; may be empty.
+    pub pool: Name,
+    /// The node object its kubelet registers.
+    pub node: Arc<Node>,
+    /// Power and network are there: the kubelet works and is heard.
+    pub up: bool,
+    /// Since when `up` is what it is.
+    pub since: SimTime,
+    /// Counts boots: containers of an earlier boot are gone.
+    pub boot: u32,
+    /// Price of an hour in millionths of the currency unit.
+    pub price_per_hour_micros: i64,
+}

@@ -1,0 +1,102 @@
+//! One object of any kind.
+
+use super::core::{ConfigMap, Event, Incident, Lease, Namespace, PriorityClass, Secret, ServiceAccount};
+use super::service::{EndpointSlice, Service};
+use super::{Deployment, Key, Kind, Machine, Meta, Node, Pod, ReplicaSet};
+use std::sync::Arc;
+
+/// A kind's data type.
+pub trait Resource: Sized {
+    /// Its kind.
+    const KIND: Kind;
+    /// Its metadata.
+    fn meta(&self) -> &Meta;
+    /// Its metadata, to change.
+    fn meta_mut(&mut self) -> &mut Meta;
+    /// The typed object, if `object` is of this kind.
+    fn of(object: &Object) -> Option<&Arc<Self>>;
+    /// As an object of any kind.
+    fn into_object(self) -> Object;
+    /// Its key.
+    fn key(&self) -> Key {
+        Key { kind: Self::KIND, namespace: self.meta().namespace.clone(), name: self.meta().name.clone() }
+    }
+}
+
+macro_rules! objects {
+    ($($kind:ident),*) => {
+        /// An object of any kind; cloning is free.
+        #[derive(Clone, PartialEq, Debug)]
+        pub enum Object { $(#[doc = concat!("A `", stringify!($kind), "`.")] $kind(Arc<$kind>),)* }
+
+        impl Object {
+            /// Its kind.
+            pub fn kind(&self) -> Kind {
+                match self { $(Object::$kind(_) => Kind::$kind,)* }
+            }
+            /// Its metadata.
+            pub fn meta(&self) -> &Meta {
+                match self { $(Object::$kind(object) => &object.meta,)* }
+            }
+            /// Its metadata, to change; copies the object if it is shared.
+            pub fn meta_mut(&mut self) -> &mut Meta {
+                match self { $(Object::$kind(object) => &mut Arc::make_mut(object).meta,)* }
+            }
+            /// Bytes of its own struct, without what it points to.
+            pub fn shallow_size(&self) -> usize {
+                match self { $(Object::$kind(_) => std::mem::size_of::<$kind>(),)* }
+            }
+        }
+
+        $(impl Resource for $kind {
+            const KIND: Kind = Kind::$kind;
+            fn meta(&self) -> &Meta { &self.meta }
+            fn meta_mut(&mut self) -> &mut Meta { &mut self.meta }
+            fn of(object: &Object) -> Option<&Arc<Self>> {
+                match object { Object::$kind(object) => Some(object), _ => None }
+            }
+            fn into_object(self) -> Object { Object::$kind(Arc::new(self)) }
+        })*
+    };
+}
+
+objects!(
+    Namespace,
+    Node,
+    Pod,
+    Deployment,
+    ReplicaSet,
+    Service,
+    EndpointSlice,
+    Lease,
+    Event,
+    ConfigMap,
+    Secret,
+    ServiceAccount,
+    PriorityClass,
+    Machine,
+    Incident
+);
+
+impl Object {
+    /// Its key.
+    pub fn key(&self) -> Key {
+        let meta = self.meta();
+        Key { kind: self.kind(), namespace: meta.namespace.clone(), name: meta.name.clone() }
+    }
+
+    /// The typed object, if it is of that kind.
+    pub fn as_kind<T: Resource>(&self) -> Option<&Arc<T>> {
+        T::of(self)
+    }
+
+    /// The pod, if it is one.
+    pub fn pod(&self) -> Option<&Arc<Pod>> {
+        self.as_kind()
+    }
+
+    /// The node, if it is one.
+    pub fn node(&self) -> Option<&Arc<Node>> {
+        self.as_kind()
+    }
+}
