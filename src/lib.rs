@@ -1,6 +1,9 @@
 //! kubesim: a deterministic Kubernetes cluster simulator and scheduling testbed.
 
+pub mod engine;
 pub mod error;
 pub mod model;
 pub mod rng;
+pub mod runtime;
+pub mod store;
 pub mod time;

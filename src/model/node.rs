@@ -111,8 +111,10 @@ pub struct Machine {
     pub node: Arc<Node>,
     /// Power and network are there: the kubelet works and is heard.
     pub up: bool,
-    /// Since when `up` is what it is.
-    pub since: SimTime,
+    /// When the kubelet last began to work and to be heard: its heartbeats count from here.
+    pub up_since: SimTime,
+    /// When it last stopped; meaningful while not `up`.
+    pub down_since: SimTime,
     /// Counts boots: containers of an earlier boot are gone.
     pub boot: u32,
     /// Price of an hour in millionths of the currency unit.

@@ -223,8 +223,8 @@ pub enum VolumeSource {
     Other,
 }
 
-/// A pod's wish, compiled.
-#[derive(Clone, PartialEq, Debug)]
+/// A pod's wish, compiled. Two are equal when their hashes are.
+#[derive(Clone, Debug)]
 pub struct PodSpec {
     /// The full `spec` with Kubernetes' defaults, as JSON: nothing of the original is lost.
     pub raw: Arc<Value>,
@@ -279,6 +279,12 @@ pub struct PodSpec {
     /// The effective request: what the scheduler and the kubelet count
     /// (`staging/src/k8s.io/component-helpers/resource/helpers.go`).
     pub requests: Resources,
+}
+
+impl PartialEq for PodSpec {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash
+    }
 }
 
 /// `spec.resources` of a pod.

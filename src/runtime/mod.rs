@@ -1,0 +1,18 @@
+//! From changes to work: the loop that delivers watches, hands out keys, commits writes and fires timers.
+//!
+//! Whatever acts on the cluster is a [`Controller`]. The runtime alone knows how long a watch takes, how
+//! long a request takes, how many workers a controller has and how fast its client may go.
+
+pub mod batch;
+pub mod context;
+pub mod controller;
+pub mod observer;
+pub mod queue;
+pub mod run_loop;
+pub mod settings;
+
+pub use context::{Batch, Cx};
+pub use controller::{Controller, Requeue, Wake};
+pub use observer::Observer;
+pub use run_loop::{Runtime, Stop};
+pub use settings::{ActorSettings, RuntimeLimits, Stats};

@@ -1,0 +1,25 @@
+//! The API server: the only mutable truth, and the only place where two actors meet.
+//!
+//! Every write is a value ([`Write`]); every accepted write appends one [`Change`] to the log and makes a
+//! new version of one object. Readers look through a [`View`] at a revision, so an actor whose watch lags
+//! sees the past, exactly. Versions that nobody can see any more are dropped as the log is trimmed.
+
+pub mod admission;
+pub mod apply;
+pub mod errors;
+pub mod events;
+pub mod index;
+pub mod log;
+pub mod patch;
+pub mod slots;
+pub mod update;
+pub mod view;
+pub mod write;
+
+pub use apply::{FOREGROUND, ORPHAN, Written};
+pub use errors::StoreError;
+pub use log::{Change, Revision, Verb};
+pub use patch::Patch;
+pub use slots::Store;
+pub use view::View;
+pub use write::{DeleteOptions, EventRecord, Preconditions, Propagation, Write};

@@ -1,0 +1,159 @@
+//! Changes of a part of an object: what upstream's components send as strategic merge patches, each as
+//! a value that is applied to whatever version is there.
+
+use crate::model::{Condition, Labels, Name, Object, OwnerReference, PodStatus, Taint, TaintEffect, Uid, condition};
+use crate::model::{Phase, Pod, PodTemplate};
+use std::sync::Arc;
+
+/// A change of a part.
+#[derive(Clone, Debug)]
+pub enum Patch {
+    /// Sets (`Some`) or removes (`None`) labels.
+    Labels(Vec<(Name, Option<Name>)>),
+    /// Sets or removes annotations.
+    Annotations(Vec<(Name, Option<Name>)>),
+    /// Adds an owner, in place of the one with its uid.
+    AddOwner(OwnerReference),
+    /// Removes owners by uid.
+    RemoveOwners(Vec<Uid>),
+    /// Removes a finalizer.
+    RemoveFinalizer(Name),
+    /// Adds taints (replacing those of the same key and effect) and removes others by key and effect.
+    Taints {
+        /// To add.
+        add: Vec<Taint>,
+        /// To remove.
+        remove: Vec<(Name, TaintEffect)>,
+    },
+    /// Cordons or uncordons.
+    Unschedulable(bool),
+    /// Sets conditions of a pod or node by type; the transition time of an unchanged status is kept.
+    Conditions(Vec<Condition>),
+    /// What a kubelet reports of a pod. Conditions of others and the nominated node are kept.
+    PodStatus(Box<PodStatus>),
+    /// A pod that no kubelet will report any more is Failed, with these conditions.
+    PodFailed {
+        /// `status.reason`; empty for none.
+        reason: Name,
+        /// `status.message`; empty for none.
+        message: Name,
+        /// Conditions to set.
+        conditions: Vec<Condition>,
+    },
+    /// Sets or clears the nominated node.
+    NominatedNode(Option<Name>),
+    /// Scales a deployment or replica set.
+    Replicas(i32),
+    /// Changes a workload's template.
+    Template(Arc<PodTemplate>),
+    /// Pauses or resumes a deployment.
+    Paused(bool),
+}
+
+/// Condition types that a kubelet owns (`pkg/kubelet/types/pod_status.go`, `PodConditionByKubelet`).
+const KUBELET_CONDITIONS: [&str; 5] =
+    ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"];
+
+impl Patch {
+    /// Whether it writes only `status`.
+    pub fn is_status(&self) -> bool {
+        matches!(self, Patch::Conditions(_) | Patch::PodStatus(_) | Patch::PodFailed { .. } | Patch::NominatedNode(_))
+    }
+
+    /// Applies it to `object`.
+    pub fn apply(&self, object: &mut Object) {
+        match self {
+            Patch::Labels(edits) => edit_pairs(&mut object.meta_mut().labels, edits),
+            Patch::Annotations(edits) => edit_pairs(&mut object.meta_mut().annotations, edits),
+            Patch::AddOwner(owner) => {
+                let owners = &mut object.meta_mut().owners;
+                owners.retain(|have| have.uid != owner.uid);
+                owners.push(owner.clone());
+            }
+            Patch::RemoveOwners(uids) => object.meta_mut().owners.retain(|owner| !uids.contains(&owner.uid)),
+            Patch::RemoveFinalizer(name) => object.meta_mut().finalizers.retain(|have| have != name),
+            Patch::Taints { .. } | Patch::Unschedulable(_) => self.apply_to_node(object),
+            Patch::Conditions(new) => {
+                let conditions = match object {
+                    Object::Pod(pod) => &mut Arc::make_mut(pod).status.conditions,
+                    Object::Node(node) => &mut Arc::make_mut(node).conditions,
+                    other => panic!("conditions of a {} are not patched", other.kind()),
+                };
+                for one in new {
+                    condition::set(conditions, one.clone());
+                }
+            }
+            Patch::PodStatus(_) | Patch::PodFailed { .. } | Patch::NominatedNode(_) => match object {
+                Object::Pod(pod) => self.apply_to_pod(Arc::make_mut(pod)),
+                other => panic!("pod status patched on a {}", other.kind()),
+            },
+            Patch::Replicas(_) | Patch::Template(_) | Patch::Paused(_) => self.apply_to_workload(object),
+        }
+    }
+
+    fn apply_to_node(&self, object: &mut Object) {
+        let Object::Node(node) = object else { panic!("taints patched on a {}", object.kind()) };
+        let node = Arc::make_mut(node);
+        match self {
+            Patch::Taints { add, remove } => {
+                let gone =
+                    |taint: &Taint| remove.iter().any(|(key, effect)| taint.key == *key && taint.effect == *effect);
+                let replaced = |taint: &Taint| add.iter().any(|new| taint.key == new.key && taint.effect == new.effect);
+                node.taints.retain(|taint| !gone(taint) && !replaced(taint));
+                node.taints.extend(add.iter().cloned());
+            }
+            Patch::Unschedulable(wish) => node.unschedulable = *wish,
+            other => panic!("{other:?} is not a patch of nodes"),
+        }
+    }
+
+    fn apply_to_pod(&self, pod: &mut Pod) {
+        match self {
+            Patch::PodStatus(new) => {
+                let foreign = |c: &&Condition| !KUBELET_CONDITIONS.contains(&c.kind.as_str());
+                let mut status = (**new).clone();
+                let kept: Vec<Condition> = pod
+                    .status
+                    .conditions
+                    .iter()
+                    .filter(foreign)
+                    .filter(|c| condition::find(&status.conditions, &c.kind).is_none())
+                    .cloned()
+                    .collect();
+                status.conditions.splice(0..0, kept);
+                status.nominated_node = pod.status.nominated_node.clone();
+                pod.status = status;
+            }
+            Patch::PodFailed { reason, message, conditions } => {
+                pod.status.phase = Phase::Failed;
+                pod.status.reason = reason.clone();
+                pod.status.message = message.clone();
+                for one in conditions {
+                    condition::set(&mut pod.status.conditions, one.clone());
+                }
+            }
+            Patch::NominatedNode(node) => pod.status.nominated_node = node.clone(),
+            other => panic!("{other:?} is not a patch of pods"),
+        }
+    }
+
+    fn apply_to_workload(&self, object: &mut Object) {
+        match (self, object) {
+            (Patch::Replicas(n), Object::Deployment(d)) => Arc::make_mut(d).replicas = *n,
+            (Patch::Replicas(n), Object::ReplicaSet(rs)) => Arc::make_mut(rs).replicas = *n,
+            (Patch::Template(t), Object::Deployment(d)) => Arc::make_mut(d).template = t.clone(),
+            (Patch::Template(t), Object::ReplicaSet(rs)) => Arc::make_mut(rs).template = t.clone(),
+            (Patch::Paused(wish), Object::Deployment(d)) => Arc::make_mut(d).paused = *wish,
+            (patch, object) => panic!("{patch:?} on a {}", object.kind()),
+        }
+    }
+}
+
+fn edit_pairs(pairs: &mut Labels, edits: &[(Name, Option<Name>)]) {
+    for (key, value) in edits {
+        *pairs = match value {
+            Some(value) => pairs.with(key.clone(), value.clone()),
+            None => pairs.without(key),
+        };
+    }
+}

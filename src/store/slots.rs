@@ -1,0 +1,188 @@
+//! Where objects live: one slot per object that ever was, holding the versions that someone can still see.
+
+use super::events::EventTable;
+use super::index::Index;
+use super::log::{Change, Log, Revision, Verb};
+use super::view::View;
+use crate::model::{Kind, Object, PodSpec, Uid};
+use crate::rng::{Seed, Stream};
+use crate::time::SimTime;
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// The number of a slot: objects in order of creation.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SlotId(pub u32);
+
+/// One version of an object; `None` is its absence.
+#[derive(Debug)]
+pub(super) struct Version {
+    pub(super) revision: Revision,
+    pub(super) object: Option<Object>,
+}
+
+/// All versions of one object, oldest first.
+pub(super) type Slot = SmallVec<[Version; 1]>;
+
+/// Hard limits of the store; 0 is none.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StoreLimits {
+    /// Live nodes.
+    pub nodes: u64,
+    /// Live pods.
+    pub pods: u64,
+    /// Live objects of all kinds.
+    pub objects: u64,
+}
+
+/// The API server's storage.
+#[derive(Debug)]
+pub struct Store {
+    pub(super) slots: Vec<Option<Box<Slot>>>,
+    pub(super) index: Index,
+    pub(super) log: Log,
+    pub(super) seed: Seed,
+    pub(super) uids: Stream,
+    pub(super) names: FxHashMap<(Kind, crate::model::Name), Stream>,
+    pub(super) events: EventTable,
+    pub(super) admitted: FxHashMap<(u64, crate::model::Labels), Arc<PodSpec>>,
+    pub(super) live: FxHashMap<Kind, u64>,
+    pub(super) limits: StoreLimits,
+    pub(super) next_cluster_ip: u32,
+    pub(super) next_node_port: u16,
+    trimmed: Revision,
+}
+
+impl Store {
+    /// An empty store.
+    pub fn new(seed: Seed, limits: StoreLimits) -> Self {
+        Store {
+            slots: Vec::new(),
+            index: Index::default(),
+            log: Log::default(),
+            seed,
+            uids: seed.stream("uid", ""),
+            names: FxHashMap::default(),
+            events: EventTable::default(),
+            admitted: FxHashMap::default(),
+            live: FxHashMap::default(),
+            limits,
+            next_cluster_ip: u32::from(std::net::Ipv4Addr::new(10, 96, 0, 10)),
+            next_node_port: 30_000,
+            trimmed: 0,
+        }
+    }
+
+    /// The newest revision.
+    pub fn revision(&self) -> Revision {
+        self.log.last()
+    }
+
+    /// The log's window.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Everything as it is now.
+    pub fn live(&self) -> View<'_> {
+        View::at(self, self.revision())
+    }
+
+    /// Everything as it was at `revision`, which nobody may have trimmed away.
+    pub fn view(&self, revision: Revision) -> View<'_> {
+        assert!(revision >= self.trimmed, "revision {revision} is gone: trimmed up to {}", self.trimmed);
+        View::at(self, revision)
+    }
+
+    /// Live objects of a kind.
+    pub fn count(&self, kind: Kind) -> u64 {
+        self.live.get(&kind).copied().unwrap_or(0)
+    }
+
+    pub(super) fn fresh_uid(&mut self) -> Uid {
+        Uid::from_random(self.uids.bits128())
+    }
+
+    /// Makes `new` the version of `slot` (a new slot if `None`) and appends the change. The object's
+    /// resource version becomes the new revision.
+    pub(super) fn put(
+        &mut self,
+        now: SimTime,
+        slot: Option<SlotId>,
+        mut new: Object,
+        writer: &'static str,
+    ) -> Revision {
+        let revision = self.log.last() + 1;
+        new.meta_mut().resource_version = revision;
+        let id = slot.unwrap_or_else(|| {
+            self.slots.push(Some(Box::default()));
+            SlotId(u32::try_from(self.slots.len() - 1).expect("fewer than 4 billion objects"))
+        });
+        let versions = self.slots[id.0 as usize].as_mut().expect("a slot being written is kept");
+        let old = versions.last().and_then(|version| version.object.clone());
+        versions.push(Version { revision, object: Some(new.clone()) });
+        self.index.insert(id, old.as_ref(), &new);
+        if old.is_none() {
+            *self.live.entry(new.kind()).or_default() += 1;
+        }
+        let verb = if old.is_some() { Verb::Modified } else { Verb::Added };
+        self.log.push(Change { revision, time: now, key: new.key(), verb, old, new: Some(new), writer });
+        revision
+    }
+
+    /// Removes the object of `slot` and appends the change.
+    pub(super) fn remove(&mut self, now: SimTime, slot: SlotId, writer: &'static str) -> Revision {
+        let revision = self.log.last() + 1;
+        let versions = self.slots[slot.0 as usize].as_mut().expect("a slot being removed is kept");
+        let old = versions.last().and_then(|version| version.object.clone()).expect("only what exists is removed");
+        versions.push(Version { revision, object: None });
+        *self.live.entry(old.kind()).or_default() -= 1;
+        let key = old.key();
+        self.log.push(Change { revision, time: now, key, verb: Verb::Deleted, old: Some(old), new: None, writer });
+        revision
+    }
+
+    /// Drops what no reader at or after `horizon` can see.
+    pub fn trim(&mut self, horizon: Revision) {
+        while let Some(change) = self.log.trim(horizon) {
+            self.trimmed = change.revision;
+            let uid = change.object().meta().uid;
+            let Some(slot) = self.index.by_uid.get(&uid).copied() else { continue };
+            self.drop_versions(slot, horizon);
+        }
+    }
+
+    fn drop_versions(&mut self, slot: SlotId, horizon: Revision) {
+        let Some(versions) = self.slots[slot.0 as usize].as_mut() else { return };
+        let keep_from = versions.iter().rposition(|version| version.revision <= horizon).unwrap_or(0);
+        let gone: SmallVec<[Version; 1]> = versions.drain(..keep_from).collect();
+        let vanished = versions.len() == 1 && versions[0].object.is_none();
+        for (at, version) in gone.iter().enumerate() {
+            let Some(object) = &version.object else { continue };
+            let later = gone[at + 1..].iter().chain(versions.iter()).find_map(|version| version.object.as_ref());
+            match later {
+                // The next version still speaks for what both have in common.
+                Some(kept) => self.index.forget(slot, object, Some(kept)),
+                None if vanished => self.index.forget(slot, object, None),
+                None => {}
+            }
+        }
+        if vanished {
+            self.slots[slot.0 as usize] = None;
+        } else if let Some(versions) = self.slots[slot.0 as usize].as_mut() {
+            versions.shrink_to_fit();
+        }
+    }
+
+    /// The slot and live version of a key.
+    pub(super) fn live_slot(&self, key: &crate::model::Key) -> Option<(SlotId, &Object)> {
+        let slot = *self.index.by_key.get(key)?.last()?;
+        Some((slot, self.newest(slot)?))
+    }
+
+    /// The live version in a slot.
+    pub(super) fn newest(&self, slot: SlotId) -> Option<&Object> {
+        self.slots[slot.0 as usize].as_ref()?.last()?.object.as_ref()
+    }
+}

@@ -1,0 +1,138 @@
+//! Doing a write: replace and patch (`staging/src/k8s.io/apiserver/pkg/registry/rest/update.go`,
+//! `staging/src/k8s.io/apimachinery/pkg/api/validation/objectmeta.go`).
+
+use super::apply::{Written, check_preconditions};
+use super::errors::{MODIFIED, StoreError};
+use super::patch::Patch;
+use super::slots::{SlotId, Store};
+use super::write::Preconditions;
+use crate::model::{Key, Object};
+use crate::time::SimTime;
+use std::sync::Arc;
+
+impl Store {
+    /// Replaces an object's wish and metadata, or (`status`) its status.
+    pub(super) fn update(
+        &mut self,
+        now: SimTime,
+        new: Object,
+        status: bool,
+        writer: &'static str,
+    ) -> Result<Written, StoreError> {
+        let key = new.key();
+        let Some((slot, old)) = self.live_slot(&key) else { return Err(StoreError::NotFound(key)) };
+        let (wanted, have) = (new.meta().resource_version, old.meta().resource_version);
+        if wanted != 0 && wanted != have {
+            return Err(StoreError::Conflict(key, MODIFIED.to_string()));
+        }
+        let old = old.clone();
+        let mut merged = if status { with_status_of(&old, &new) } else { with_status_of(&new, &old) };
+        keep_identity(&mut merged, &old, status);
+        self.finish_update(now, slot, &old, merged, key, writer)
+    }
+
+    /// Changes a part of whatever version is there.
+    pub(super) fn patch(
+        &mut self,
+        now: SimTime,
+        key: Key,
+        patch: &Patch,
+        preconditions: Preconditions,
+        writer: &'static str,
+    ) -> Result<Written, StoreError> {
+        let Some((slot, old)) = self.live_slot(&key) else { return Err(StoreError::NotFound(key)) };
+        check_preconditions(&key, old, preconditions)?;
+        let old = old.clone();
+        let mut new = old.clone();
+        patch.apply(&mut new);
+        self.finish_update(now, slot, &old, new, key, writer)
+    }
+
+    fn finish_update(
+        &mut self,
+        now: SimTime,
+        slot: SlotId,
+        old: &Object,
+        mut new: Object,
+        key: Key,
+        writer: &'static str,
+    ) -> Result<Written, StoreError> {
+        if new == *old {
+            return Ok(Written { revision: self.revision(), key });
+        }
+        self.validate_update(old, &new)?;
+        if old.meta().generation > 0 && wish_differs(old, &new) {
+            new.meta_mut().generation += 1;
+        }
+        let meta = new.meta();
+        let ends = meta.finalizers.is_empty()
+            && meta.deletion.is_some_and(|deletion| deletion.grace_seconds == 0)
+            && !matches!(&new, Object::Namespace(namespace) if !namespace.spec_finalizers.is_empty());
+        let revision = match ends {
+            // The last finalizer went: so does the object.
+            true => self.remove(now, slot, writer),
+            false => self.put(now, Some(slot), new, writer),
+        };
+        Ok(Written { revision, key })
+    }
+}
+
+/// `wish` with the status of `status`.
+fn with_status_of(wish: &Object, status: &Object) -> Object {
+    let mut merged = wish.clone();
+    match (&mut merged, status) {
+        (Object::Pod(a), Object::Pod(b)) => {
+            let node = a.node.clone();
+            let pod = Arc::make_mut(a);
+            pod.status = b.status.clone();
+            pod.node = node;
+        }
+        (Object::Node(a), Object::Node(b)) => {
+            let node = Arc::make_mut(a);
+            node.conditions = b.conditions.clone();
+            node.capacity = b.capacity.clone();
+            node.allocatable = b.allocatable.clone();
+            node.images = b.images.clone();
+            node.address = b.address;
+        }
+        (Object::Deployment(a), Object::Deployment(b)) => Arc::make_mut(a).status = b.status.clone(),
+        (Object::ReplicaSet(a), Object::ReplicaSet(b)) => Arc::make_mut(a).status = b.status.clone(),
+        (Object::Namespace(a), Object::Namespace(b)) => {
+            let namespace = Arc::make_mut(a);
+            namespace.conditions = b.conditions.clone();
+            namespace.terminating = b.terminating;
+        }
+        (Object::Service(a), Object::Service(b)) => Arc::make_mut(a).ingress = b.ingress.clone(),
+        _ => {}
+    }
+    merged
+}
+
+/// Identity and lifecycle are the server's: a client's values are overwritten.
+fn keep_identity(new: &mut Object, old: &Object, status: bool) {
+    let was = old.meta().clone();
+    let meta = new.meta_mut();
+    if status {
+        *meta = was;
+        return;
+    }
+    meta.uid = was.uid;
+    meta.created = was.created;
+    meta.generation = was.generation;
+    meta.deletion = was.deletion;
+    meta.generate_name = was.generate_name;
+    meta.resource_version = was.resource_version;
+}
+
+/// Whether anything but metadata and status differs; for a Deployment annotations count too
+/// (`pkg/registry/apps/deployment/strategy.go`).
+fn wish_differs(old: &Object, new: &Object) -> bool {
+    if let (Object::Deployment(a), Object::Deployment(b)) = (old, new)
+        && a.meta.annotations != b.meta.annotations
+    {
+        return true;
+    }
+    let mut same = with_status_of(new, old);
+    *same.meta_mut() = old.meta().clone();
+    same != *old
+}

@@ -1,0 +1,166 @@
+//! The cluster as one reader sees it: every object in its version at the reader's revision.
+
+use super::log::Revision;
+use super::slots::{SlotId, Store};
+use crate::model::core::Lease;
+use crate::model::{Key, Kind, Machine, Name, Node, Object, Pod, Resource, Selector, Uid};
+use crate::rng::Stream;
+use crate::time::{SimDuration, SimTime};
+use std::sync::Arc;
+
+/// A reader's eyes. Lists come in order of creation.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    store: &'a Store,
+    at: Revision,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn at(store: &'a Store, at: Revision) -> Self {
+        View { store, at }
+    }
+
+    /// The revision it shows.
+    pub fn revision(&self) -> Revision {
+        self.at
+    }
+
+    fn visible(&self, slot: SlotId) -> Option<&'a Object> {
+        let versions = self.store.slots[slot.0 as usize].as_ref()?;
+        versions.iter().rev().find(|version| version.revision <= self.at)?.object.as_ref()
+    }
+
+    /// The object with that key.
+    pub fn get(&self, key: &Key) -> Option<&'a Object> {
+        self.store.index.by_key.get(key)?.iter().rev().find_map(|slot| self.visible(*slot))
+    }
+
+    /// The typed object with that name.
+    pub fn fetch<T: Resource + 'a>(&self, namespace: &Name, name: &Name) -> Option<&'a Arc<T>> {
+        self.get(&Key { kind: T::KIND, namespace: namespace.clone(), name: name.clone() }).and_then(T::of)
+    }
+
+    /// The typed object of a key.
+    pub fn fetch_key<T: Resource + 'a>(&self, key: &Key) -> Option<&'a Arc<T>> {
+        self.get(key).and_then(T::of)
+    }
+
+    /// The node of that name.
+    pub fn node(&self, name: &Name) -> Option<&'a Arc<Node>> {
+        self.fetch::<Node>(&Name::new(), name)
+    }
+
+    /// The object with that uid.
+    pub fn by_uid(&self, uid: Uid) -> Option<&'a Object> {
+        self.store.index.by_uid.get(&uid).and_then(|slot| self.visible(*slot))
+    }
+
+    fn of_slots(&self, slots: Option<&'a super::index::SlotSet>) -> impl Iterator<Item = &'a Object> + use<'a> {
+        let view = *self;
+        slots.into_iter().flatten().filter_map(move |slot| view.visible(*slot))
+    }
+
+    /// All objects of a kind.
+    pub fn objects(&self, kind: Kind) -> impl Iterator<Item = &'a Object> + use<'a> {
+        self.of_slots(self.store.index.by_kind.get(&kind))
+    }
+
+    /// All objects of a type.
+    pub fn list<T: Resource + 'a>(&self) -> impl Iterator<Item = &'a Arc<T>> + use<'a, T> {
+        self.objects(T::KIND).filter_map(T::of)
+    }
+
+    /// All objects of a type in a namespace.
+    pub fn list_in<T: Resource + 'a>(&self, namespace: &Name) -> impl Iterator<Item = &'a Arc<T>> + use<'a, T> {
+        let namespace = namespace.clone();
+        self.list::<T>().filter(move |object| object.meta().namespace == namespace)
+    }
+
+    /// Everything in a namespace.
+    pub fn in_namespace(&self, namespace: &Name) -> impl Iterator<Item = &'a Object> + use<'a> {
+        self.of_slots(self.store.index.by_namespace.get(namespace))
+    }
+
+    /// The pods bound to a node.
+    pub fn pods_on(&self, node: &Name) -> impl Iterator<Item = &'a Arc<Pod>> + use<'a> {
+        let wanted = node.clone();
+        self.of_slots(self.store.index.by_node.get(node))
+            .filter_map(Pod::of)
+            .filter(move |pod| pod.node.as_ref() == Some(&wanted))
+    }
+
+    /// Everything that names `owner` as an owner.
+    pub fn dependents(&self, owner: Uid) -> impl Iterator<Item = &'a Object> + use<'a> {
+        self.of_slots(self.store.index.by_owner.get(&owner))
+            .filter(move |object| object.meta().owners.iter().any(|have| have.uid == owner))
+    }
+
+    /// The objects of a type whose managing controller is `owner`.
+    pub fn controlled<T: Resource + 'a>(&self, owner: Uid) -> impl Iterator<Item = &'a Arc<T>> + use<'a, T> {
+        self.dependents(owner)
+            .filter_map(T::of)
+            .filter(move |object| object.meta().controller().is_some_and(|have| have.uid == owner))
+    }
+
+    /// The pods of a namespace that a selector matches, through the label index where it can.
+    pub fn pods_selected(&self, namespace: &Name, selector: &Selector) -> Vec<&'a Arc<Pod>> {
+        let matches = |pod: &&Arc<Pod>| selector.matches(&pod.meta.labels);
+        match selector.exact_pair() {
+            Some((key, value)) => {
+                let entry = (namespace.clone(), key.clone(), value.clone());
+                self.of_slots(self.store.index.by_label.get(&entry)).filter_map(Pod::of).filter(matches).collect()
+            }
+            None => self.list_in::<Pod>(namespace).filter(matches).collect(),
+        }
+    }
+
+    /// When the lease of a node was last renewed, as of `now`. A healthy kubelet's renewals are not written
+    /// one by one: they are a function of when it began to work, computed when someone asks.
+    pub fn lease_renewed(&self, node: &Name, now: SimTime) -> Option<SimTime> {
+        let machine = self.fetch::<Machine>(&Name::new(), node)?;
+        let until = if machine.up { now } else { machine.down_since.min(now) };
+        let mut beats = Heartbeats::new(self.store, machine);
+        let mut last = None;
+        loop {
+            let next = beats.next_beat();
+            if next > until {
+                return last.or_else(|| self.lease(node).map(|lease| lease.renewed));
+            }
+            last = Some(next);
+        }
+    }
+
+    /// The first renewal of a node's lease strictly after `after`, if its machine is up.
+    pub fn next_lease_renewal(&self, node: &Name, after: SimTime) -> Option<SimTime> {
+        let machine = self.fetch::<Machine>(&Name::new(), node)?;
+        let mut beats = Heartbeats::new(self.store, machine);
+        machine.up.then(|| std::iter::repeat_with(|| beats.next_beat()).find(|beat| *beat > after)).flatten()
+    }
+
+    fn lease(&self, node: &Name) -> Option<&'a Arc<Lease>> {
+        self.fetch::<Lease>(&crate::name!("kube-node-lease"), node)
+    }
+}
+
+/// The renewals of one kubelet since it began to work: every 10 s, up to 4 % later
+/// (`staging/src/k8s.io/component-helpers/apimachinery/lease/controller.go`).
+struct Heartbeats {
+    stream: Stream,
+    next: SimTime,
+}
+
+impl Heartbeats {
+    const INTERVAL: SimDuration = SimDuration::from_secs(10);
+    const JITTER: f64 = 0.04;
+
+    fn new(store: &Store, machine: &Machine) -> Self {
+        let entity = format!("{}@{}", machine.meta.name, machine.up_since.0);
+        Heartbeats { stream: store.seed.stream("lease", &entity), next: machine.up_since }
+    }
+
+    fn next_beat(&mut self) -> SimTime {
+        let beat = self.next;
+        self.next += Self::INTERVAL.scaled(1.0 + Self::JITTER * self.stream.unit());
+        beat
+    }
+}
