@@ -1,9 +1,12 @@
 //! kubesim: a deterministic Kubernetes cluster simulator and scheduling testbed.
 
+pub mod cli;
 pub mod engine;
 pub mod error;
 pub mod model;
 pub mod rng;
 pub mod runtime;
+pub mod scenario;
 pub mod store;
 pub mod time;
+pub mod wire;

@@ -1,1 +1,2 @@
-fn main() {}
+//! One integration binary: a file per behaviour.
+mod scenarios;

@@ -16,6 +16,7 @@ pub mod node;
 pub mod object;
 pub mod pod;
 pub mod pod_spec;
+pub mod quantity;
 pub mod resources;
 pub mod selector;
 pub mod service;

@@ -1,0 +1,143 @@
+//! What a manifest cannot state: how long containers take, how big images are, how runs end.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::selector::Selector;
+use super::units::{Distribution, Duration, Quantity, Usage};
+
+/// Behaviour of the containers that match. Where several entries match a container, a later entry wins field by
+/// field, so general entries come first.
+#[derive(Clone, PartialEq, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Behavior {
+    /// Which containers; everything if absent.
+    #[serde(rename = "match")]
+    pub matching: Match,
+    /// From the start of the container's process until it can serve: with a readiness probe, probes fail until
+    /// then; without one, the container is ready then. Default 0.
+    pub start_time: Option<Distribution<Duration>>,
+    /// Whether probes ever succeed.
+    pub ready: Option<Readiness>,
+    /// The size of the image, for the time it takes to pull. Default 100Mi.
+    pub image_size: Option<Quantity>,
+    /// Whether the registry has the image.
+    pub image_pull: Option<ImagePull>,
+    /// How long the process runs before it ends by itself. Absent: it runs on.
+    pub run_time: Option<Distribution<Duration>>,
+    /// The code it ends with after `runTime`. Default 0.
+    pub exit_code: Option<i32>,
+    /// Only this many runs of a container end after `runTime`; later ones run on. Absent: all of them.
+    pub runs: Option<u32>,
+    /// From the stop signal until the process has ended; the grace period cuts it. Default 1s.
+    pub termination_time: Option<Distribution<Duration>>,
+    /// Processor use. Default: half of the request.
+    pub cpu: Option<Usage>,
+    /// Memory use. Default: half of the request.
+    pub memory: Option<Usage>,
+}
+
+/// Which containers a behaviour concerns. All given fields must match.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Match {
+    /// By labels of the pod.
+    pub selector: Option<Selector>,
+    /// By namespace.
+    pub namespace: Option<String>,
+    /// By name of the pod; `*` stands for any text: `web-*`.
+    pub pod: Option<String>,
+    /// By name of the container.
+    pub container: Option<String>,
+    /// By image; `*` stands for any text: `*:broken`.
+    pub image: Option<String>,
+}
+
+/// Whether a container becomes ready.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Readiness {
+    /// Once `startTime` has passed.
+    #[default]
+    AfterStart,
+    /// It runs and its readiness probe always fails.
+    Never,
+}
+
+/// Whether an image can be pulled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum ImagePull {
+    /// The registry has it.
+    #[default]
+    Succeeds,
+    /// It does not: `ErrImagePull`, then `ImagePullBackOff`.
+    Fails,
+}
+
+impl Behavior {
+    /// Takes over every field that `other` gives.
+    pub fn overlay(&mut self, other: &Behavior) {
+        macro_rules! take {
+            ($($field:ident)*) => { $( if other.$field.is_some() { self.$field = other.$field; } )* };
+        }
+        take!(start_time ready image_size image_pull run_time exit_code runs termination_time cpu memory);
+    }
+}
+
+impl Match {
+    /// Whether the container named `container` with `image` of the given pod matches.
+    pub fn matches<'a>(
+        &self,
+        namespace: &str,
+        pod: &str,
+        label: impl Fn(&str) -> Option<&'a str>,
+        container: &str,
+        image: &str,
+    ) -> bool {
+        let globbed = |pattern: &Option<String>, text: &str| pattern.as_ref().is_none_or(|p| glob_matches(p, text));
+        self.namespace.as_ref().is_none_or(|wanted| wanted == namespace)
+            && self.container.as_ref().is_none_or(|wanted| wanted == container)
+            && globbed(&self.pod, pod)
+            && globbed(&self.image, image)
+            && self.selector.as_ref().is_none_or(|selector| selector.matches(label))
+    }
+}
+
+/// Whether `text` matches `pattern`, in which `*` stands for any text, also none.
+pub fn glob_matches(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
+    let mut parts: Vec<&str> = parts.collect();
+    // Without any star the prefix must have been everything.
+    let Some(last) = parts.pop() else { return rest.is_empty() };
+    for part in parts {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_match() {
+        let table = [
+            ("web-*", "web-7c9", true),
+            ("web-*", "web", false),
+            ("web", "web-1", false),
+            ("*:broken", "app:broken", true),
+            ("*a*b", "xaab", true),
+            ("*a*b", "xaa", false),
+            ("*", "", true),
+            ("a*a", "a", false),
+        ];
+        for (pattern, text, expected) in table {
+            assert_eq!(glob_matches(pattern, text), expected, "{pattern} {text}");
+        }
+    }
+}

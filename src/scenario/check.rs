@@ -1,0 +1,471 @@
+//! What types cannot say: names, ranges, and that everything refers to something that exists.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Scenario;
+use super::expect::{Argument, When};
+use super::manifests::ManifestDocument;
+use super::timeline::{Action, NodeCrash};
+use super::timing::COMPONENTS;
+use super::units::ObjectRef;
+use crate::error::{Problem, did_you_mean};
+use crate::time::SimTime;
+use crate::wire::places::Places;
+use crate::wire::typed::suggestion;
+
+/// Collects problems with their places.
+struct Checker<'a> {
+    scenario: &'a Scenario,
+    places: &'a Places,
+    problems: Vec<Problem>,
+}
+
+/// What can be checked without the manifests.
+pub fn before_manifests(scenario: &Scenario, places: &Places) -> Vec<Problem> {
+    let mut checker = Checker { scenario, places, problems: Vec::new() };
+    checker.head();
+    checker.cluster();
+    checker.timing();
+    for index in 0..scenario.timeline.len() {
+        checker.entry(index);
+    }
+    checker.problems
+}
+
+/// What refers to objects of the manifests.
+pub fn references(scenario: &Scenario, places: &Places) -> Vec<Problem> {
+    let mut checker = Checker { scenario, places, problems: Vec::new() };
+    checker.duplicates();
+    checker.objects();
+    checker.expectations();
+    checker.problems
+}
+
+/// Whether `text` is a DNS-1123 label of at most `most` characters.
+fn is_label(text: &str, most: usize) -> bool {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let ends = |b: Option<u8>| b.is_some_and(|b| b != b'-');
+    text.len() <= most && text.bytes().all(inner) && ends(text.bytes().next()) && ends(text.bytes().last())
+}
+
+const LABEL_HELP: &str =
+    "use 1 to 63 lower-case letters, digits and dashes, starting and ending with a letter or digit";
+
+impl Checker<'_> {
+    fn add(&mut self, path: &str, message: impl Into<String>, help: impl Into<String>) {
+        self.problems.push(self.places.problem(path, message, help));
+    }
+
+    fn head(&mut self) {
+        let scenario = self.scenario;
+        if !is_label(&scenario.name, 63) {
+            self.add("name", format!("invalid name {:?}", scenario.name), LABEL_HELP);
+        }
+        if scenario.duration.0.0 <= 0 {
+            self.add("duration", "the duration must be positive", "write how much virtual time passes, such as 10m");
+        }
+        if scenario.duration > scenario.limits.max_duration {
+            let message = format!(
+                "{} is more than the limit `maxDuration` ({})",
+                scenario.duration.0, scenario.limits.max_duration.0
+            );
+            self.add("duration", message, "shorten it, or raise it with `--set limits.maxDuration=…`");
+        }
+    }
+
+    fn cluster(&mut self) {
+        let cluster = &self.scenario.cluster;
+        let most = self.scenario.limits.max_nodes;
+        if cluster.node_count() > most {
+            let count = super::limits::grouped(cluster.node_count());
+            let message =
+                format!("{count} nodes are more than the limit `maxNodes` ({})", super::limits::grouped(most));
+            self.add(
+                self.largest_pool().as_str(),
+                message,
+                "lower `count`, or raise it with `--set limits.maxNodes=…`",
+            );
+        }
+        if cluster.node_count() == 0 {
+            self.add("cluster", "the cluster has no nodes", "add a pool: pools: [{name: small, count: 3}]");
+        }
+        if cluster.control_plane.replicas > 7
+            || (cluster.control_plane.replicas % 2 == 0 && cluster.control_plane.replicas != 0)
+        {
+            let message = format!("{} control-plane replicas", cluster.control_plane.replicas);
+            self.add("cluster.controlPlane.replicas", message, "use an odd number from 1 to 7, or 0 for a managed one");
+        }
+        let mut names = BTreeMap::new();
+        for (index, pool) in cluster.pools.iter().enumerate() {
+            let path = format!("cluster.pools[{index}]");
+            self.machine(&path, &pool.name, &pool.capacity, &pool.reserved, pool.price_per_hour, pool.labels.iter());
+            if let Some(first) = names.insert(pool.name.clone(), path.clone()) {
+                self.add(
+                    &format!("{path}.name"),
+                    format!("two pools are called {:?}", pool.name),
+                    format!("the other is {first}; rename one"),
+                );
+            }
+            for (zone, name) in pool.zones.iter().enumerate() {
+                if !is_label(name, 63) {
+                    self.add(&format!("{path}.zones[{zone}]"), format!("invalid zone {name:?}"), LABEL_HELP);
+                }
+            }
+        }
+        for (index, node) in cluster.nodes.iter().enumerate() {
+            let path = format!("cluster.nodes[{index}]");
+            self.machine(&path, &node.name, &node.capacity, &node.reserved, node.price_per_hour, node.labels.iter());
+            let in_pool = super::Cluster { nodes: Vec::new(), ..cluster.clone() }.has_node(&node.name);
+            if in_pool || cluster.nodes[..index].iter().any(|other| other.name == node.name) {
+                self.add(
+                    &format!("{path}.name"),
+                    format!("two nodes are called {:?}", node.name),
+                    "rename one of them",
+                );
+            }
+        }
+    }
+
+    fn largest_pool(&self) -> String {
+        let pools = self.scenario.cluster.pools.iter().enumerate();
+        pools
+            .max_by_key(|(_, pool)| pool.count)
+            .map_or("cluster.nodes".to_string(), |(i, _)| format!("cluster.pools[{i}].count"))
+    }
+
+    fn machine<'b>(
+        &mut self,
+        path: &str,
+        name: &str,
+        capacity: &super::cluster::Capacity,
+        reserved: &super::cluster::Reserved,
+        price: f64,
+        labels: impl Iterator<Item = (&'b String, &'b String)>,
+    ) {
+        if !is_label(name, 50) {
+            self.add(&format!("{path}.name"), format!("invalid name {name:?}"), LABEL_HELP.replace("63", "50"));
+        }
+        let amounts = [
+            ("cpu", capacity.cpu, capacity.cpu.0.milli(), "4"),
+            ("memory", capacity.memory, capacity.memory.0.whole(), "16Gi"),
+        ];
+        for (field, amount, value, example) in amounts {
+            if value <= 0 {
+                self.add(
+                    &format!("{path}.capacity.{field}"),
+                    format!("{} is not positive", amount.0),
+                    format!("write an amount such as {example}"),
+                );
+            }
+        }
+        let memory = capacity.memory.0.whole();
+        if memory > 0 && memory < 64 << 20 {
+            let message = format!("{memory} bytes of memory are less than 64Mi");
+            self.add(
+                &format!("{path}.capacity.memory"),
+                message,
+                format!("did you forget the unit? write {}Gi or {}Mi", capacity.memory.0, capacity.memory.0),
+            );
+        } else {
+            let (cpu, left, _) = capacity.allocatable(reserved);
+            if cpu == 0 || left == 0 {
+                self.add(
+                    &format!("{path}.reserved"),
+                    "the reservations leave nothing for pods",
+                    "lower them or raise the capacity",
+                );
+            }
+        }
+        if !(price >= 0.0 && price.is_finite()) {
+            self.add(&format!("{path}.pricePerHour"), format!("the price {price} is negative"), "write 0 or more");
+        }
+        for (key, value) in labels {
+            let label_path = crate::wire::places::join(&format!("{path}.labels"), &crate::wire::places::Step::Key(key));
+            if let Some(why) = crate::wire::names::label_fault(key, value) {
+                self.add(&label_path, why, "use at most 63 letters, digits, `-`, `_` and `.`");
+            }
+        }
+    }
+
+    fn timing(&mut self) {
+        let names: Vec<&str> = COMPONENTS.iter().map(|(name, ..)| *name).collect();
+        for (name, timing) in &self.scenario.timing.components {
+            let path = format!("timing.components.{name}");
+            if !names.contains(&name.as_str()) {
+                self.problems.push(Problem {
+                    place: Some(self.places.find_key(&path)),
+                    path: path.clone(),
+                    message: format!("unknown component {name:?}"),
+                    help: Some(suggestion(name, &names, "the components are")),
+                });
+            }
+            if timing.workers == Some(0) {
+                self.add(&format!("{path}.workers"), "a component without workers does nothing", "write 1 or more");
+            }
+            if timing.burst == Some(0) && timing.qps != Some(0) {
+                self.add(&format!("{path}.burst"), "a burst of 0 lets no request through", "write 1 or more");
+            }
+        }
+        if self.scenario.timing.node_monitor.period.0.0 <= 0 {
+            self.add("timing.nodeMonitor.period", "the period must be positive", "write a duration such as 5s");
+        }
+        if self.scenario.timing.registry.bandwidth.0.whole() <= 0 {
+            self.add(
+                "timing.registry.bandwidth",
+                "the bandwidth must be positive",
+                "write bytes a second, such as 50Mi",
+            );
+        }
+    }
+
+    fn entry(&mut self, index: usize) {
+        let scenario = self.scenario;
+        let entry = &scenario.timeline[index];
+        let path = format!("timeline[{index}]");
+        self.instant(&format!("{path}.at"), entry.at);
+        match &entry.action {
+            Action::Cordon(target) => self.node(&format!("{path}.cordon.node"), &target.node),
+            Action::Uncordon(target) => self.node(&format!("{path}.uncordon.node"), &target.node),
+            Action::Drain(drain) => self.node(&format!("{path}.drain.node"), &drain.node),
+            Action::Taint(taint) => self.node(&format!("{path}.taint.node"), &taint.node),
+            Action::NodeCrash(crash) => self.node_crash(&format!("{path}.nodeCrash"), crash),
+            Action::PodCrash(crash) => {
+                self.one_of_two(&format!("{path}.podCrash"), crash.pod.is_some(), crash.selector.is_some())
+            }
+            Action::ContainerCrash(crash) => {
+                self.one_of_two(&format!("{path}.containerCrash"), crash.pod.is_some(), crash.selector.is_some());
+            }
+            Action::Scale(scale) if u64::from(scale.replicas) > scenario.limits.max_pods => {
+                let limit = super::limits::grouped(scenario.limits.max_pods);
+                let message = format!("{} replicas are more than the limit `maxPods` ({limit})", scale.replicas);
+                self.add(
+                    &format!("{path}.scale.replicas"),
+                    message,
+                    "lower it, or raise it with `--set limits.maxPods=…`",
+                );
+            }
+            _ => {}
+        }
+    }
+
+    fn one_of_two(&mut self, path: &str, pod: bool, selector: bool) {
+        if pod == selector {
+            let message =
+                if pod { "both `pod` and `selector` are given" } else { "neither `pod` nor `selector` is given" };
+            self.add(path, message, "give exactly one: selector: app=web");
+        }
+    }
+
+    fn instant(&mut self, path: &str, at: SimTime) {
+        if at < SimTime::ZERO {
+            self.add(path, "the instant is before the start", "write a time of 0s or more");
+        } else if at > self.scenario.end() {
+            let message =
+                format!("{} is after the end of the run ({})", (at - SimTime::ZERO), self.scenario.duration.0);
+            self.add(path, message, "choose an earlier time, or make `duration` longer");
+        }
+    }
+
+    fn node(&mut self, path: &str, name: &str) {
+        if !self.scenario.cluster.has_node(name) {
+            let nodes = self.scenario.cluster.setups();
+            let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
+            self.unknown(path, "node", name, &names);
+        }
+    }
+
+    /// "unknown X": with the nearest name, or the first few that exist.
+    fn unknown(&mut self, path: &str, what: &str, name: &str, known: &[&str]) {
+        let help = match did_you_mean(name, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if known.is_empty() => format!("there is no {what} in this scenario"),
+            None => {
+                let some = known.iter().take(5).copied().collect::<Vec<_>>().join(", ");
+                let more = if known.len() > 5 { format!(" and {} more", known.len() - 5) } else { String::new() };
+                format!("there are {some}{more}")
+            }
+        };
+        self.add(path, format!("unknown {what} {name:?}"), help);
+    }
+
+    fn node_crash(&mut self, path: &str, crash: &NodeCrash) {
+        let given = [crash.node.is_some(), crash.pool.is_some(), crash.zone.is_some()];
+        if given.iter().filter(|given| **given).count() != 1 {
+            self.add(
+                path,
+                "exactly one of `node`, `pool` and `zone` says what crashes",
+                "write nodeCrash: {node: small-0}",
+            );
+            return;
+        }
+        let cluster = &self.scenario.cluster;
+        if let Some(node) = &crash.node {
+            self.node(&format!("{path}.node"), node);
+            if crash.count.is_some() {
+                self.add(&format!("{path}.count"), "`count` goes with `pool` or `zone`", "remove it");
+            }
+        }
+        if let Some(pool) = &crash.pool {
+            let known: Vec<&str> = cluster.pools.iter().map(|pool| pool.name.as_str()).collect();
+            if !known.contains(&pool.as_str()) {
+                self.unknown(&format!("{path}.pool"), "pool", pool, &known);
+            }
+        }
+        if let Some(zone) = &crash.zone {
+            let known = cluster.zones();
+            if !known.contains(&zone.as_str()) {
+                self.unknown(&format!("{path}.zone"), "zone", zone, &known);
+            }
+        }
+        if crash.count == Some(0) {
+            self.add(
+                &format!("{path}.count"),
+                "a crash of 0 nodes does nothing",
+                "write 1 or more, or remove `count` for all",
+            );
+        }
+        if crash.recover_after.is_some_and(|after| after.0.0 <= 0) {
+            self.add(
+                &format!("{path}.recoverAfter"),
+                "the time until recovery must be positive",
+                "write a duration such as 8m",
+            );
+        }
+    }
+
+    /// Every object of the manifests and of later applies.
+    fn documents(&self) -> impl Iterator<Item = &ManifestDocument> {
+        let applied = self.scenario.timeline.iter().filter_map(|entry| match &entry.action {
+            Action::Apply(manifests) => Some(&manifests.objects),
+            _ => None,
+        });
+        self.scenario.manifests.objects.iter().chain(applied.flatten())
+    }
+
+    /// Two objects of one name in the manifests of the start: the second would silently replace the first.
+    fn duplicates(&mut self) {
+        let mut seen = BTreeMap::new();
+        let mut found = Vec::new();
+        for document in &self.scenario.manifests.objects {
+            let id = identity(document);
+            let place = document.places.find("metadata.name");
+            if let Some((file, line)) = seen.get(&id) {
+                let (kind, _, name) = &id;
+                found.push(document.places.problem(
+                    "metadata.name",
+                    format!("{kind} {name:?} is already there"),
+                    format!("the other stands at {file}:{line}; rename or remove one"),
+                ));
+            }
+            seen.insert(id, (place.file, place.line));
+        }
+        self.problems.extend(found);
+    }
+
+    fn objects(&mut self) {
+        let scenario = self.scenario;
+        let known: BTreeSet<(String, String, String)> = self.documents().map(identity).collect();
+        for (index, entry) in scenario.timeline.iter().enumerate() {
+            let (key, object, namespace) = match &entry.action {
+                Action::Delete(a) => ("delete", &a.object, &a.namespace),
+                Action::Scale(a) => ("scale", &a.object, &a.namespace),
+                Action::SetImage(a) => ("setImage", &a.object, &a.namespace),
+                Action::Patch(a) => ("patch", &a.object, &a.namespace),
+                Action::RolloutUndo(a) => ("rolloutUndo", &a.object, &a.namespace),
+                Action::RolloutPause(a) => ("rolloutPause", &a.object, &a.namespace),
+                Action::RolloutResume(a) => ("rolloutResume", &a.object, &a.namespace),
+                Action::RolloutRestart(a) => ("rolloutRestart", &a.object, &a.namespace),
+                Action::Label(a) => ("label", &a.object, &a.namespace),
+                _ => continue,
+            };
+            let path = format!("timeline[{index}].{key}.object");
+            let allowed: &[&str] = match &entry.action {
+                Action::Scale(_) => &["Deployment", "ReplicaSet"],
+                Action::SetImage(_) => &["Deployment", "ReplicaSet", "Pod"],
+                Action::Delete(_) | Action::Patch(_) | Action::Label(_) => &[],
+                _ => &["Deployment"],
+            };
+            if !allowed.is_empty() && !allowed.contains(&object.kind) {
+                let message = format!("`{key}` does not work on a {}", object.kind);
+                self.add(&path, message, format!("name a {}", allowed.join(" or ")));
+            } else {
+                self.object(&path, object, namespace, &known);
+            }
+        }
+    }
+
+    fn object(&mut self, path: &str, object: &ObjectRef, namespace: &str, known: &BTreeSet<(String, String, String)>) {
+        match object.kind {
+            "Node" => return self.node(path, &object.name),
+            // Pods and what controllers make have names that nobody knows beforehand.
+            "Deployment" | "Service" | "ConfigMap" | "Secret" | "Namespace" => {}
+            _ => return,
+        }
+        let namespace = if object.kind == "Namespace" { "" } else { namespace };
+        let id = (object.kind.to_string(), namespace.to_string(), object.name.clone());
+        if !known.contains(&id)
+            && !(object.kind == "Namespace" && ["default", "kube-system"].contains(&object.name.as_str()))
+        {
+            let names: Vec<&str> = known
+                .iter()
+                .filter(|(kind, ns, _)| kind == object.kind && ns == namespace)
+                .map(|(_, _, name)| name.as_str())
+                .collect();
+            self.unknown(path, &object.kind.to_lowercase(), &object.name, &names);
+        }
+    }
+
+    fn expectations(&mut self) {
+        let scenario = self.scenario;
+        let known: BTreeSet<(String, String, String)> = self.documents().map(identity).collect();
+        for (index, expectation) in scenario.expect.iter().enumerate() {
+            let path = format!("expect[{index}]");
+            let kinds: &[&str] = match expectation.form().argument {
+                Argument::Workload | Argument::OptionalWorkload => &["Deployment", "ReplicaSet"],
+                Argument::Service => &["Service"],
+                _ => &[],
+            };
+            if let (Some(argument), false) = (&expectation.argument, kinds.is_empty()) {
+                let name = argument.split_once('/').map_or(argument.as_str(), |(_, name)| name);
+                let candidates: Vec<&str> = known
+                    .iter()
+                    .filter(|(kind, ns, _)| kinds.contains(&kind.as_str()) && *ns == expectation.namespace)
+                    .map(|(_, _, name)| name.as_str())
+                    .collect();
+                if !candidates.contains(&name) {
+                    self.unknown(&path, &kinds[0].to_lowercase(), name, &candidates);
+                }
+            }
+            match expectation.when {
+                When::AtEnd => {}
+                When::At(at) => self.instant(&path, at),
+                When::Always { from, to } | When::Eventually { from, to } => {
+                    from.into_iter().chain(to).for_each(|at| self.instant(&path, at));
+                    if let (Some(from), Some(to)) = (from, to)
+                        && from >= to
+                    {
+                        self.add(
+                            &path,
+                            "the span ends before it begins",
+                            "write the earlier time first: from 1m to 5m",
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Kind, namespace (empty for cluster-wide kinds) and name of an object.
+fn identity(document: &ManifestDocument) -> (String, String, String) {
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_string();
+    let kind = text(&document.value["kind"]);
+    let cluster_wide = ["Namespace", "Node", "PriorityClass"].contains(&kind.as_str());
+    let metadata = &document.value["metadata"];
+    let namespace = match metadata["namespace"].as_str() {
+        _ if cluster_wide => String::new(),
+        Some(namespace) if !namespace.is_empty() => namespace.to_string(),
+        _ => "default".to_string(),
+    };
+    (kind, namespace, text(&metadata["name"]))
+}

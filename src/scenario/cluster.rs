@@ -1,0 +1,320 @@
+//! The machines of a scenario: control plane, node pools, single nodes, and what they hold.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::units::{Distribution, Duration, Quantity};
+use crate::model::quantity;
+
+/// The machines: a control plane, pools of equal nodes, and single nodes.
+#[derive(Clone, PartialEq, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Cluster {
+    /// The machines that run API server, controller manager and scheduler.
+    pub control_plane: ControlPlane,
+    /// Pools of equal nodes. The nodes of pool `small` are called `small-0`, `small-1` and so on.
+    pub pools: Vec<Pool>,
+    /// Single nodes with names of their own.
+    pub nodes: Vec<NodeEntry>,
+}
+
+/// The control plane.
+#[derive(Clone, PartialEq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ControlPlane {
+    /// How many machines; an odd number, so that a majority exists. 0 for a managed control plane without a price.
+    #[schemars(range(max = 7))]
+    pub replicas: u32,
+    /// What one of them costs an hour.
+    pub price_per_hour: f64,
+}
+
+impl Default for ControlPlane {
+    fn default() -> Self {
+        ControlPlane { replicas: 1, price_per_hour: 0.0 }
+    }
+}
+
+/// A pool of equal nodes.
+#[derive(Clone, PartialEq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Pool {
+    /// The pool's name; its nodes are called `<name>-<index>`, from 0.
+    pub name: String,
+    /// How many nodes.
+    pub count: u32,
+    /// What one machine has.
+    #[serde(default)]
+    pub capacity: Capacity,
+    /// What of it pods cannot have.
+    #[serde(default)]
+    pub reserved: Reserved,
+    /// The zones, dealt round-robin: node i is in zone i modulo the number of zones.
+    #[serde(default)]
+    pub zones: Vec<String>,
+    /// The region, if it matters.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// More labels for every node.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// Taints of every node.
+    #[serde(default)]
+    pub taints: Vec<Taint>,
+    /// Images that are on the machine from the start.
+    #[serde(default)]
+    pub image_cache: Vec<String>,
+    /// What one node costs an hour, in any one currency.
+    #[serde(default)]
+    pub price_per_hour: f64,
+    /// How long after the start of the run the machine is up and registers.
+    #[serde(default)]
+    pub start_after: Option<Distribution<Duration>>,
+}
+
+/// One node with a name of its own.
+#[derive(Clone, PartialEq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NodeEntry {
+    /// The node's name.
+    pub name: String,
+    /// What the machine has.
+    #[serde(default)]
+    pub capacity: Capacity,
+    /// What of it pods cannot have.
+    #[serde(default)]
+    pub reserved: Reserved,
+    /// Its zone.
+    #[serde(default)]
+    pub zone: Option<String>,
+    /// The region, if it matters.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// More labels.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// Taints.
+    #[serde(default)]
+    pub taints: Vec<Taint>,
+    /// Images that are on the machine from the start.
+    #[serde(default)]
+    pub image_cache: Vec<String>,
+    /// What it costs an hour.
+    #[serde(default)]
+    pub price_per_hour: f64,
+    /// How long after the start of the run the machine is up and registers.
+    #[serde(default)]
+    pub start_after: Option<Distribution<Duration>>,
+}
+
+/// What a machine has.
+#[derive(Clone, PartialEq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Capacity {
+    /// Processor cores.
+    pub cpu: Quantity,
+    /// Memory.
+    pub memory: Quantity,
+    /// Local disk for images, logs and scratch space.
+    pub ephemeral_storage: Quantity,
+    /// How many pods the kubelet accepts.
+    pub pods: u32,
+    /// Extended resources, such as `nvidia.com/gpu: 4`.
+    pub extended: BTreeMap<String, Quantity>,
+}
+
+impl Default for Capacity {
+    /// A middling machine: 4 cores, 16 GiB, 100 GiB of disk; 110 pods is the kubelet's default.
+    fn default() -> Self {
+        Capacity {
+            cpu: Quantity(quantity::Quantity::units(4)),
+            memory: Quantity(quantity::Quantity::bytes(16 << 30)),
+            ephemeral_storage: Quantity(quantity::Quantity::bytes(100 << 30)),
+            pods: 110,
+            extended: BTreeMap::new(),
+        }
+    }
+}
+
+/// What of a machine pods cannot have: allocatable = capacity - system - kube - eviction threshold.
+#[derive(Clone, PartialEq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Reserved {
+    /// For the operating system (`systemReserved` of the kubelet).
+    pub system: Resources,
+    /// For kubelet and container runtime (`kubeReserved` of the kubelet).
+    pub kube: Resources,
+    /// The kubelet evicts below this much free memory (`evictionHard`, `memory.available`).
+    pub eviction_hard_memory: Quantity,
+}
+
+impl Default for Reserved {
+    /// The kubelet's defaults: nothing reserved, eviction below 100 MiB.
+    fn default() -> Self {
+        Reserved {
+            system: Resources::default(),
+            kube: Resources::default(),
+            eviction_hard_memory: Quantity(quantity::Quantity::bytes(100 << 20)),
+        }
+    }
+}
+
+/// An amount of each basic resource.
+#[derive(Clone, PartialEq, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Resources {
+    /// Processor cores.
+    pub cpu: Quantity,
+    /// Memory.
+    pub memory: Quantity,
+    /// Local disk.
+    pub ephemeral_storage: Quantity,
+}
+
+/// A taint: pods stay away unless they tolerate it.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Taint {
+    /// Its key.
+    pub key: String,
+    /// Its value.
+    #[serde(default)]
+    pub value: String,
+    /// What it does to pods that do not tolerate it.
+    pub effect: TaintEffect,
+}
+
+/// What a taint does to pods that do not tolerate it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
+pub enum TaintEffect {
+    /// No new pods.
+    NoSchedule,
+    /// New pods only if there is no other place.
+    PreferNoSchedule,
+    /// No new pods, and the running ones are evicted.
+    NoExecute,
+}
+
+impl TaintEffect {
+    /// As the API spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TaintEffect::NoSchedule => "NoSchedule",
+            TaintEffect::PreferNoSchedule => "PreferNoSchedule",
+            TaintEffect::NoExecute => "NoExecute",
+        }
+    }
+}
+
+/// One node after pools are dealt out.
+#[derive(Clone, PartialEq, Debug)]
+pub struct NodeSetup {
+    /// The node's name.
+    pub name: String,
+    /// Its pool, if it came from one.
+    pub pool: Option<String>,
+    /// What the machine has.
+    pub capacity: Capacity,
+    /// What of it pods cannot have.
+    pub reserved: Reserved,
+    /// Its zone.
+    pub zone: Option<String>,
+    /// Its region.
+    pub region: Option<String>,
+    /// Labels beside those of the kubelet, zone and region.
+    pub labels: BTreeMap<String, String>,
+    /// Taints.
+    pub taints: Vec<Taint>,
+    /// Images that are there from the start.
+    pub image_cache: Vec<String>,
+    /// What it costs an hour.
+    pub price_per_hour: f64,
+    /// When the machine comes up.
+    pub start_after: Option<Distribution<Duration>>,
+}
+
+impl Capacity {
+    /// What pods can have of `resource`: `(cpu milli, memory bytes, disk bytes)`, never negative
+    /// (`pkg/kubelet/cm/node_container_manager_linux.go`).
+    pub fn allocatable(&self, reserved: &Reserved) -> (i64, i64, i64) {
+        let left = |have: i64, taken: [i64; 3]| (have - taken.iter().sum::<i64>()).max(0);
+        let (system, kube) = (&reserved.system, &reserved.kube);
+        (
+            left(self.cpu.0.milli(), [system.cpu.0.milli(), kube.cpu.0.milli(), 0]),
+            left(
+                self.memory.0.whole(),
+                [system.memory.0.whole(), kube.memory.0.whole(), reserved.eviction_hard_memory.0.whole()],
+            ),
+            left(
+                self.ephemeral_storage.0.whole(),
+                [system.ephemeral_storage.0.whole(), kube.ephemeral_storage.0.whole(), 0],
+            ),
+        )
+    }
+}
+
+impl Cluster {
+    /// How many worker nodes there are at the start.
+    pub fn node_count(&self) -> u64 {
+        self.pools.iter().map(|pool| u64::from(pool.count)).sum::<u64>() + self.nodes.len() as u64
+    }
+
+    /// Every node, pools first, in the order of the file.
+    pub fn setups(&self) -> Vec<NodeSetup> {
+        let pooled = self.pools.iter().flat_map(|pool| (0..pool.count).map(|index| pool.setup(index)));
+        let single = self.nodes.iter().map(|node| NodeSetup {
+            name: node.name.clone(),
+            pool: None,
+            capacity: node.capacity.clone(),
+            reserved: node.reserved.clone(),
+            zone: node.zone.clone(),
+            region: node.region.clone(),
+            labels: node.labels.clone(),
+            taints: node.taints.clone(),
+            image_cache: node.image_cache.clone(),
+            price_per_hour: node.price_per_hour,
+            start_after: node.start_after,
+        });
+        pooled.chain(single).collect()
+    }
+
+    /// Whether a node of this name exists at the start.
+    pub fn has_node(&self, name: &str) -> bool {
+        let in_pool = |pool: &Pool| {
+            let index = name.strip_prefix(&pool.name).and_then(|rest| rest.strip_prefix('-'));
+            index.is_some_and(|i| i.parse::<u32>().is_ok_and(|n| n < pool.count && n.to_string() == i))
+        };
+        self.nodes.iter().any(|node| node.name == name) || self.pools.iter().any(in_pool)
+    }
+
+    /// All zones, sorted, each once.
+    pub fn zones(&self) -> Vec<&str> {
+        let pooled = self.pools.iter().flat_map(|pool| pool.zones.iter());
+        let single = self.nodes.iter().filter_map(|node| node.zone.as_ref());
+        let mut zones: Vec<&str> = pooled.chain(single).map(String::as_str).collect();
+        zones.sort_unstable();
+        zones.dedup();
+        zones
+    }
+}
+
+impl Pool {
+    fn setup(&self, index: u32) -> NodeSetup {
+        let zone = index.checked_rem(self.zones.len() as u32).map(|i| self.zones[i as usize].clone());
+        NodeSetup {
+            name: format!("{}-{index}", self.name),
+            pool: Some(self.name.clone()),
+            capacity: self.capacity.clone(),
+            reserved: self.reserved.clone(),
+            zone,
+            region: self.region.clone(),
+            labels: self.labels.clone(),
+            taints: self.taints.clone(),
+            image_cache: self.image_cache.clone(),
+            price_per_hour: self.price_per_hour,
+            start_after: self.start_after,
+        }
+    }
+}

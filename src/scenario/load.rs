@@ -1,0 +1,204 @@
+//! From the text of a scenario to a [`Scenario`] in which everything refers to something that exists.
+//!
+//! Reading goes: YAML, `--set`, types, manifests, cross-references. Files come through [`SourceFiles`]: nothing here
+//! opens one.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::Scenario;
+use super::check;
+use super::expect::Expectation;
+use super::manifests::{ManifestDocument, Manifests};
+use super::set::set;
+use super::timeline::Action;
+use crate::error::{Error, Problem, Result};
+use crate::wire::places::Places;
+use crate::wire::typed::{self, FieldProblem};
+use crate::wire::yaml::{self, DuplicateKeys};
+use crate::wire::{strict, yaml::Document};
+
+/// The files beside a scenario. Paths are relative to it.
+pub trait SourceFiles {
+    /// The text of a file.
+    ///
+    /// # Errors
+    /// The system's reason, such as `No such file or directory`.
+    fn read(&self, path: &str) -> std::result::Result<String, String>;
+
+    /// The paths that match a pattern in which `*` stands for any text within a name, sorted.
+    fn glob(&self, pattern: &str) -> Vec<String>;
+
+    /// The name under which messages show a file.
+    fn display(&self, path: &str) -> String {
+        path.to_string()
+    }
+}
+
+/// Reads a scenario. `file` is its name for messages; `assignments` are `path=value` from the command line.
+///
+/// # Errors
+/// [`Error::Input`] with everything that is wrong, as far as it can be found at once.
+pub fn load(file: &str, text: &str, assignments: &[String], files: &dyn SourceFiles) -> Result<Scenario> {
+    let Document { mut value, mut places } = only_document(file, text)?;
+    for assignment in assignments {
+        set(&mut value, &mut places, assignment).map_err(|problem| Error::Input(vec![problem]))?;
+    }
+    let read = typed::read::<Scenario>(&value);
+    let mut scenario = read.map_err(|problems| {
+        Error::Input(problems.into_iter().map(|problem| placed(&value, &places, problem)).collect())
+    })?;
+    let mut problems = check::before_manifests(&scenario, &places);
+    let mut warnings = Vec::new();
+    let mut resolver = Resolver { files, problems: &mut problems, warnings: &mut warnings };
+    resolver.resolve(&mut scenario.manifests, "manifests", &places, &value);
+    for (index, entry) in scenario.timeline.iter_mut().enumerate() {
+        if let Action::Apply(manifests) = &mut entry.action {
+            resolver.resolve(manifests, &format!("timeline[{index}].apply"), &places, &value);
+        }
+    }
+    scenario.warnings = warnings;
+    // Objects that could not be read would only make every reference to them look wrong, too.
+    if problems.is_empty() {
+        problems = check::references(&scenario, &places);
+    }
+    if problems.is_empty() { Ok(scenario) } else { Err(Error::Input(problems)) }
+}
+
+fn only_document(file: &str, text: &str) -> Result<Document> {
+    let read = yaml::read(file, text, DuplicateKeys::Refuse).map_err(|problem| Error::Input(vec![problem]))?;
+    let help = "start from scenarios/hello.yaml, or see `sim schema`";
+    let mut documents = read.documents.into_iter();
+    match (documents.next(), documents.next()) {
+        (Some(document), None) if document.value.is_object() => Ok(document),
+        (Some(_), Some(second)) => {
+            let help = "put the rest into a file of its own";
+            Err(Error::Input(vec![second.places.problem("", "a scenario is one document, found a second", help)]))
+        }
+        (Some(document), None) => {
+            Err(Error::Input(vec![document.places.problem("", "a scenario is a map of fields", help)]))
+        }
+        (None, _) => Err(Error::Input(vec![Places::new(file, text).problem("", "the scenario is empty", help)])),
+    }
+}
+
+/// A field's problem with its place. A fault inside an expectation is placed at the word that is wrong.
+fn placed(value: &Value, places: &Places, problem: FieldProblem) -> Problem {
+    let mut place = if problem.at_key { places.find_key(&problem.path) } else { places.find(&problem.path) };
+    if problem.path.starts_with("expect[")
+        && let Some(text) = lookup(value, &problem.path).and_then(Value::as_str)
+        && let Err(fault) = Expectation::parse(text)
+    {
+        let quoted = place.source_line.chars().nth(place.column - 1).is_some_and(|c| c == '"' || c == '\'');
+        let before = fault.offset + usize::from(quoted);
+        let room = place.source_line.chars().count() + 1;
+        if place.column + before <= room {
+            place.column += before;
+            place.width = fault.width.clamp(1, (room - place.column).max(1));
+        }
+    }
+    let help =
+        if problem.help.is_empty() { "see `sim schema` for what may stand here".to_string() } else { problem.help };
+    Problem { place: Some(place), path: problem.path, message: problem.message, help: Some(help) }
+}
+
+/// The value at a path.
+fn lookup<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
+    crate::wire::places::steps(path).into_iter().try_fold(value, |value, step| match value {
+        Value::Array(items) => items.get(step.parse::<usize>().ok()?),
+        Value::Object(entries) => entries.get(step),
+        _ => None,
+    })
+}
+
+/// Reads the manifests that a scenario names.
+struct Resolver<'a> {
+    files: &'a dyn SourceFiles,
+    problems: &'a mut Vec<Problem>,
+    warnings: &'a mut Vec<Problem>,
+}
+
+impl Resolver<'_> {
+    /// Reads the files and inline objects of `manifests`, which stands at `path` of the scenario.
+    fn resolve(&mut self, manifests: &mut Manifests, path: &str, places: &Places, scenario: &Value) {
+        let list = if lookup(scenario, path).is_some_and(Value::is_array) {
+            path.to_string()
+        } else {
+            format!("{path}.files")
+        };
+        let mut seen = BTreeSet::new();
+        for (index, pattern) in manifests.files.iter().enumerate() {
+            let at = format!("{list}[{index}]");
+            let found = if pattern.contains('*') { self.files.glob(pattern) } else { vec![pattern.clone()] };
+            if found.is_empty() {
+                let help = "patterns are relative to the scenario file; `*` does not cross folders";
+                self.problems.push(places.problem(&at, format!("no file matches {pattern:?}"), help));
+            }
+            for file in found {
+                // A file that two patterns match is applied once.
+                if seen.insert(file.clone()) {
+                    self.read(&file, &at, places, &mut manifests.objects);
+                }
+            }
+        }
+        for (index, value) in manifests.inline.iter().enumerate() {
+            let places = places.below(&format!("{path}.inline[{index}]"));
+            self.take(Document { value: value.clone(), places }, &mut manifests.objects);
+        }
+    }
+
+    fn read(&mut self, file: &str, at: &str, places: &Places, objects: &mut Vec<ManifestDocument>) {
+        let text = match self.files.read(file) {
+            Ok(text) => text,
+            Err(why) => {
+                let help = "paths are relative to the scenario file";
+                self.problems.push(places.problem(at, format!("cannot read {file:?}: {why}"), help));
+                return;
+            }
+        };
+        match read_manifests(&self.files.display(file), &text) {
+            Ok((documents, warnings)) => {
+                self.warnings.extend(warnings);
+                objects.extend(documents);
+            }
+            Err(problems) => self.problems.extend(problems),
+        }
+    }
+
+    fn take(&mut self, document: Document, objects: &mut Vec<ManifestDocument>) {
+        match accept(document) {
+            Ok(documents) => objects.extend(documents),
+            Err(problems) => self.problems.extend(problems),
+        }
+    }
+}
+
+/// Reads a file of Kubernetes manifests: any number of documents, lists flattened, each strictly checked.
+///
+/// # Errors
+/// Everything that is wrong in it.
+pub fn read_manifests(
+    file: &str,
+    text: &str,
+) -> std::result::Result<(Vec<ManifestDocument>, Vec<Problem>), Vec<Problem>> {
+    let read = yaml::read(file, text, DuplicateKeys::LastWins).map_err(|problem| vec![problem])?;
+    let (mut objects, mut problems) = (Vec::new(), Vec::new());
+    for document in read.documents {
+        match accept(document) {
+            Ok(documents) => objects.extend(documents),
+            Err(found) => problems.extend(found),
+        }
+    }
+    if problems.is_empty() { Ok((objects, read.warnings)) } else { Err(problems) }
+}
+
+/// One document as the objects it holds.
+fn accept(document: Document) -> std::result::Result<Vec<ManifestDocument>, Vec<Problem>> {
+    let (mut objects, mut problems) = (Vec::new(), Vec::new());
+    for Document { value, places } in strict::flatten(document) {
+        problems.extend(strict::check(&value, &places));
+        objects.push(ManifestDocument { file: places.file.to_string(), places, value });
+    }
+    if problems.is_empty() { Ok(objects) } else { Err(problems) }
+}

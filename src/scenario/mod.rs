@@ -1,0 +1,104 @@
+//! The scenario file: a cluster, what runs on it, what happens to it, and what is expected of it.
+
+pub mod behavior;
+pub mod check;
+pub mod cluster;
+pub mod expect;
+pub mod limits;
+pub mod load;
+pub mod manifests;
+pub mod schema;
+pub mod selector;
+pub mod set;
+pub mod timeline;
+pub mod timing;
+pub mod units;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::error::Problem;
+use crate::rng::Seed;
+use crate::time::SimTime;
+
+pub use behavior::Behavior;
+pub use cluster::{Cluster, NodeSetup};
+pub use expect::Expectation;
+pub use limits::Limits;
+pub use manifests::{ManifestDocument, Manifests};
+pub use timeline::{Action, TimelineEntry};
+pub use timing::Timing;
+
+/// A cluster, what runs on it, what happens to it, and what is expected of it.
+#[derive(Clone, PartialEq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Scenario {
+    /// A short name, of lower-case letters, digits and dashes; results go to a folder of this name.
+    #[schemars(regex(pattern = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"))]
+    pub name: String,
+    /// What it shows, in a sentence or two.
+    #[serde(default)]
+    pub description: String,
+    /// The seed of all randomness; `--seed` overrides it.
+    #[serde(default = "default_seed")]
+    pub seed: u64,
+    /// How much virtual time passes.
+    pub duration: units::Duration,
+    /// The machines.
+    pub cluster: Cluster,
+    /// The Kubernetes objects that are applied at the start.
+    #[serde(default)]
+    pub manifests: Manifests,
+    /// How containers behave; a manifest cannot say it.
+    #[serde(default)]
+    pub behavior: Vec<Behavior>,
+    /// How fast the parts of the cluster are. The default is a real cluster.
+    #[serde(default)]
+    pub timing: Timing,
+    /// What happens when.
+    #[serde(default)]
+    pub timeline: Vec<TimelineEntry>,
+    /// What must be true; each expectation passes or fails in the report and in the exit code.
+    #[serde(default)]
+    pub expect: Vec<Expectation>,
+    /// At which size or length a run is stopped.
+    #[serde(default)]
+    pub limits: Limits,
+    /// What is suspicious but legal in the files that were read.
+    #[serde(skip)]
+    pub warnings: Vec<Problem>,
+}
+
+fn default_seed() -> u64 {
+    1
+}
+
+impl Scenario {
+    /// The seed of the run.
+    pub fn seed(&self) -> Seed {
+        Seed(self.seed)
+    }
+
+    /// The instant at which the run ends.
+    pub fn end(&self) -> SimTime {
+        SimTime(self.duration.0.0)
+    }
+
+    /// The behaviours of entries that match a container, merged: a later entry wins field by field.
+    pub fn behavior_of<'a>(
+        &self,
+        namespace: &str,
+        pod: &str,
+        label: impl Fn(&str) -> Option<&'a str> + Copy,
+        container: &str,
+        image: &str,
+    ) -> Behavior {
+        let mut merged = Behavior::default();
+        for entry in &self.behavior {
+            if entry.matching.matches(namespace, pod, label, container, image) {
+                merged.overlay(entry);
+            }
+        }
+        merged
+    }
+}

@@ -1,0 +1,7 @@
+//! Kubernetes YAML and JSON at the edge: the only place that knows field names.
+
+pub mod names;
+pub mod places;
+pub mod strict;
+pub mod typed;
+pub mod yaml;

@@ -1,0 +1,149 @@
+//! Kubernetes' strict decoding: a document is an object of a kind that exists, without a field that does not.
+//!
+//! The texts are those of the API server with `fieldValidation=Strict`; the place and the suggestion are ours.
+
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod, Secret, Service, ServiceAccount};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::scheduling::v1::PriorityClass;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::places::Places;
+use super::typed::{self, suggestion};
+use super::yaml::Document;
+use crate::error::Problem;
+
+/// The kinds that can be applied, with their `apiVersion`.
+pub const KINDS: &[(&str, &str)] = &[
+    ("v1", "ConfigMap"),
+    ("v1", "Namespace"),
+    ("v1", "Node"),
+    ("v1", "Pod"),
+    ("v1", "Secret"),
+    ("v1", "Service"),
+    ("v1", "ServiceAccount"),
+    ("apps/v1", "Deployment"),
+    ("apps/v1", "ReplicaSet"),
+    ("coordination.k8s.io/v1", "Lease"),
+    ("discovery.k8s.io/v1", "EndpointSlice"),
+    ("scheduling.k8s.io/v1", "PriorityClass"),
+];
+
+/// Kinds of Kubernetes that are not simulated, so that the message can say so.
+const KNOWN_ELSEWHERE: &[&str] = &[
+    "StatefulSet",
+    "DaemonSet",
+    "Job",
+    "CronJob",
+    "Ingress",
+    "HorizontalPodAutoscaler",
+    "PodDisruptionBudget",
+    "PersistentVolumeClaim",
+    "PersistentVolume",
+    "StorageClass",
+    "NetworkPolicy",
+    "ResourceQuota",
+    "LimitRange",
+    "Role",
+    "RoleBinding",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "CustomResourceDefinition",
+    "Endpoints",
+];
+
+/// A `List` as the documents of its items; any other document as itself.
+pub fn flatten(document: Document) -> Vec<Document> {
+    let is_list = document.value["kind"].as_str().is_some_and(|kind| kind.ends_with("List"));
+    let Some(items) = document.value["items"].as_array().filter(|_| is_list) else { return vec![document] };
+    let item = |(index, value): (usize, &Value)| {
+        let places = document.places.below(&format!("items[{index}]"));
+        flatten(Document { value: value.clone(), places })
+    };
+    items.iter().enumerate().flat_map(item).collect()
+}
+
+/// Reads a document as a typed object, refusing unknown fields and values of a wrong type.
+///
+/// # Errors
+/// Every unknown field and the first value of a wrong type, with their places.
+pub fn decode_typed<K: DeserializeOwned>(value: &Value, places: &Places) -> Result<K, Vec<Problem>> {
+    typed::read(value).map_err(|problems| {
+        let placed = |problem: typed::FieldProblem| Problem {
+            place: Some(if problem.at_key { places.find_key(&problem.path) } else { places.find(&problem.path) }),
+            path: problem.path,
+            message: problem.message,
+            help: Some(problem.help).filter(|help| !help.is_empty()).or_else(|| Some(FORM_HELP.to_string())),
+        };
+        problems.into_iter().map(placed).collect()
+    })
+}
+
+const FORM_HELP: &str = "see `kubectl explain` for the form of this field";
+
+/// Everything that is wrong with one object: its kind, its fields, its values.
+pub fn check(value: &Value, places: &Places) -> Vec<Problem> {
+    if !value.is_object() {
+        let help = "a manifest is a map with apiVersion, kind and metadata";
+        return vec![places.problem("", "the document is not an object", help)];
+    }
+    let mut missing = Vec::new();
+    for field in ["apiVersion", "kind"] {
+        if value[field].as_str().is_none_or(str::is_empty) {
+            missing.push(places.problem(
+                field,
+                format!("{field} not set"),
+                format!("add `{field}:`, such as {}", example(field)),
+            ));
+        }
+    }
+    if !missing.is_empty() {
+        return missing;
+    }
+    let (version, kind) = (value["apiVersion"].as_str().unwrap_or(""), value["kind"].as_str().unwrap_or(""));
+    macro_rules! check_as {
+        ($($kind:ident),*) => {
+            match kind {
+                $( stringify!($kind) => decode_typed::<$kind>(value, places).err().unwrap_or_default(), )*
+                _ => unreachable!("{kind} is in KINDS"),
+            }
+        };
+    }
+    match KINDS.iter().find(|(_, known)| *known == kind) {
+        Some((right, _)) if *right == version => check_as!(
+            ConfigMap,
+            Namespace,
+            Node,
+            Pod,
+            Secret,
+            Service,
+            ServiceAccount,
+            Deployment,
+            ReplicaSet,
+            Lease,
+            EndpointSlice,
+            PriorityClass
+        ),
+        Some((right, _)) => {
+            let message = format!("no matches for kind {kind:?} in version {version:?}");
+            vec![places.problem("apiVersion", message, format!("did you mean `{right}`?"))]
+        }
+        None => vec![unknown_kind(kind, version, places)],
+    }
+}
+
+fn example(field: &str) -> &'static str {
+    if field == "kind" { "Deployment" } else { "apps/v1" }
+}
+
+fn unknown_kind(kind: &str, version: &str, places: &Places) -> Problem {
+    let kinds: Vec<&str> = KINDS.iter().map(|(_, kind)| *kind).collect();
+    if KNOWN_ELSEWHERE.contains(&kind) {
+        let help = format!("remove it; the kinds that are simulated are {}", kinds.join(", "));
+        return places.problem("kind", format!("kind {kind:?} is not simulated"), help);
+    }
+    let help = suggestion(kind, &kinds, "the kinds that are simulated are");
+    places.problem("kind", format!("no matches for kind {kind:?} in version {version:?}"), help)
+}
