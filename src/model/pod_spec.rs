@@ -154,6 +154,10 @@ pub struct PodAffinityTerm {
     pub namespace_selector: Option<Selector>,
     /// The node label that makes a domain.
     pub topology_key: Name,
+    /// Labels whose value the other pods must share; merged into `selector` when a pod is created.
+    pub match_label_keys: Vec<Name>,
+    /// Labels whose value the other pods must not share.
+    pub mismatch_label_keys: Vec<Name>,
 }
 
 /// A weighted inter-pod term.
@@ -182,6 +186,20 @@ pub struct Affinity {
     pub anti_preferred: Vec<WeightedPodAffinityTerm>,
 }
 
+impl Affinity {
+    /// All inter-pod terms.
+    pub fn pod_terms(&self) -> impl Iterator<Item = &PodAffinityTerm> {
+        let preferred = self.pod_preferred.iter().chain(&self.anti_preferred).map(|weighted| &weighted.term);
+        self.pod_required.iter().chain(&self.anti_required).chain(preferred)
+    }
+
+    /// All inter-pod terms, to change.
+    pub fn pod_terms_mut(&mut self) -> impl Iterator<Item = &mut PodAffinityTerm> {
+        let preferred = self.pod_preferred.iter_mut().chain(&mut self.anti_preferred);
+        self.pod_required.iter_mut().chain(&mut self.anti_required).chain(preferred.map(|weighted| &mut weighted.term))
+    }
+}
+
 /// One topology spread constraint.
 #[derive(Clone, PartialEq, Debug)]
 pub struct SpreadConstraint {
@@ -199,6 +217,8 @@ pub struct SpreadConstraint {
     pub honor_affinity: bool,
     /// Honour taints when counting (not the default).
     pub honor_taints: bool,
+    /// Labels whose value the counted pods must share; merged into `selector` when a pod is created.
+    pub match_label_keys: Vec<Name>,
 }
 
 /// A volume as far as it matters to placement and start.

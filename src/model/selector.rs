@@ -5,6 +5,8 @@
 use super::{Labels, Name, Node};
 use std::fmt;
 
+pub use super::selector_parse::parse;
+
 /// How a requirement compares.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Operator {

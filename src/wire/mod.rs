@@ -1,5 +1,6 @@
 //! Kubernetes YAML and JSON at the edge: the only place that knows field names.
 
+pub mod decode;
 pub mod names;
 pub mod places;
 pub mod strict;

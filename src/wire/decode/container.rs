@@ -1,0 +1,112 @@
+//! Containers, probes, ports and tolerations.
+
+use super::meta::{name, some_name};
+use super::quantity::resources;
+use super::{Decoded, FieldError, Within, each};
+use crate::model::pod_spec::{ContainerPort, ProbeHandler};
+use crate::model::{Container, Name, Probe, PullPolicy, TaintEffect, Toleration};
+use crate::time::SimDuration;
+use k8s_openapi::api::core::v1 as core;
+
+/// `Unsupported value`, with the values that are supported.
+pub(super) fn unsupported(field: &str, value: &str, known: &[&str]) -> FieldError {
+    let known = known.iter().map(|known| format!("{known:?}")).collect::<Vec<_>>().join(", ");
+    FieldError::new(field, format!("Unsupported value: {value:?}: supported values: {known}"))
+}
+
+pub(super) fn container(from: &core::Container) -> Decoded<Container> {
+    let nothing = core::ResourceRequirements::default();
+    let amounts = from.resources.as_ref().unwrap_or(&nothing);
+    let (requests, requested) = resources(amounts.requests.as_ref()).within("resources.requests")?;
+    let (limits, limited) = resources(amounts.limits.as_ref()).within("resources.limits")?;
+    let image = from.image.as_deref().unwrap_or_default();
+    let pull_policy = match from.image_pull_policy.as_deref().unwrap_or_default() {
+        "Always" => PullPolicy::Always,
+        "IfNotPresent" => PullPolicy::IfNotPresent,
+        "Never" => PullPolicy::Never,
+        "" if super::defaults::default_pull_policy(image) == "Always" => PullPolicy::Always,
+        "" => PullPolicy::IfNotPresent,
+        other => return Err(unsupported("imagePullPolicy", other, &["Always", "IfNotPresent", "Never"])),
+    };
+    let hook = from.lifecycle.as_ref().and_then(|hooks| hooks.pre_stop.as_ref());
+    Ok(Container {
+        name: Name::from(from.name.as_str()),
+        image: Name::from(image),
+        pull_policy,
+        requests,
+        limits,
+        requested,
+        limited,
+        ports: each(&from.ports, "ports", port)?,
+        sidecar: from.restart_policy.as_deref() == Some("Always"),
+        readiness: from.readiness_probe.as_ref().map(probe).transpose().within("readinessProbe")?,
+        liveness: from.liveness_probe.as_ref().map(probe).transpose().within("livenessProbe")?,
+        startup: from.startup_probe.as_ref().map(probe).transpose().within("startupProbe")?,
+        pre_stop: hook.map(|hook| SimDuration::from_secs(hook.sleep.as_ref().map_or(0, |sleep| sleep.seconds))),
+    })
+}
+
+fn port(from: &core::ContainerPort) -> Decoded<ContainerPort> {
+    Ok(ContainerPort {
+        name: name(&from.name),
+        container_port: port_number(from.container_port, "containerPort")?,
+        host_port: port_number(from.host_port.unwrap_or(0), "hostPort")?,
+        host_ip: name(&from.host_ip),
+        protocol: some_name(&from.protocol).unwrap_or(crate::name!("TCP")),
+    })
+}
+
+pub(super) fn port_number(number: i32, field: &str) -> Decoded<u16> {
+    u16::try_from(number)
+        .map_err(|_| FieldError::new(field, format!("Invalid value: {number}: must be between 1 and 65535, inclusive")))
+}
+
+fn probe(from: &core::Probe) -> Decoded<Probe> {
+    let handler = if from.exec.is_some() {
+        ProbeHandler::Exec
+    } else if from.http_get.is_some() {
+        ProbeHandler::Http
+    } else if from.tcp_socket.is_some() {
+        ProbeHandler::Tcp
+    } else if from.grpc.is_some() {
+        ProbeHandler::Grpc
+    } else {
+        return Err(FieldError::new("", "Required value: must specify a handler type"));
+    };
+    let at_least = |field: &str, value: Option<i32>, default: i32| match value {
+        None | Some(0) => Ok(default),
+        Some(value) if value > 0 => Ok(value),
+        Some(value) => {
+            Err(FieldError::new(field, format!("Invalid value: {value}: must be greater than or equal to 0")))
+        }
+    };
+    let seconds = |n: i32| SimDuration::from_secs(i64::from(n));
+    Ok(Probe {
+        handler,
+        initial_delay: seconds(at_least("initialDelaySeconds", from.initial_delay_seconds, 0)?),
+        period: seconds(at_least("periodSeconds", from.period_seconds, 10)?),
+        timeout: seconds(at_least("timeoutSeconds", from.timeout_seconds, 1)?),
+        success_threshold: at_least("successThreshold", from.success_threshold, 1)?.unsigned_abs(),
+        failure_threshold: at_least("failureThreshold", from.failure_threshold, 3)?.unsigned_abs(),
+        termination_grace_seconds: from.termination_grace_period_seconds,
+    })
+}
+
+pub(super) fn toleration(from: &core::Toleration) -> Decoded<Toleration> {
+    let exists = match from.operator.as_deref().unwrap_or_default() {
+        "" | "Equal" => false,
+        "Exists" => true,
+        other => return Err(unsupported("operator", other, &["Equal", "Exists"])),
+    };
+    let effect = match from.effect.as_deref().unwrap_or_default() {
+        "" => None,
+        text => Some(effect(text)?),
+    };
+    Ok(Toleration { key: name(&from.key), exists, value: name(&from.value), effect, seconds: from.toleration_seconds })
+}
+
+/// A taint's effect.
+pub(super) fn effect(text: &str) -> Decoded<TaintEffect> {
+    TaintEffect::parse(text)
+        .ok_or_else(|| unsupported("effect", text, &["NoExecute", "NoSchedule", "PreferNoSchedule"]))
+}

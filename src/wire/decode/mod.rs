@@ -1,0 +1,160 @@
+//! From Kubernetes JSON to the model: typed reading, Kubernetes' own defaults, then a compact object.
+//!
+//! The value is read into the `k8s-openapi` type (so that every type error is found), defaults are filled
+//! in there, and what comes out is both the model object and, beside it, the JSON it was made from.
+
+mod affinity;
+mod container;
+mod defaults;
+mod endpoints;
+mod locate;
+mod meta;
+mod node;
+mod pod_spec;
+mod pod_status;
+pub(crate) mod quantity;
+mod selector;
+mod service;
+mod small;
+mod workload;
+
+pub use selector::{label_query, label_selector, node_selector};
+
+use crate::model::{Kind, Labels, Object, PodSpec, PodTemplate, Toleration};
+use k8s_openapi::api::core::v1 as core;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// Something wrong with one field of an object.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FieldError {
+    /// The field, such as `spec.containers[0].image`; empty for the object as a whole.
+    pub path: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+impl FieldError {
+    pub(crate) fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+        FieldError { path: path.into(), message: message.into() }
+    }
+
+    /// The same error seen from the parent.
+    fn within(mut self, parent: &str) -> Self {
+        self.path = match self.path.is_empty() {
+            true => parent.to_string(),
+            false => format!("{parent}.{}", self.path),
+        };
+        self
+    }
+}
+
+/// The result of decoding one part; errors carry the path from that part on.
+pub(crate) type Decoded<T> = Result<T, FieldError>;
+
+/// Puts the parent's name before the path of an error.
+trait Within<T> {
+    fn within(self, parent: &str) -> Decoded<T>;
+}
+
+impl<T> Within<T> for Decoded<T> {
+    fn within(self, parent: &str) -> Decoded<T> {
+        self.map_err(|error| error.within(parent))
+    }
+}
+
+/// Decodes each item, naming the failing one `list[n]`.
+fn each<A, B>(items: &Option<Vec<A>>, list: &str, decode: impl Fn(&A) -> Decoded<B>) -> Decoded<Vec<B>> {
+    let items = items.as_deref().unwrap_or_default();
+    items.iter().enumerate().map(|(at, item)| decode(item).within(&format!("{list}[{at}]"))).collect()
+}
+
+/// Reads one object of any served kind, by its `apiVersion` and `kind`, and applies the API server's
+/// defaults for that kind.
+///
+/// # Errors
+/// Every field that cannot be read, or the unknown kind.
+pub fn object(value: &Value) -> Result<Object, Vec<FieldError>> {
+    let text = |field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default();
+    let (api_version, kind) = (text("apiVersion"), text("kind"));
+    let found = Kind::ALL
+        .iter()
+        .copied()
+        .filter(|kind| kind.is_api())
+        .find(|known| known.as_str() == kind && known.api_version() == api_version);
+    match found {
+        Some(kind) => of_kind(kind, value),
+        None => {
+            let message = format!("no matches for kind {kind:?} in version {api_version:?}");
+            Err(vec![FieldError::new("kind", message)])
+        }
+    }
+}
+
+/// Like [`object`] for a value whose kind is known from elsewhere (list items, recordings).
+///
+/// # Errors
+/// Every field that cannot be read.
+pub fn of_kind(kind: Kind, value: &Value) -> Result<Object, Vec<FieldError>> {
+    let decoded = match kind {
+        Kind::Namespace => small::namespace(typed(value)?).map(Object::from),
+        Kind::Node => node::node(typed(value)?).map(Object::from),
+        Kind::Pod => pod_spec::pod(typed(value)?).map(Object::from),
+        Kind::Deployment => workload::deployment(typed(value)?).map(Object::from),
+        Kind::ReplicaSet => workload::replica_set(typed(value)?).map(Object::from),
+        Kind::Service => service::service(typed(value)?).map(Object::from),
+        Kind::EndpointSlice => endpoints::endpoint_slice(typed(value)?).map(Object::from),
+        Kind::Lease => small::lease(typed(value)?).map(Object::from),
+        Kind::Event => small::event(typed(value)?).map(Object::from),
+        Kind::ConfigMap => small::config_map(typed(value)?).map(Object::from),
+        Kind::Secret => small::secret(typed(value)?).map(Object::from),
+        Kind::ServiceAccount => small::service_account(typed(value)?).map(Object::from),
+        Kind::PriorityClass => small::priority_class(typed(value)?).map(Object::from),
+        Kind::Machine | Kind::Incident => Err(FieldError::new("kind", format!("{kind} is not part of the API"))),
+    };
+    decoded.map_err(|error| vec![error])
+}
+
+/// Reads the `spec` of a pod with these labels as the API server stores it at creation: defaults applied,
+/// `matchLabelKeys` merged.
+///
+/// # Errors
+/// The fields that cannot be read.
+pub fn pod_spec(value: &Value, labels: &Labels) -> Result<PodSpec, Vec<FieldError>> {
+    let mut spec: core::PodSpec = typed(value)?;
+    defaults::pod_spec_defaults(&mut spec);
+    defaults::pod_defaults(&mut spec);
+    let spec = pod_spec::compile(&spec, &spec).within("spec").map_err(|error| vec![error])?;
+    Ok(spec.merged_label_keys(labels).unwrap_or(spec))
+}
+
+/// Reads the `spec` of a pod exactly as it stands, without any defaulting.
+///
+/// # Errors
+/// The fields that cannot be read.
+pub fn stored_pod_spec(value: &Value) -> Result<PodSpec, Vec<FieldError>> {
+    let spec: core::PodSpec = typed(value)?;
+    pod_spec::compile(&spec, &spec).within("spec").map_err(|error| vec![error])
+}
+
+/// Reads a pod template (`spec.template` of a workload) with its defaults.
+///
+/// # Errors
+/// The fields that cannot be read.
+pub fn pod_template(value: &Value) -> Result<PodTemplate, Vec<FieldError>> {
+    workload::template(typed(value)?).map_err(|error| vec![error])
+}
+
+/// Reads a toleration.
+///
+/// # Errors
+/// An unknown operator or effect. The comparison operators `Lt` and `Gt` belong to a feature gate that is
+/// off by default, so they are refused.
+pub fn toleration(value: &Value) -> Result<Toleration, Vec<FieldError>> {
+    container::toleration(&typed(value)?).map_err(|error| vec![error])
+}
+
+/// Reads a value into its Kubernetes type; a field of the wrong type is found and named.
+fn typed<T: DeserializeOwned>(value: &Value) -> Result<T, Vec<FieldError>> {
+    T::deserialize(value).map_err(|error| vec![locate::locate::<T>(value, &error.to_string())])
+}

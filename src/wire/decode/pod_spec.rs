@@ -1,0 +1,96 @@
+//! Pods and their wishes.
+
+use super::affinity::{affinity, merge_label_keys, spread};
+use super::container::{container, toleration, unsupported};
+use super::meta::{labels, name, namespaced, some_name};
+use super::quantity::resources;
+use super::{Decoded, FieldError, Within, defaults, each, pod_status};
+use crate::model::pod_spec::{PodLevelResources, Volume, VolumeSource};
+use crate::model::{Meta, Name, Pod, PodSpec, Resources, RestartPolicy, hash};
+use k8s_openapi::api::core::v1 as core;
+use std::sync::Arc;
+
+pub(super) fn pod(from: core::Pod) -> Decoded<Pod> {
+    let meta: Meta = namespaced(&from.metadata)?;
+    let mut spec = from.spec.ok_or_else(|| FieldError::new("spec", "Required value"))?;
+    defaults::pod_spec_defaults(&mut spec);
+    defaults::pod_defaults(&mut spec);
+    merge_label_keys(&mut spec, &meta.labels);
+    // Where it is bound is the pod's own affair: pods that differ in nothing else share one wish.
+    let node = some_name(&spec.node_name.take());
+    let wish = compile(&spec, &spec).within("spec")?;
+    let status = pod_status::pod_status(&from.status.unwrap_or_default()).within("status")?;
+    Ok(Pod { meta, spec: Arc::new(wish), node, status })
+}
+
+/// Compiles a wish. `effective` carries every default that a pod of it has; `kept` is what is stored, which
+/// for a template lacks those that only pods get.
+pub(super) fn compile(effective: &core::PodSpec, kept: &core::PodSpec) -> Decoded<PodSpec> {
+    let raw = serde_json::to_value(kept).map_err(|error| FieldError::new("", error.to_string()))?;
+    let containers = effective.containers.iter().enumerate();
+    let containers =
+        containers.map(|(at, item)| container(item).within(&format!("containers[{at}]"))).collect::<Decoded<_>>()?;
+    let restart_policy = match effective.restart_policy.as_deref().unwrap_or("Always") {
+        "" | "Always" => RestartPolicy::Always,
+        "OnFailure" => RestartPolicy::OnFailure,
+        "Never" => RestartPolicy::Never,
+        other => return Err(unsupported("restartPolicy", other, &["Always", "OnFailure", "Never"])),
+    };
+    let mut spec = PodSpec {
+        hash: hash::content_hash(&raw),
+        raw: Arc::new(raw),
+        containers,
+        init_containers: each(&effective.init_containers, "initContainers", container)?,
+        volumes: each(&effective.volumes, "volumes", volume)?,
+        node_name: some_name(&effective.node_name),
+        node_selector: labels(&effective.node_selector),
+        affinity: effective.affinity.as_ref().map(affinity).transpose().within("affinity")?.map(Box::new),
+        tolerations: each(&effective.tolerations, "tolerations", toleration)?,
+        spread: each(&effective.topology_spread_constraints, "topologySpreadConstraints", spread)?,
+        scheduler_name: some_name(&effective.scheduler_name).unwrap_or(crate::name!("default-scheduler")),
+        priority_class: name(&effective.priority_class_name),
+        priority: effective.priority.unwrap_or(0),
+        preempts: effective.preemption_policy.as_deref() != Some("Never"),
+        restart_policy,
+        grace_seconds: effective.termination_grace_period_seconds.unwrap_or(30),
+        active_deadline_seconds: effective.active_deadline_seconds,
+        host_network: effective.host_network.unwrap_or(false),
+        scheduling_gates: effective
+            .scheduling_gates
+            .iter()
+            .flatten()
+            .map(|gate| Name::from(gate.name.as_str()))
+            .collect(),
+        readiness_gates: {
+            let gates = effective.readiness_gates.iter().flatten();
+            gates.map(|gate| Name::from(gate.condition_type.as_str())).collect()
+        },
+        hostname: name(&effective.hostname),
+        subdomain: name(&effective.subdomain),
+        service_account: some_name(&effective.service_account_name).unwrap_or(crate::name!("default")),
+        overhead: resources(effective.overhead.as_ref()).within("overhead")?.0,
+        pod_level: effective.resources.as_ref().map(pod_level).transpose().within("resources")?.map(Box::new),
+        requests: Resources::default(),
+    };
+    spec.compute_requests();
+    Ok(spec)
+}
+
+fn pod_level(from: &core::ResourceRequirements) -> Decoded<PodLevelResources> {
+    let (requests, requested) = resources(from.requests.as_ref()).within("requests")?;
+    let (limits, limited) = resources(from.limits.as_ref()).within("limits")?;
+    Ok(PodLevelResources { requests, requested, limits, limited })
+}
+
+fn volume(from: &core::Volume) -> Decoded<Volume> {
+    let source = if let Some(claim) = &from.persistent_volume_claim {
+        VolumeSource::Claim(Name::from(claim.claim_name.as_str()))
+    } else if let Some(map) = &from.config_map {
+        VolumeSource::ConfigMap(Name::from(map.name.as_str()), map.optional.unwrap_or(false))
+    } else if let Some(secret) = &from.secret {
+        VolumeSource::Secret(name(&secret.secret_name), secret.optional.unwrap_or(false))
+    } else {
+        VolumeSource::Other
+    };
+    Ok(Volume { name: Name::from(from.name.as_str()), source })
+}
