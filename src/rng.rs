@@ -5,6 +5,7 @@
 //! ChaCha is portable and fixed by test vectors; logarithms and exponentials come from the pure-Rust
 //! `libm`, because the platform's differ in the last bit.
 
+use crate::time::SimDuration;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
@@ -92,6 +93,41 @@ impl Stream {
     pub fn name_suffix(&mut self, n: usize) -> String {
         const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
         (0..n).map(|_| ALPHABET[self.below(27) as usize] as char).collect()
+    }
+}
+
+/// A length of time that may vary from draw to draw. Never negative.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Delay {
+    /// Always the same; draws nothing.
+    Constant(SimDuration),
+    /// Between the two.
+    Uniform(SimDuration, SimDuration),
+    /// Mean and deviation.
+    Normal(SimDuration, SimDuration),
+    /// Median, and deviation of the logarithm.
+    LogNormal(SimDuration, f64),
+    /// Mean.
+    Exponential(SimDuration),
+}
+
+impl Delay {
+    /// One draw.
+    pub fn sample(self, stream: &mut Stream) -> SimDuration {
+        let drawn = match self {
+            Delay::Constant(length) => return length,
+            Delay::Uniform(low, high) => stream.uniform(low.0 as f64, high.0 as f64),
+            Delay::Normal(mean, deviation) => stream.normal(mean.0 as f64, deviation.0 as f64),
+            Delay::LogNormal(median, sigma) => stream.lognormal(median.0 as f64, sigma),
+            Delay::Exponential(mean) => stream.exponential(mean.0 as f64),
+        };
+        SimDuration(drawn.max(0.0) as i64)
+    }
+}
+
+impl From<SimDuration> for Delay {
+    fn from(length: SimDuration) -> Delay {
+        Delay::Constant(length)
     }
 }
 

@@ -14,9 +14,9 @@ use super::queue::WorkQueue;
 use super::settings::{ActorSettings, RuntimeLimits, Stats};
 use crate::engine::{EventQueue, TokenBucket};
 use crate::model::{Key, Kind};
-use crate::rng::Seed;
+use crate::rng::{Seed, Stream};
 use crate::store::{EventRecord, Revision, Store, StoreError, Write};
-use crate::time::SimTime;
+use crate::time::{SimDuration, SimTime};
 use rustc_hash::FxHashMap;
 
 /// Everything that can happen.
@@ -51,6 +51,9 @@ struct Actor {
     queue: WorkQueue,
     clients: FxHashMap<u64, TokenBucket>,
     cursor: Revision,
+    /// How far behind its watch is now; drawn anew for each delivery.
+    lag: SimDuration,
+    stream: Stream,
     deliver_pending: bool,
     work_pending: bool,
     busy: usize,
@@ -110,12 +113,16 @@ impl Runtime {
         for kind in controller.watches() {
             self.watchers.entry(*kind).or_default().push(id);
         }
+        // Two actors of one name (replicas of a component) draw from streams of their own.
+        let name = format!("{}#{id}", controller.name());
         self.actors.push(Actor {
             controller,
             settings,
             queue: WorkQueue::default(),
             clients: FxHashMap::default(),
             cursor: 0,
+            lag: SimDuration::ZERO,
+            stream: self.seed.stream("latency", &name),
             deliver_pending: false,
             work_pending: false,
             busy: 0,
@@ -124,7 +131,7 @@ impl Runtime {
         let mut wake = Wake { now: self.now(), added: &mut added };
         self.actors[id].controller.start(&mut wake);
         self.enqueue(id, added);
-        self.schedule_delivery(id, self.now() + settings.watch_delay);
+        self.schedule_delivery(id, self.now());
     }
 
     /// Seats an observer.
@@ -219,16 +226,23 @@ impl Runtime {
 
     // ---- deliver ----
 
-    fn schedule_delivery(&mut self, actor: usize, at: SimTime) {
-        if !std::mem::replace(&mut self.actors[actor].deliver_pending, true) {
-            self.events.push(at.max(self.now()), Event::Deliver(actor));
+    /// Brings what is committed up to `committed` to an actor after its watch's delay.
+    fn schedule_delivery(&mut self, id: usize, committed: SimTime) {
+        let now = self.now();
+        let actor = &mut self.actors[id];
+        if !std::mem::replace(&mut actor.deliver_pending, true) {
+            let lag = actor.settings.watch_delay.sample(&mut actor.stream);
+            // What one delivery showed, a later one does not take back.
+            let due = (committed + lag).max(now);
+            actor.lag = lag.min(due - committed);
+            self.events.push(due, Event::Deliver(id));
         }
     }
 
     fn deliver(&mut self, now: SimTime, id: usize) {
         let actor = &mut self.actors[id];
         actor.deliver_pending = false;
-        let seen = now - actor.settings.watch_delay;
+        let seen = now - actor.lag;
         let from = actor.cursor;
         let mut added = Vec::new();
         let mut next = None;
@@ -249,7 +263,7 @@ impl Runtime {
         }
         self.enqueue(id, added);
         if let Some(time) = next {
-            self.schedule_delivery(id, time + self.actors[id].settings.watch_delay);
+            self.schedule_delivery(id, time);
         }
         // Keys that waited for their own writes may run now.
         self.schedule_work(id);
@@ -284,8 +298,7 @@ impl Runtime {
         let actor = &mut self.actors[id];
         if !actor.queue.has_ready(actor.cursor) {
             // Keys wait for their own writes to come back, perhaps of a kind the actor does not watch.
-            let delay = actor.settings.watch_delay;
-            self.schedule_delivery(id, now + delay);
+            self.schedule_delivery(id, now);
         } else if actor.busy < actor.settings.workers {
             actor.work_pending = true;
             self.events.push(now, Event::Work(id));
@@ -307,7 +320,7 @@ impl Runtime {
     fn catch_up(&mut self, now: SimTime, id: usize) {
         let actor = &mut self.actors[id];
         if !actor.deliver_pending {
-            let seen = now - actor.settings.watch_delay;
+            let seen = now - actor.lag;
             actor.cursor = self.store.log().revision_at(seen, actor.cursor);
         }
     }
@@ -332,8 +345,8 @@ impl Runtime {
         let Cx { view, foreground, background, events, .. } = cx;
         let lane =
             if foreground.groups.is_empty() && background.is_empty() { 0 } else { actor.controller.lane(&key, view) };
-        let (name, cursor, latency) = (actor.controller.name(), actor.cursor, actor.settings.request_latency);
-        let busy_until = now + actor.settings.work_time;
+        let (name, cursor) = (actor.controller.name(), actor.cursor);
+        let busy_until = now + actor.settings.work_time.sample(&mut actor.stream);
         for observer in &mut self.observers {
             observer.reconciled(now, name, &key, cursor);
         }
@@ -342,6 +355,7 @@ impl Runtime {
             self.stop_at_limit(format!("limit `maxReconcilesPerInstant` ({limit}) reached by {name} on {key}"));
         }
         for record in events {
+            let latency = self.latency(id);
             self.events.push(busy_until + latency, Event::Record(id, Box::new(record)));
         }
         for batch in background {
@@ -354,6 +368,11 @@ impl Runtime {
         } else {
             self.release(id, &key, requeue, true);
         }
+    }
+
+    fn latency(&mut self, id: usize) -> SimDuration {
+        let actor = &mut self.actors[id];
+        actor.settings.request_latency.sample(&mut actor.stream)
     }
 
     /// A worker is free again and its key goes where `requeue` says.
@@ -421,7 +440,8 @@ impl Runtime {
         let client = client.or_insert_with(|| TokenBucket::new(settings.milli_qps, settings.burst));
         for write in 0..count {
             let sent = client.take(at);
-            self.events.push(sent + settings.request_latency, Event::Commit(id, write));
+            let latency = settings.request_latency.sample(&mut actor.stream);
+            self.events.push(sent + latency, Event::Commit(id, write));
         }
     }
 
@@ -473,7 +493,7 @@ impl Runtime {
             let kind = change.key.kind;
             for at in 0..self.watchers.get(&kind).map_or(0, Vec::len) {
                 let id = self.watchers[&kind][at];
-                self.schedule_delivery(id, now + self.actors[id].settings.watch_delay);
+                self.schedule_delivery(id, now);
             }
         }
         result

@@ -1,15 +1,16 @@
 //! How the actors' machinery is set, and what it counted.
 
+use crate::rng::Delay;
 use crate::time::SimDuration;
 
 /// One actor's machinery (`pkg/controller/apis/config/v1alpha1/defaults.go`,
 /// `staging/src/k8s.io/client-go/util/workqueue/default_rate_limiters.go`).
 #[derive(Clone, Copy, Debug)]
 pub struct ActorSettings {
-    /// From a commit to its delivery.
-    pub watch_delay: SimDuration,
-    /// From a request to its commit.
-    pub request_latency: SimDuration,
+    /// From a commit to its delivery; drawn for each delivery.
+    pub watch_delay: Delay,
+    /// From a request to its commit; drawn for each request.
+    pub request_latency: Delay,
     /// Thousandths of a request a second; 0 is no limit.
     pub milli_qps: i64,
     /// Requests at once.
@@ -23,22 +24,22 @@ pub struct ActorSettings {
     /// Failures in a row after which a key is dropped; 0 is never.
     pub max_retries: u32,
     /// How long a worker computes on a key.
-    pub work_time: SimDuration,
+    pub work_time: Delay,
 }
 
 impl Default for ActorSettings {
     /// A controller of the controller manager on a healthy cluster.
     fn default() -> Self {
         ActorSettings {
-            watch_delay: SimDuration::from_millis(5),
-            request_latency: SimDuration::from_millis(5),
+            watch_delay: Delay::Uniform(SimDuration::from_millis(2), SimDuration::from_millis(8)),
+            request_latency: Delay::Uniform(SimDuration::from_millis(2), SimDuration::from_millis(6)),
             milli_qps: 20_000,
             burst: 30,
             workers: 5,
             backoff_base: SimDuration::from_millis(5),
             backoff_max: SimDuration::from_secs(1000),
             max_retries: 0,
-            work_time: SimDuration::ZERO,
+            work_time: Delay::Constant(SimDuration::ZERO),
         }
     }
 }
@@ -47,8 +48,8 @@ impl ActorSettings {
     /// Acts in the world, not through the API: no delays, no limits.
     pub fn immediate() -> Self {
         ActorSettings {
-            watch_delay: SimDuration::ZERO,
-            request_latency: SimDuration::ZERO,
+            watch_delay: Delay::Constant(SimDuration::ZERO),
+            request_latency: Delay::Constant(SimDuration::ZERO),
             milli_qps: 0,
             burst: 1,
             workers: usize::MAX,
