@@ -1,2 +1,5 @@
 //! The binary `sim`.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    kubesim::cli::main()
+}

@@ -58,7 +58,7 @@ pub fn set(value: &mut Value, places: &mut Places, assignment: &str) -> Result<(
         })?;
     }
     *target = new;
-    places.override_at(path, place(path_width + 2, text.chars().count()));
+    places.override_at(path, place(1, path_width), place(path_width + 2, text.chars().count()));
     Ok(())
 }
 

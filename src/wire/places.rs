@@ -39,7 +39,7 @@ pub struct Places {
     lines: Arc<[String]>,
     spots: BTreeMap<String, Spot>,
     /// Values that came from elsewhere, such as the command line.
-    overrides: BTreeMap<String, Place>,
+    overrides: BTreeMap<String, (Place, Place)>,
 }
 
 /// One step of a path.
@@ -103,9 +103,9 @@ impl Places {
         }
     }
 
-    /// Records that `path` and all below it came from elsewhere.
-    pub fn override_at(&mut self, path: &str, place: Place) {
-        self.overrides.insert(canonical(&steps(path)), place);
+    /// Records that `path` and all below it came from elsewhere: where its name and its value stand there.
+    pub fn override_at(&mut self, path: &str, key: Place, value: Place) {
+        self.overrides.insert(canonical(&steps(path)), (key, value));
     }
 
     /// Records where `path` stands.
@@ -134,19 +134,24 @@ impl Places {
     /// Where `path` stands: the value if it is a scalar, else its key; for a path that is not in the file, the
     /// nearest parent that is.
     pub fn find(&self, path: &str) -> Place {
-        self.nearest(path, |spot| if spot.scalar { spot.value } else { spot.key.unwrap_or(spot.value) })
+        self.overridden(path).map(|(_, value)| value.clone()).unwrap_or_else(|| {
+            self.nearest(path, |spot| if spot.scalar { spot.value } else { spot.key.unwrap_or(spot.value) })
+        })
     }
 
     /// Where the key of `path` stands.
     pub fn find_key(&self, path: &str) -> Place {
-        self.nearest(path, |spot| spot.key.unwrap_or(spot.value))
+        let place = self.overridden(path).map(|(key, _)| key.clone());
+        place.unwrap_or_else(|| self.nearest(path, |spot| spot.key.unwrap_or(spot.value)))
+    }
+
+    fn overridden(&self, path: &str) -> Option<&(Place, Place)> {
+        let steps = steps(path);
+        (0..=steps.len()).rev().find_map(|n| self.overrides.get(&canonical(&steps[..n])))
     }
 
     fn nearest(&self, path: &str, choose: impl Fn(&Spot) -> Position) -> Place {
         let steps = steps(path);
-        if let Some(place) = (0..=steps.len()).rev().find_map(|n| self.overrides.get(&canonical(&steps[..n]))) {
-            return place.clone();
-        }
         let found = (0..=steps.len()).rev().find_map(|n| self.spots.get(&canonical(&steps[..n])));
         self.place(found.map_or(Position { line: 1, column: 1, width: 1 }, choose))
     }

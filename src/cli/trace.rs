@@ -1,0 +1,34 @@
+//! `sim trace FILE`: what happened, one line a change.
+
+use clap::Args;
+
+use super::run::duration;
+use super::source::Source;
+use crate::error::{Error, Result};
+use crate::scenario::units::{Duration, ObjectRef};
+
+/// The arguments of `sim trace`.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// Which scenario.
+    #[command(flatten)]
+    pub source: Source,
+    /// Only changes of this object, such as deployment/web
+    #[arg(long, value_name = "KIND/NAME", value_parser = ObjectRef::parse)]
+    pub object: Option<ObjectRef>,
+    /// Only from this virtual time on
+    #[arg(long, value_name = "T", value_parser = duration)]
+    pub from: Option<Duration>,
+    /// Only up to this virtual time
+    #[arg(long, value_name = "T", value_parser = duration)]
+    pub to: Option<Duration>,
+}
+
+/// Prints the changes.
+///
+/// # Errors
+/// Wrong input, or a limit that was reached.
+pub fn execute(arguments: &Arguments) -> Result<u8> {
+    let _scenario = arguments.source.load()?;
+    Err(Error::input("tracing a run is not built yet"))
+}
