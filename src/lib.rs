@@ -7,6 +7,7 @@ pub mod model;
 pub mod rng;
 pub mod runtime;
 pub mod scenario;
+pub mod scheduler;
 pub mod store;
 pub mod time;
 pub mod wire;

@@ -1,0 +1,127 @@
+//! What happened in the cluster, as far as it may let a waiting pod in
+//! (`staging/src/k8s.io/kube-scheduler/framework/types.go`, `pkg/scheduler/framework/events.go`).
+
+use crate::model::{Node, Pod, Resources};
+use std::sync::Arc;
+
+/// Whether to try a pod again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Hint {
+    /// Try it again.
+    Queue,
+    /// Nothing changed for it.
+    Skip,
+}
+
+impl From<bool> for Hint {
+    fn from(helps: bool) -> Self {
+        if helps { Hint::Queue } else { Hint::Skip }
+    }
+}
+
+/// A change that may help. Updates say what changed in them.
+#[derive(Clone, Debug)]
+pub enum Occasion<'a> {
+    /// A node appeared.
+    NodeAdd(&'a Arc<Node>),
+    /// A node changed in one of the ways that matter.
+    NodeUpdate {
+        /// Before.
+        old: &'a Arc<Node>,
+        /// After.
+        new: &'a Arc<Node>,
+        /// What changed.
+        what: NodeChange,
+    },
+    /// A node went.
+    NodeDelete(&'a Arc<Node>),
+    /// An assigned pod appeared.
+    PodAdd(&'a Arc<Pod>),
+    /// An assigned pod, or the waiting pod itself, changed.
+    PodUpdate {
+        /// Before.
+        old: &'a Arc<Pod>,
+        /// After.
+        new: &'a Arc<Pod>,
+        /// What changed.
+        what: PodChange,
+    },
+    /// A pod went (or ended).
+    PodDelete(&'a Arc<Pod>),
+    /// A service, replica set or namespace changed.
+    Other(crate::model::Kind),
+    /// Anything: a flush.
+    Wildcard,
+}
+
+/// What changed in a node; several at once are possible.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct NodeChange {
+    /// Allocatable.
+    pub allocatable: bool,
+    /// Labels.
+    pub labels: bool,
+    /// Taints, or schedulable again.
+    pub taints: bool,
+    /// Conditions (type and status).
+    pub conditions: bool,
+    /// Annotations.
+    pub annotations: bool,
+}
+
+impl NodeChange {
+    /// What differs between two versions (`pkg/scheduler/framework/events.go`, `NodeSchedulingPropertiesChange`).
+    pub fn between(old: &Node, new: &Node) -> Self {
+        let statuses = |node: &Node| node.conditions.iter().map(|c| (c.kind.clone(), c.status)).collect::<Vec<_>>();
+        NodeChange {
+            allocatable: old.allocatable != new.allocatable,
+            labels: old.meta.labels != new.meta.labels,
+            taints: old.taints != new.taints || (old.unschedulable && !new.unschedulable),
+            conditions: old.conditions != new.conditions && statuses(old) != statuses(new),
+            annotations: old.meta.annotations != new.meta.annotations,
+        }
+    }
+
+    /// Whether anything changed.
+    pub fn any(self) -> bool {
+        self != NodeChange::default()
+    }
+}
+
+/// What changed in a pod.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct PodChange {
+    /// Labels.
+    pub labels: bool,
+    /// A request went down.
+    pub scale_down: bool,
+    /// Tolerations.
+    pub tolerations: bool,
+    /// The last scheduling gate went.
+    pub gates_gone: bool,
+}
+
+impl PodChange {
+    /// What differs between two versions (`pkg/scheduler/framework/events.go`, `PodSchedulingPropertiesChange`).
+    pub fn between(old: &Pod, new: &Pod) -> Self {
+        let same_spec = Arc::ptr_eq(&old.spec, &new.spec);
+        PodChange {
+            labels: old.meta.labels != new.meta.labels,
+            scale_down: !same_spec && shrinks(old.requests(), new.requests()),
+            tolerations: !same_spec && old.spec.tolerations != new.spec.tolerations,
+            gates_gone: !old.spec.scheduling_gates.is_empty() && new.spec.scheduling_gates.is_empty(),
+        }
+    }
+
+    /// Whether anything changed.
+    pub fn any(self) -> bool {
+        self != PodChange::default()
+    }
+}
+
+fn shrinks(old: &Resources, new: &Resources) -> bool {
+    new.milli_cpu < old.milli_cpu
+        || new.memory < old.memory
+        || new.ephemeral_storage < old.ephemeral_storage
+        || old.scalar.iter().any(|(name, amount)| new.get(name) < *amount)
+}

@@ -1,0 +1,552 @@
+//! The cluster as the scheduler sees it: columns per node, changed by what the scheduler hears and by what
+//! it assumes, never rebuilt (`pkg/scheduler/backend/cache/cache.go`, `snapshot.go`).
+//!
+//! One thing to know: a node's `generation` moves with everything that a node-local plugin can see of it,
+//! so an answer about a node is good for as long as the generation stands.
+
+use super::listers::Listers;
+use super::node_order::{NodeOrder, zone_key};
+use super::plugin::NodeId;
+use super::pod_info::{HostPort, Numbering, PodInfo, SpecInfo, Spread, compile};
+use crate::model::pod_spec::SpreadConstraint;
+use crate::model::{Labels, Name, Node, Pod, PodSpec};
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// Number of an extended (or any other scalar) resource.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ResourceId(pub u32);
+
+/// Number of an image.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ImageId(pub u32);
+
+/// Number of a node label key that makes domains.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct TopologyId(pub u32);
+
+/// Number of a group of pods that look the same to other pods.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct GroupId(pub u32);
+
+/// The integers of a node, side by side: one visit, one or two cache lines.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Row {
+    /// Allocatable CPU in thousandths.
+    pub milli_cpu: i64,
+    /// Allocatable memory in bytes.
+    pub memory: i64,
+    /// Allocatable ephemeral storage in bytes.
+    pub ephemeral_storage: i64,
+    /// Allocatable pod slots.
+    pub pods: i64,
+    /// Requested CPU.
+    pub used_milli_cpu: i64,
+    /// Requested memory.
+    pub used_memory: i64,
+    /// Requested ephemeral storage.
+    pub used_ephemeral_storage: i64,
+    /// Pods on it.
+    pub pod_count: i64,
+    /// CPU with defaults for containers that request none.
+    pub nonzero_milli_cpu: i64,
+    /// Memory with defaults.
+    pub nonzero_memory: i64,
+}
+
+/// Scalar resources of a node: resource, allocatable, requested. Only what the node offers or pods use.
+pub type Scalars = SmallVec<[(ResourceId, i64, i64); 2]>;
+
+/// Domains of one node label.
+#[derive(Clone, Debug)]
+pub struct Topology {
+    /// The label.
+    pub key: Name,
+    /// Each node slot's domain; [`Topology::NONE`] without the label.
+    pub of: Vec<u32>,
+    /// Label values by domain.
+    pub values: Vec<Name>,
+    ids: FxHashMap<Name, u32>,
+}
+
+impl Topology {
+    /// No domain.
+    pub const NONE: u32 = u32::MAX;
+
+    fn domain(&mut self, value: &Name) -> u32 {
+        if let Some(id) = self.ids.get(value) {
+            return *id;
+        }
+        let id = self.values.len() as u32;
+        self.values.push(value.clone());
+        self.ids.insert(value.clone(), id);
+        id
+    }
+}
+
+/// An image: the size that its first node reported, and how many nodes have it.
+#[derive(Clone, Debug, Default)]
+pub struct Image {
+    /// Bytes.
+    pub size: i64,
+    /// Nodes.
+    pub nodes: i64,
+}
+
+/// Pods that look the same to other pods: same namespace, labels, inter-pod terms and fate.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// Namespace.
+    pub namespace: Name,
+    /// Labels.
+    pub labels: Labels,
+    /// Being deleted.
+    pub terminating: bool,
+    /// The spec, where it has inter-pod terms.
+    pub terms: Option<Arc<SpecInfo>>,
+    /// How many pods.
+    pub count: u32,
+}
+
+/// What makes a group: namespace, labels, being deleted, the spec's number where it has inter-pod terms.
+type GroupKey = (Name, Labels, bool, u32);
+
+/// All of a node that [`Snapshot::restore`] needs.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    node: NodeId,
+    row: Row,
+    scalars: Scalars,
+    ports: Vec<HostPort>,
+    pods: Vec<Arc<PodInfo>>,
+}
+
+/// The columns.
+#[derive(Default)]
+pub struct Snapshot {
+    /// Node objects; `None` for free slots and for nodes known only from pods bound to them.
+    pub nodes: Vec<Option<Arc<Node>>>,
+    /// Integers.
+    pub rows: Vec<Row>,
+    /// Other resources.
+    pub scalars: Vec<Scalars>,
+    /// Host ports in use: a set (a port that two pods share is free when one of them leaves, as upstream).
+    pub ports: Vec<Vec<HostPort>>,
+    /// Pods on the node, in order of arrival.
+    pub pods: Vec<Vec<Arc<PodInfo>>>,
+    /// The same by group, with counts.
+    pub groups: Vec<SmallVec<[(GroupId, u32); 4]>>,
+    /// Images on the node, sorted.
+    pub node_images: Vec<Vec<ImageId>>,
+    /// Moves with every change of a slot.
+    pub generation: Vec<u64>,
+    /// Groups; a free slot has count 0.
+    pub group_table: Vec<Group>,
+    /// Groups with inter-pod terms.
+    pub term_groups: Vec<GroupId>,
+    /// Images.
+    pub images: Vec<Image>,
+    /// Moves when an image's spread or the number of nodes changes.
+    pub image_generation: u64,
+    /// Topologies.
+    pub topologies: Vec<Topology>,
+    /// Namespaces, services and owners.
+    pub listers: Listers,
+    resources: Vec<Name>,
+    order: NodeOrder,
+    clock: u64,
+    by_name: FxHashMap<Name, NodeId>,
+    free: Vec<NodeId>,
+    group_ids: FxHashMap<GroupKey, GroupId>,
+    free_groups: Vec<GroupId>,
+    resource_ids: FxHashMap<Name, ResourceId>,
+    image_ids: FxHashMap<String, ImageId>,
+    topology_ids: FxHashMap<Name, TopologyId>,
+    specs: FxHashMap<u64, Vec<Arc<SpecInfo>>>,
+    spec_count: u32,
+    placed: FxHashMap<(Name, Name), (NodeId, Arc<PodInfo>)>,
+}
+
+impl Numbering for Snapshot {
+    fn resource(&mut self, name: &Name) -> ResourceId {
+        if let Some(id) = self.resource_ids.get(name) {
+            return *id;
+        }
+        let id = ResourceId(self.resources.len() as u32);
+        self.resources.push(name.clone());
+        self.resource_ids.insert(name.clone(), id);
+        id
+    }
+
+    fn image(&mut self, name: &str) -> ImageId {
+        if let Some(id) = self.image_ids.get(name) {
+            return *id;
+        }
+        let id = ImageId(self.images.len() as u32);
+        self.images.push(Image::default());
+        self.image_ids.insert(name.to_string(), id);
+        id
+    }
+
+    fn topology(&mut self, key: &Name) -> TopologyId {
+        if let Some(id) = self.topology_ids.get(key) {
+            return *id;
+        }
+        let id = TopologyId(self.topologies.len() as u32);
+        let mut topology = Topology { key: key.clone(), of: Vec::new(), values: Vec::new(), ids: FxHashMap::default() };
+        for node in &self.nodes {
+            let value = node.as_ref().and_then(|node| node.meta.labels.get(key));
+            let domain = value.map_or(Topology::NONE, |value| topology.domain(value));
+            topology.of.push(domain);
+        }
+        self.topologies.push(topology);
+        self.topology_ids.insert(key.clone(), id);
+        id
+    }
+}
+
+impl Snapshot {
+    /// The nodes in order of evaluation.
+    pub fn order(&self) -> &[NodeId] {
+        self.order.list()
+    }
+
+    /// Brings the order of evaluation up to date; before each cycle.
+    pub fn refresh(&mut self) {
+        self.order.refresh();
+    }
+
+    /// The slot of the node with this name, if there is such a node.
+    pub fn find(&self, name: &str) -> Option<NodeId> {
+        self.by_name.get(name).copied().filter(|id| self.nodes[id.at()].is_some())
+    }
+
+    /// The node in a slot of the order.
+    pub fn node(&self, id: NodeId) -> &Arc<Node> {
+        self.nodes[id.at()].as_ref().expect("slots in the order have nodes")
+    }
+
+    /// The name of the node in a slot of the order.
+    pub fn name(&self, id: NodeId) -> &Name {
+        &self.node(id).meta.name
+    }
+
+    /// The name of a resource.
+    pub fn resource_name(&self, id: ResourceId) -> &Name {
+        &self.resources[id.0 as usize]
+    }
+
+    /// The number of a resource, if any node or pod has named it.
+    pub fn resource_id(&self, name: &str) -> Option<ResourceId> {
+        self.resource_ids.get(name).copied()
+    }
+
+    /// The number of a topology key, if it has one.
+    pub fn topology_id(&self, key: &str) -> Option<TopologyId> {
+        self.topology_ids.get(key).copied()
+    }
+
+    /// A group.
+    pub fn group(&self, id: GroupId) -> &Group {
+        &self.group_table[id.0 as usize]
+    }
+
+    /// The domains of a key.
+    pub fn topology_of(&self, id: TopologyId) -> &Topology {
+        &self.topologies[id.0 as usize]
+    }
+
+    /// Compiles a pod; equal specs are compiled once.
+    pub fn compile(&mut self, pod: &Arc<Pod>) -> PodInfo {
+        PodInfo { pod: pod.clone(), spec: self.compile_spec(&pod.spec) }
+    }
+
+    fn compile_spec(&mut self, spec: &Arc<PodSpec>) -> Arc<SpecInfo> {
+        let known = self.specs.get(&spec.hash).into_iter().flatten();
+        if let Some(info) = known.into_iter().find(|info| Arc::ptr_eq(&info.spec, spec) || *info.spec == **spec) {
+            return info.clone();
+        }
+        self.spec_count += 1;
+        let info = Arc::new(compile(self.spec_count, spec, self));
+        self.specs.entry(spec.hash).or_default().push(info.clone());
+        info
+    }
+
+    /// Compiles constraints that a profile adds.
+    pub fn compile_spread(&mut self, constraints: &[SpreadConstraint]) -> Vec<Spread> {
+        constraints.iter().map(|constraint| super::pod_info::spread(constraint, self)).collect()
+    }
+
+    fn slot(&mut self, name: &Name) -> NodeId {
+        if let Some(id) = self.by_name.get(name) {
+            return *id;
+        }
+        let id = self.free.pop().unwrap_or_else(|| {
+            let id = NodeId(self.nodes.len() as u32);
+            self.nodes.push(None);
+            self.rows.push(Row::default());
+            self.scalars.push(Scalars::new());
+            self.ports.push(Vec::new());
+            self.pods.push(Vec::new());
+            self.groups.push(SmallVec::new());
+            self.node_images.push(Vec::new());
+            self.generation.push(0);
+            self.topologies.iter_mut().for_each(|topology| topology.of.push(Topology::NONE));
+            id
+        });
+        self.by_name.insert(name.clone(), id);
+        self.touch(id);
+        id
+    }
+
+    fn touch(&mut self, id: NodeId) {
+        self.clock += 1;
+        self.generation[id.at()] = self.clock;
+    }
+
+    fn release_if_empty(&mut self, id: NodeId, name: &str) {
+        if self.nodes[id.at()].is_none() && self.pods[id.at()].is_empty() {
+            self.by_name.remove(name);
+            self.rows[id.at()] = Row::default();
+            self.scalars[id.at()].clear();
+            self.free.push(id);
+        }
+    }
+
+    /// A node appeared or changed.
+    pub fn set_node(&mut self, node: &Arc<Node>) {
+        let id = self.slot(&node.meta.name);
+        let old = self.nodes[id.at()].replace(node.clone());
+        match &old {
+            Some(old) if zone_key(old) == zone_key(node) => {}
+            Some(old) => {
+                self.order.remove(&zone_key(old), id);
+                self.order.add(zone_key(node), id);
+            }
+            None => {
+                self.order.add(zone_key(node), id);
+                self.image_generation += 1;
+            }
+        }
+        self.set_allocatable(id, node);
+        if old.as_ref().is_none_or(|old| !Arc::ptr_eq(&old.images, &node.images) && old.images != node.images) {
+            self.set_images(id, node);
+        }
+        if old.is_none_or(|old| old.meta.labels != node.meta.labels) {
+            for topology in &mut self.topologies {
+                let value = node.meta.labels.get(&topology.key);
+                topology.of[id.at()] = value.map_or(Topology::NONE, |value| topology.domain(value));
+            }
+        }
+        self.touch(id);
+    }
+
+    fn set_allocatable(&mut self, id: NodeId, node: &Node) {
+        let row = &mut self.rows[id.at()];
+        row.milli_cpu = node.allocatable.milli_cpu;
+        row.memory = node.allocatable.memory;
+        row.ephemeral_storage = node.allocatable.ephemeral_storage;
+        row.pods = node.allocatable.pods;
+        self.scalars[id.at()].iter_mut().for_each(|scalar| scalar.1 = 0);
+        for (name, amount) in &node.allocatable.scalar {
+            let resource = self.resource(name);
+            let at = scalar_at(&mut self.scalars[id.at()], resource);
+            self.scalars[id.at()][at].1 = *amount;
+        }
+    }
+
+    fn set_images(&mut self, id: NodeId, node: &Node) {
+        self.image_generation += 1;
+        for image in std::mem::take(&mut self.node_images[id.at()]) {
+            self.images[image.0 as usize].nodes -= 1;
+        }
+        let mut present = Vec::new();
+        for image in node.images.iter() {
+            for name in &image.names {
+                let image_id = self.image(name);
+                if present.contains(&image_id) {
+                    continue;
+                }
+                present.push(image_id);
+                let known = &mut self.images[image_id.0 as usize];
+                if known.nodes == 0 {
+                    known.size = image.size;
+                }
+                known.nodes += 1;
+            }
+        }
+        present.sort_unstable();
+        self.node_images[id.at()] = present;
+    }
+
+    /// A node went. Pods that are still bound to it keep its slot until they go too.
+    pub fn remove_node(&mut self, name: &str) {
+        let Some(id) = self.find(name) else { return };
+        let Some(old) = self.nodes[id.at()].take() else { return };
+        self.order.remove(&zone_key(&old), id);
+        for image in std::mem::take(&mut self.node_images[id.at()]) {
+            self.images[image.0 as usize].nodes -= 1;
+        }
+        self.image_generation += 1;
+        for topology in &mut self.topologies {
+            topology.of[id.at()] = Topology::NONE;
+        }
+        self.touch(id);
+        self.release_if_empty(id, name);
+    }
+
+    /// Where the pod is counted, if it is.
+    pub fn placed(&self, namespace: &Name, name: &Name) -> Option<(NodeId, &Arc<PodInfo>)> {
+        self.placed.get(&(namespace.clone(), name.clone())).map(|(node, info)| (*node, info))
+    }
+
+    /// Counts `pod` on `node`, in the place of any earlier version of it.
+    pub fn place(&mut self, pod: PodInfo, node: &Name) {
+        let key = (pod.pod.meta.namespace.clone(), pod.pod.meta.name.clone());
+        self.unplace(&key.0, &key.1);
+        let id = self.slot(node);
+        let pod = Arc::new(pod);
+        self.add_to_node(id, &pod);
+        self.placed.insert(key, (id, pod));
+    }
+
+    /// No longer counts the pod. Whether it was counted.
+    pub fn unplace(&mut self, namespace: &Name, name: &Name) -> bool {
+        let Some((id, pod)) = self.placed.remove(&(namespace.clone(), name.clone())) else { return false };
+        self.remove_from_node(id, &pod);
+        if self.nodes[id.at()].is_none() {
+            let name = self.by_name.iter().find(|(_, slot)| **slot == id).map(|(name, _)| name.clone());
+            self.release_if_empty(id, &name.unwrap_or_default());
+        }
+        true
+    }
+
+    /// Adds the pod to the sums of `node` without remembering where it is: for trying things out.
+    pub fn add_to_node(&mut self, id: NodeId, pod: &Arc<PodInfo>) {
+        self.count(id, pod, 1);
+        for port in &pod.spec.host_ports {
+            if !self.ports[id.at()].contains(port) {
+                self.ports[id.at()].push(port.clone());
+            }
+        }
+        self.pods[id.at()].push(pod.clone());
+        let group = self.group_id(pod);
+        self.group_table[group.0 as usize].count += 1;
+        match self.groups[id.at()].iter_mut().find(|(known, _)| *known == group) {
+            Some((_, count)) => *count += 1,
+            None => self.groups[id.at()].push((group, 1)),
+        }
+        self.touch(id);
+    }
+
+    /// Takes the pod off the sums of `node`.
+    pub fn remove_from_node(&mut self, id: NodeId, pod: &Arc<PodInfo>) {
+        self.count(id, pod, -1);
+        self.ports[id.at()].retain(|port| !pod.spec.host_ports.contains(port));
+        let at = self.pods[id.at()].iter().position(|other| Arc::ptr_eq(other, pod));
+        self.pods[id.at()].remove(at.expect("a pod leaves the node it was put on"));
+        let group = self.group_id(pod);
+        let groups = &mut self.groups[id.at()];
+        let at = groups.iter().position(|(known, _)| *known == group).expect("its group is counted there");
+        groups[at].1 -= 1;
+        if groups[at].1 == 0 {
+            groups.remove(at);
+        }
+        self.group_table[group.0 as usize].count -= 1;
+        self.release_group(group, pod);
+        self.touch(id);
+    }
+
+    fn count(&mut self, id: NodeId, pod: &PodInfo, sign: i64) {
+        let spec = &pod.spec;
+        let row = &mut self.rows[id.at()];
+        row.pod_count += sign;
+        row.used_milli_cpu += sign * spec.requests.milli_cpu;
+        row.used_memory += sign * spec.requests.memory;
+        row.used_ephemeral_storage += sign * spec.requests.ephemeral_storage;
+        row.nonzero_milli_cpu += sign * spec.nonzero.0;
+        row.nonzero_memory += sign * spec.nonzero.1;
+        for (resource, amount) in &spec.requests.scalar {
+            let at = scalar_at(&mut self.scalars[id.at()], *resource);
+            self.scalars[id.at()][at].2 += sign * amount;
+        }
+    }
+
+    fn group_key(pod: &PodInfo) -> GroupKey {
+        let terms = if pod.spec.has_pod_terms() { pod.spec.id } else { 0 };
+        (pod.namespace().clone(), pod.labels().clone(), pod.pod.meta.deleting(), terms)
+    }
+
+    fn group_id(&mut self, pod: &PodInfo) -> GroupId {
+        let key = Self::group_key(pod);
+        if let Some(id) = self.group_ids.get(&key) {
+            return *id;
+        }
+        let terms = pod.spec.has_pod_terms().then(|| pod.spec.clone());
+        let has_terms = terms.is_some();
+        let group = Group { namespace: key.0.clone(), labels: key.1.clone(), terminating: key.2, terms, count: 0 };
+        let id = match self.free_groups.pop() {
+            Some(id) => {
+                self.group_table[id.0 as usize] = group;
+                id
+            }
+            None => {
+                self.group_table.push(group);
+                GroupId(self.group_table.len() as u32 - 1)
+            }
+        };
+        if has_terms {
+            self.term_groups.push(id);
+        }
+        self.group_ids.insert(key, id);
+        id
+    }
+
+    fn release_group(&mut self, id: GroupId, pod: &PodInfo) {
+        if self.group_table[id.0 as usize].count == 0 {
+            self.group_ids.remove(&Self::group_key(pod));
+            self.free_groups.push(id);
+            self.term_groups.retain(|other| *other != id);
+        }
+    }
+
+    /// What [`Self::restore`] needs to undo changes of `node`'s pods.
+    pub fn save(&self, node: NodeId) -> Saved {
+        let at = node.at();
+        Saved {
+            node,
+            row: self.rows[at].clone(),
+            scalars: self.scalars[at].clone(),
+            ports: self.ports[at].clone(),
+            pods: self.pods[at].clone(),
+        }
+    }
+
+    /// Puts `node` back as it was. Pods that were added since must have been removed, or the reverse.
+    pub fn restore(&mut self, saved: Saved) {
+        let at = saved.node.at();
+        let now: Vec<_> = self.pods[at].clone();
+        for pod in now.iter().filter(|pod| !saved.pods.iter().any(|other| Arc::ptr_eq(pod, other))) {
+            self.remove_from_node(saved.node, pod);
+        }
+        for pod in saved.pods.iter().filter(|pod| !now.iter().any(|other| Arc::ptr_eq(pod, other))) {
+            self.add_to_node(saved.node, pod);
+        }
+        self.rows[at] = saved.row;
+        self.scalars[at] = saved.scalars;
+        self.ports[at] = saved.ports;
+        self.pods[at] = saved.pods;
+        self.touch(saved.node);
+    }
+}
+
+fn scalar_at(scalars: &mut Scalars, resource: ResourceId) -> usize {
+    match scalars.binary_search_by_key(&resource, |scalar| scalar.0) {
+        Ok(at) => at,
+        Err(at) => {
+            scalars.insert(at, (resource, 0, 0));
+            at
+        }
+    }
+}
