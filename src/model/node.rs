@@ -78,7 +78,7 @@ pub struct Node {
     pub conditions: Vec<Condition>,
     /// `InternalIP`.
     pub address: Option<Ipv4Addr>,
-    /// What else a manifest said.
+    /// What a manifest says beyond the fields above, as `{spec, status}`.
     pub raw: Option<Arc<Value>>,
 }
 

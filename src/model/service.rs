@@ -85,7 +85,7 @@ pub struct Service {
     pub traffic_distribution: Name,
     /// `status.loadBalancer.ingress`.
     pub ingress: Vec<Ipv4Addr>,
-    /// The original `spec`.
+    /// What the original `spec` says beyond the fields above.
     pub raw: Option<Arc<Value>>,
 }
 

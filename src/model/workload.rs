@@ -68,7 +68,7 @@ pub struct Deployment {
     pub paused: bool,
     /// What the controller reports.
     pub status: DeploymentStatus,
-    /// The original `spec`.
+    /// How the original wrote its selector: `{selector}`.
     pub raw: Option<Arc<Value>>,
 }
 
@@ -110,7 +110,7 @@ pub struct ReplicaSet {
     pub min_ready_seconds: i32,
     /// What the controller reports.
     pub status: ReplicaSetStatus,
-    /// The original `spec`.
+    /// How the original wrote its selector: `{selector}`.
     pub raw: Option<Arc<Value>>,
 }
 

@@ -1,7 +1,8 @@
 //! Kubernetes' defaults of pods (`pkg/apis/core/v1/defaults.go`). Applying them twice changes nothing.
 
-use super::quantity::ResourceList;
+use super::quantity::{ResourceList, canonical, canonical_text, printed, resources};
 use k8s_openapi::api::core::v1::{Container, PodSpec, Probe, Volume};
+use std::collections::BTreeMap;
 
 /// Fills an absent or empty text.
 pub(super) fn text(slot: &mut Option<String>, default: &str) {
@@ -18,7 +19,7 @@ fn number(slot: &mut Option<i32>, default: i32) {
 }
 
 /// The defaults of a pod spec wherever it stands, in pods and in templates.
-pub(super) fn pod_spec_defaults(spec: &mut PodSpec) {
+pub(crate) fn pod_spec_defaults(spec: &mut PodSpec) {
     text(&mut spec.dns_policy, "ClusterFirst");
     text(&mut spec.restart_policy, "Always");
     spec.security_context.get_or_insert_default();
@@ -33,6 +34,11 @@ pub(super) fn pod_spec_defaults(spec: &mut PodSpec) {
         container_defaults(container);
     }
     spec.volumes.iter_mut().flatten().for_each(volume_defaults);
+    canonical(&mut spec.overhead);
+    if let Some(level) = &mut spec.resources {
+        canonical(&mut level.requests);
+        canonical(&mut level.limits);
+    }
 }
 
 /// The defaults that only a pod gets, not a template: requests from limits, host ports, service links.
@@ -55,7 +61,61 @@ pub(crate) fn pod_defaults(spec: &mut PodSpec) {
             }
         }
     }
+    pod_level_requests(spec);
     spec.enable_service_links.get_or_insert(true);
+}
+
+/// Pod-level limits imply pod-level requests: what the containers ask for together where any of them asks,
+/// else the limit (`defaultPodRequests`).
+fn pod_level_requests(spec: &mut PodSpec) {
+    let Some(limits) = spec.resources.as_ref().and_then(|level| level.limits.clone()).filter(|l| !l.is_empty()) else {
+        return;
+    };
+    let asked = containers_together(spec);
+    let requests = spec.resources.get_or_insert_default().requests.get_or_insert_default();
+    for resource in ["cpu", "memory"] {
+        if let Some(amount) = asked.get(resource) {
+            requests.entry(resource.to_string()).or_insert_with(|| printed(resource, *amount));
+        }
+    }
+    for (resource, limit) in limits {
+        if matches!(resource.as_str(), "cpu" | "memory") || resource.starts_with("hugepages-") {
+            requests.entry(resource).or_insert(limit);
+        }
+    }
+}
+
+/// What the containers request together of the resources that any of them requests
+/// (`.../component-helpers/resource/helpers.go`, `AggregateContainerRequests`).
+fn containers_together(spec: &PodSpec) -> BTreeMap<String, i64> {
+    let amounts = |container: &Container| -> BTreeMap<String, i64> {
+        let requests = container.resources.as_ref().and_then(|resources| resources.requests.as_ref());
+        // Quantities that cannot be read are reported when the containers are compiled.
+        let (amounts, names) = resources(requests).unwrap_or_default();
+        names.iter().map(|name| (name.to_string(), amounts.get(name))).collect()
+    };
+    let add = |sum: &mut BTreeMap<String, i64>, more: &BTreeMap<String, i64>| {
+        more.iter().for_each(|(resource, amount)| *sum.entry(resource.clone()).or_default() += amount);
+    };
+    let (mut together, mut sidecars, mut init) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    spec.containers.iter().for_each(|container| add(&mut together, &amounts(container)));
+    for container in spec.init_containers.iter().flatten() {
+        let mut step = sidecars.clone();
+        add(&mut step, &amounts(container));
+        if container.restart_policy.as_deref() == Some("Always") {
+            add(&mut together, &amounts(container));
+            sidecars.clone_from(&step);
+        }
+        step.into_iter().for_each(|(resource, amount)| {
+            let most: &mut i64 = init.entry(resource).or_default();
+            *most = amount.max(*most);
+        });
+    }
+    for (resource, amount) in init {
+        let most: &mut i64 = together.entry(resource).or_default();
+        *most = amount.max(*most);
+    }
+    together
 }
 
 /// `latest`, and no tag at all, are pulled always; a digest or another tag only when missing.
@@ -76,7 +136,9 @@ fn container_defaults(container: &mut Container) {
     text(&mut container.image_pull_policy, policy);
     text(&mut container.termination_message_path, "/dev/termination-log");
     text(&mut container.termination_message_policy, "File");
-    container.resources.get_or_insert_default();
+    let resources = container.resources.get_or_insert_default();
+    canonical(&mut resources.requests);
+    canonical(&mut resources.limits);
     for port in container.ports.iter_mut().flatten() {
         text(&mut port.protocol, "TCP");
     }
@@ -116,6 +178,9 @@ fn volume_defaults(volume: &mut Volume) {
     if nameless == Volume::default() {
         volume.empty_dir = Some(Default::default());
     }
+    if let Some(limit) = volume.empty_dir.as_mut().and_then(|dir| dir.size_limit.as_mut()) {
+        canonical_text(limit);
+    }
     if let Some(secret) = &mut volume.secret {
         secret.default_mode.get_or_insert(FILE_MODE);
     }
@@ -146,7 +211,9 @@ fn volume_defaults(volume: &mut Volume) {
 }
 
 /// A node's allocatable is its capacity when it says none.
-pub(super) fn allocatable(capacity: &Option<ResourceList>, allocatable: &mut Option<ResourceList>) {
+pub(super) fn allocatable(capacity: &mut Option<ResourceList>, allocatable: &mut Option<ResourceList>) {
+    canonical(capacity);
+    canonical(allocatable);
     if allocatable.is_none() {
         allocatable.clone_from(capacity);
     }

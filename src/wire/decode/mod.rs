@@ -7,7 +7,6 @@ mod affinity;
 mod container;
 mod defaults;
 mod endpoints;
-mod locate;
 mod meta;
 mod node;
 mod pod_spec;
@@ -18,6 +17,8 @@ mod service;
 mod small;
 mod workload;
 
+pub(crate) use affinity::merge_label_keys;
+pub(crate) use defaults::{pod_defaults, pod_spec_defaults};
 pub use selector::{label_query, label_selector, node_selector};
 
 use crate::model::{Kind, Labels, Object, PodSpec, PodTemplate, Toleration};
@@ -156,5 +157,9 @@ pub fn toleration(value: &Value) -> Result<Toleration, Vec<FieldError>> {
 
 /// Reads a value into its Kubernetes type; a field of the wrong type is found and named.
 fn typed<T: DeserializeOwned>(value: &Value) -> Result<T, Vec<FieldError>> {
-    T::deserialize(value).map_err(|error| vec![locate::locate::<T>(value, &error.to_string())])
+    T::deserialize(value).map_err(|error| {
+        let found = super::typed::read::<T>(value).err().unwrap_or_default();
+        let named: Vec<_> = found.into_iter().map(|problem| FieldError::new(problem.path, problem.message)).collect();
+        if named.is_empty() { vec![FieldError::new("", error.to_string())] } else { named }
+    })
 }

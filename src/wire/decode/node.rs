@@ -8,19 +8,17 @@ use super::{Decoded, FieldError, Within, defaults, each};
 use crate::model::node::NodeImage;
 use crate::model::{Name, Node, Taint};
 use k8s_openapi::api::core::v1 as core;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 pub(super) fn node(from: core::Node) -> Decoded<Node> {
     let meta = meta(&from.metadata)?;
     let spec = from.spec.unwrap_or_default();
     let mut status = from.status.unwrap_or_default();
-    defaults::allocatable(&status.capacity, &mut status.allocatable);
+    defaults::allocatable(&mut status.capacity, &mut status.allocatable);
     let addresses = status.addresses.iter().flatten();
     let internal = addresses.filter(|address| address.type_ == "InternalIP");
-    let raw = serde_json::to_value(&spec)
-        .and_then(|spec| Ok(json!({"spec": spec, "status": serde_json::to_value(&status)?})));
-    Ok(Node {
+    let mut node = Node {
         meta,
         unschedulable: spec.unschedulable.unwrap_or(false),
         taints: each(&spec.taints, "taints", taint).within("spec")?,
@@ -38,8 +36,19 @@ pub(super) fn node(from: core::Node) -> Decoded<Node> {
                 .collect()
         },
         address: internal.filter_map(|found| address(&Some(found.address.clone()))).next(),
-        raw: Some(Arc::new(raw.map_err(|error| FieldError::new("", error.to_string()))?)),
-    })
+        raw: None,
+    };
+    node.raw = Some(rest(spec, status)?);
+    Ok(node)
+}
+
+/// What the model does not hold.
+fn rest(spec: core::NodeSpec, status: core::NodeStatus) -> Decoded<Arc<Value>> {
+    let spec = core::NodeSpec { unschedulable: None, taints: None, provider_id: None, ..spec };
+    let status = core::NodeStatus { conditions: None, images: None, ..status };
+    let spec = serde_json::to_value(spec);
+    let both = spec.and_then(|spec| Ok(json!({"spec": spec, "status": serde_json::to_value(status)?})));
+    both.map(Arc::new).map_err(|error| FieldError::new("", error.to_string()))
 }
 
 fn taint(from: &core::Taint) -> Decoded<Taint> {

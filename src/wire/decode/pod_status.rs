@@ -36,9 +36,9 @@ pub(super) fn address(text: &Option<String>) -> Option<Ipv4Addr> {
     text.as_deref().and_then(|text| text.parse().ok())
 }
 
+/// Kubelets leave `lastProbeTime` empty, so it is not looked at.
 fn pod_condition(from: &core::PodCondition) -> Condition {
-    let times = (&from.last_transition_time, &from.last_probe_time);
-    condition((&from.type_, &from.status), &from.reason, &from.message, times.0, times.1)
+    condition((&from.type_, &from.status), &from.reason, &from.message, &from.last_transition_time, &None)
 }
 
 fn container(from: &core::ContainerStatus) -> ContainerStatus {

@@ -9,6 +9,8 @@ use crate::model::service::{Service, ServicePort, ServiceType, TargetPort};
 use crate::model::{Labels, Name};
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use serde_json::Value;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 /// Seconds that `sessionAffinity: ClientIP` holds by default: three hours.
@@ -32,8 +34,7 @@ pub(super) fn service(from: core::Service) -> Decoded<Service> {
     let affinity = spec.session_affinity_config.as_ref().and_then(|config| config.client_ip.as_ref());
     let balancer = from.status.and_then(|status| status.load_balancer).and_then(|balancer| balancer.ingress);
     let local = |policy: &Option<String>| policy.as_deref() == Some("Local");
-    let raw = serde_json::to_value(&spec).map_err(|error| FieldError::new("spec", error.to_string()))?;
-    Ok(Service {
+    let mut service = Service {
         meta,
         kind,
         selector: Some(selector).filter(|selector| *selector != Labels::EMPTY),
@@ -47,8 +48,31 @@ pub(super) fn service(from: core::Service) -> Decoded<Service> {
         internal_local: local(&spec.internal_traffic_policy),
         traffic_distribution: name(&spec.traffic_distribution),
         ingress: balancer.iter().flatten().filter_map(|ingress| address(&ingress.ip)).collect(),
-        raw: Some(Arc::new(raw)),
-    })
+        raw: None,
+    };
+    service.raw = Some(rest(spec)?);
+    Ok(service)
+}
+
+/// What the model does not hold.
+fn rest(spec: core::ServiceSpec) -> Decoded<Arc<Value>> {
+    let modelled = spec.cluster_ip.as_deref().is_some_and(|ip| ip == "None" || ip.parse::<Ipv4Addr>().is_ok());
+    let single = spec.cluster_ips.as_ref().is_none_or(|ips| ips.len() <= 1);
+    let rest = core::ServiceSpec {
+        type_: None,
+        selector: None,
+        ports: None,
+        publish_not_ready_addresses: None,
+        session_affinity: None,
+        session_affinity_config: None,
+        external_traffic_policy: None,
+        internal_traffic_policy: None,
+        traffic_distribution: None,
+        cluster_ip: spec.cluster_ip.filter(|_| !modelled),
+        cluster_ips: spec.cluster_ips.filter(|_| !(modelled && single)),
+        ..spec
+    };
+    serde_json::to_value(rest).map(Arc::new).map_err(|error| FieldError::new("spec", error.to_string()))
 }
 
 fn service_defaults(spec: &mut core::ServiceSpec) {

@@ -9,8 +9,7 @@ use k8s_openapi::api::apps::v1 as apps;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 pub(super) fn deployment(from: apps::Deployment) -> Decoded<Deployment> {
@@ -25,7 +24,7 @@ pub(super) fn deployment(from: apps::Deployment) -> Decoded<Deployment> {
         meta,
         replicas: spec.replicas.unwrap_or(1),
         selector: selector(&spec.selector).within("spec.selector")?,
-        raw: Some(without_template(&spec)?),
+        raw: Some(selector_text(&spec.selector)?),
         template: Arc::new(template(spec.template).within("spec.template")?),
         strategy,
         min_ready_seconds: spec.min_ready_seconds.unwrap_or(0),
@@ -45,7 +44,7 @@ pub(super) fn replica_set(from: apps::ReplicaSet) -> Decoded<ReplicaSet> {
         meta,
         replicas: spec.replicas.unwrap_or(1),
         selector: selector(&spec.selector).within("spec.selector")?,
-        raw: Some(without_template(&spec)?),
+        raw: Some(selector_text(&spec.selector)?),
         template: Arc::new(template(spec.template.unwrap_or_default()).within("spec.template")?),
         min_ready_seconds: spec.min_ready_seconds.unwrap_or(0),
         status: replica_set_status(&from.status.unwrap_or_default()),
@@ -72,13 +71,10 @@ fn selector(from: &LabelSelector) -> Decoded<Selector> {
     Ok(label_selector(Some(from))?.unwrap_or_default())
 }
 
-/// The spec as JSON but for the template, which the model has whole.
-fn without_template(spec: &impl Serialize) -> Decoded<Arc<Value>> {
-    let mut raw = serde_json::to_value(spec).map_err(|error| FieldError::new("spec", error.to_string()))?;
-    if let Value::Object(fields) = &mut raw {
-        fields.shift_remove("template");
-    }
-    Ok(Arc::new(raw))
+/// How the selector is written: the only part of a spec that the model does not hold whole.
+fn selector_text(selector: &LabelSelector) -> Decoded<Arc<Value>> {
+    let text = serde_json::to_value(selector).map_err(|error| FieldError::new("spec.selector", error.to_string()))?;
+    Ok(Arc::new(json!({"selector": text})))
 }
 
 fn strategy(from: &mut apps::DeploymentStrategy) -> Decoded<Strategy> {

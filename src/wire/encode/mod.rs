@@ -1,0 +1,71 @@
+//! From the model to Kubernetes JSON: what `kubectl get -o json` would show.
+//!
+//! What a manifest said beyond the model is taken from `raw`; everything the model holds is written over it.
+
+mod meta;
+mod node;
+mod pod;
+mod service;
+mod small;
+mod workload;
+
+use crate::model::{Object, PodTemplate, Toleration};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+/// The object as Kubernetes JSON. A secret's data is in it: hiding it is the caller's affair.
+pub fn object(object: &Object) -> Value {
+    match object {
+        Object::Namespace(namespace) => value(&small::namespace(namespace)),
+        Object::Node(node) => value(&node::node(node)),
+        Object::Pod(pod) => value(&pod::pod(pod)),
+        Object::Deployment(deployment) => value(&workload::deployment(deployment)),
+        Object::ReplicaSet(set) => value(&workload::replica_set(set)),
+        Object::Service(service) => value(&service::service(service)),
+        Object::EndpointSlice(slice) => value(&service::endpoint_slice(slice)),
+        Object::Lease(lease) => value(&small::lease(lease)),
+        Object::Event(event) => value(&small::event(event)),
+        Object::ConfigMap(map) => value(&small::config_map(map)),
+        Object::Secret(secret) => value(&small::secret(secret)),
+        Object::ServiceAccount(account) => value(&small::service_account(account)),
+        Object::PriorityClass(class) => value(&small::priority_class(class)),
+        // Not part of the API; shown by name only.
+        Object::Machine(_) | Object::Incident(_) => json!({
+            "apiVersion": object.kind().api_version(),
+            "kind": object.kind().as_str(),
+            "metadata": value(&meta::meta(object.meta())),
+        }),
+    }
+}
+
+/// A toleration as it stands in a pod's spec.
+pub fn toleration(toleration: &Toleration) -> Value {
+    value(&pod::toleration(toleration))
+}
+
+/// A pod template as it stands in a workload's spec.
+pub fn pod_template(template: &PodTemplate) -> Value {
+    value(&workload::template(template))
+}
+
+/// As JSON. Kubernetes types have text keys and no custom failures, so this cannot fail.
+fn value(object: &impl Serialize) -> Value {
+    serde_json::to_value(object).expect("a Kubernetes type serializes")
+}
+
+/// The typed form of a part that decoding once wrote.
+///
+/// # Panics
+/// If somebody put something else there: a bug.
+fn from_raw<T: DeserializeOwned + Default>(raw: Option<&Value>) -> T {
+    match raw {
+        None => T::default(),
+        Some(raw) => T::deserialize(raw).unwrap_or_else(|error| panic!("raw is not what was decoded: {error}: {raw}")),
+    }
+}
+
+/// `None` for the zero value, which Kubernetes leaves out.
+fn nonzero<T: Default + PartialEq>(value: T) -> Option<T> {
+    (value != T::default()).then_some(value)
+}
