@@ -1,2 +1,4 @@
 //! One integration binary: a file per behaviour.
 mod scenarios;
+mod support;
+mod wire;

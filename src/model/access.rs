@@ -3,12 +3,12 @@
 use super::{Taint, TaintEffect, Toleration};
 
 impl Toleration {
-    /// Whether it tolerates `taint` (`staging/src/k8s.io/api/core/v1/toleration.go`).
+    /// Whether it tolerates `taint` (`staging/src/k8s.io/api/core/v1/toleration.go`). An empty key matches every
+    /// key; that it must come with `Exists` is for validation to see to.
     pub fn tolerates(&self, taint: &Taint) -> bool {
         self.effect.is_none_or(|effect| effect == taint.effect)
             && (self.key.is_empty() || self.key == taint.key)
             && (self.exists || self.value == taint.value)
-            && (!self.key.is_empty() || self.exists)
     }
 }
 

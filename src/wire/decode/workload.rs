@@ -54,7 +54,8 @@ pub(super) fn replica_set(from: apps::ReplicaSet) -> Decoded<ReplicaSet> {
 /// A pod template with the defaults that templates get; its compiled wish has those of its pods too.
 pub(super) fn template(from: core::PodTemplateSpec) -> Decoded<PodTemplate> {
     let meta = from.metadata.unwrap_or_default();
-    let mut kept = from.spec.ok_or_else(|| FieldError::new("spec", "Required value"))?;
+    // That a template has containers is for validation to see to.
+    let mut kept = from.spec.unwrap_or_default();
     defaults::pod_spec_defaults(&mut kept);
     let mut effective = kept.clone();
     defaults::pod_defaults(&mut effective);

@@ -19,10 +19,8 @@ pub(super) fn node(from: &Node) -> core::Node {
     let mut status: core::NodeStatus = from_raw(from.raw.as_ref().and_then(|raw| raw.get("status")));
     amounts(&mut status.capacity, &from.capacity);
     amounts(&mut status.allocatable, &from.allocatable);
-    status.images = list(&from.images, |image| core::ContainerImage {
-        names: texts(&image.names),
-        size_bytes: Some(image.size),
-    });
+    status.images =
+        list(&from.images, |image| core::ContainerImage { names: texts(&image.names), size_bytes: Some(image.size) });
     status.conditions = list(&from.conditions, |c| core::NodeCondition {
         type_: c.kind.to_string(),
         status: c.status.as_str().to_string(),

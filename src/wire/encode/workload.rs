@@ -83,7 +83,8 @@ pub(super) fn template(from: &PodTemplate) -> core::PodTemplateSpec {
 
 /// The selector as it was written, as long as that still says the same.
 fn written_selector(raw: &Option<Arc<Value>>, current: &Selector) -> LabelSelector {
-    let written: Option<LabelSelector> = raw.as_ref().and_then(|raw| raw.get("selector")).map(|text| from_raw(Some(text)));
+    let written: Option<LabelSelector> =
+        raw.as_ref().and_then(|raw| raw.get("selector")).map(|text| from_raw(Some(text)));
     match label_selector(written.as_ref()) {
         Ok(Some(says)) if says == *current => written.unwrap_or_default(),
         _ => selector(current),

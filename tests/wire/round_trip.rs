@@ -1,0 +1,75 @@
+//! Decoding what was encoded gives the same object, and what is encoded is of the Kubernetes type.
+
+use super::{decoded, yaml};
+use crate::support::{golden_files, read_jsonl_gz};
+use kubesim::model::Kind;
+use kubesim::wire::{decode, encode, strict};
+use serde_json::Value;
+
+/// `decode . encode . decode` is `decode`, and the JSON passes strict reading.
+fn check(kind: Kind, value: &Value) {
+    let first = decode::of_kind(kind, value).unwrap_or_else(|errors| panic!("{errors:?}\n{value}"));
+    let encoded = encode::object(&first);
+    let again = decode::object(&encoded).unwrap_or_else(|errors| panic!("{errors:?}\n{encoded}"));
+    assert!(first == again, "{value}\nbecame {encoded}\n{first:#?}\n{again:#?}");
+    assert_eq!(encode::object(&again), encoded);
+    // Events are never read from manifests.
+    if kind == Kind::Event {
+        return;
+    }
+    let places = kubesim::wire::places::Places::new("encoded", &encoded.to_string());
+    assert_eq!(strict::check(&encoded, &places), Vec::new(), "{encoded}");
+}
+
+/// Objects looked at in one list of one case: the long ones are all alike.
+const SAMPLED: usize = 25;
+
+#[test]
+fn golden_scheduler_cases() {
+    let mut objects = 0;
+    for path in golden_files("scheduler") {
+        for case in read_jsonl_gz(&path) {
+            let lists =
+                [("nodes", Kind::Node), ("pods", Kind::Pod), ("nominatedPods", Kind::Pod), ("queue", Kind::Pod)];
+            let more =
+                [("namespaces", Kind::Namespace), ("services", Kind::Service), ("replicaSets", Kind::ReplicaSet)];
+            for (field, kind) in lists.into_iter().chain(more) {
+                for value in case[field].as_array().into_iter().flatten().take(SAMPLED) {
+                    check(kind, value);
+                    objects += 1;
+                }
+            }
+            for field in ["pending", "pendingSubmitted"] {
+                case.get(field).into_iter().for_each(|pod| check(Kind::Pod, pod));
+            }
+        }
+    }
+    println!("{objects} objects");
+}
+
+/// One object of each kind with every field that the model knows.
+const MANIFESTS: &[&str] = &[
+    include_str!("manifests/pod.yaml"),
+    include_str!("manifests/node.yaml"),
+    include_str!("manifests/deployment.yaml"),
+    include_str!("manifests/small.yaml"),
+    include_str!("manifests/service.yaml"),
+];
+
+#[test]
+fn manifests() {
+    for document in MANIFESTS.iter().flat_map(|file| file.split("\n---\n")) {
+        let value = yaml(document);
+        check(decoded(&value).kind(), &value);
+    }
+}
+
+#[test]
+fn nothing_written_is_lost() {
+    // Everything in these manifests is written as the API server gives it back.
+    for document in MANIFESTS.iter().flat_map(|file| file.split("\n---\n")) {
+        let value = yaml(document);
+        let encoded = encode::object(&decoded(&value));
+        super::contains(&encoded, &value, "").unwrap_or_else(|error| panic!("{error}\nin {encoded:#}"));
+    }
+}
