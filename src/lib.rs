@@ -1,13 +1,16 @@
 //! kubesim: a deterministic Kubernetes cluster simulator and scheduling testbed.
 
 pub mod cli;
+pub mod cluster;
 pub mod engine;
 pub mod error;
+pub mod faults;
 pub mod model;
 pub mod rng;
 pub mod runtime;
 pub mod scenario;
 pub mod scheduler;
+pub mod script;
 pub mod store;
 pub mod time;
 pub mod wire;

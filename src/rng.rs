@@ -88,6 +88,16 @@ impl Stream {
         median * libm::exp(sigma * self.normal(0.0, 1.0))
     }
 
+    /// `count` of the candidates, drawn without repetition, in their order; all of them if absent.
+    pub fn choose<T>(&mut self, mut candidates: Vec<T>, count: Option<usize>) -> Vec<T> {
+        let count = count.unwrap_or(candidates.len());
+        while candidates.len() > count {
+            let at = self.below(candidates.len() as u64) as usize;
+            candidates.remove(at);
+        }
+        candidates
+    }
+
     /// `n` characters of the alphabet that Kubernetes uses for generated names
     /// (`staging/src/k8s.io/apimachinery/pkg/util/rand/rand.go`).
     pub fn name_suffix(&mut self, n: usize) -> String {

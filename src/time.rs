@@ -61,11 +61,12 @@ impl SimTime {
         format!("{}.{micros:06}Z", base.trim_end_matches('Z'))
     }
 
-    /// `hh:mm:ss.mmm` since the start, as the trace and the reports show it.
+    /// `hh:mm:ss.mmm` since the start, as the trace and the reports show it; before it with a minus sign.
     pub fn clock(self) -> String {
-        let ms = self.0 / 1_000_000;
+        let ms = self.0.abs() / 1_000_000;
+        let sign = if self.0 < 0 && ms > 0 { "-" } else { "" };
         let (s, ms) = (ms / 1000, ms % 1000);
-        format!("{:02}:{:02}:{:02}.{ms:03}", s / 3600, s / 60 % 60, s % 60)
+        format!("{sign}{:02}:{:02}:{:02}.{ms:03}", s / 3600, s / 60 % 60, s % 60)
     }
 }
 

@@ -47,6 +47,11 @@ impl<E> Default for EventQueue<E> {
 }
 
 impl<E> EventQueue<E> {
+    /// An empty queue whose clock stands at `start`.
+    pub fn starting_at(start: SimTime) -> Self {
+        EventQueue { now: start, ..EventQueue::default() }
+    }
+
     /// The time of the event taken last.
     pub fn now(&self) -> SimTime {
         self.now

@@ -15,7 +15,7 @@ use super::settings::{ActorSettings, RuntimeLimits, Stats};
 use crate::engine::{EventQueue, TokenBucket};
 use crate::model::{Key, Kind};
 use crate::rng::{Seed, Stream};
-use crate::store::{EventRecord, Revision, Store, StoreError, Write};
+use crate::store::{EventRecord, Revision, Store, StoreError, Write, Written};
 use crate::time::{SimDuration, SimTime};
 use rustc_hash::FxHashMap;
 
@@ -78,13 +78,13 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// A runtime around a store; `eager` ticks what could be computed when asked.
-    pub fn new(store: Store, seed: Seed, limits: RuntimeLimits, eager: bool) -> Self {
+    /// A runtime around a store, its clock at `start`; `eager` ticks what could be computed when asked.
+    pub fn new(store: Store, seed: Seed, start: SimTime, limits: RuntimeLimits, eager: bool) -> Self {
         Runtime {
             store,
             seed,
             eager,
-            events: EventQueue::default(),
+            events: EventQueue::starting_at(start),
             actors: Vec::new(),
             watchers: FxHashMap::default(),
             flights: Vec::new(),
@@ -92,7 +92,7 @@ impl Runtime {
             observers: Vec::new(),
             limits,
             stats: Stats::default(),
-            instant: (SimTime::ZERO, 0),
+            instant: (start, 0),
             stop: None,
         }
     }
@@ -132,6 +132,14 @@ impl Runtime {
         self.actors[id].controller.start(&mut wake);
         self.enqueue(id, added);
         self.schedule_delivery(id, self.now());
+    }
+
+    /// Does a write now, outside any actor's client: what is there before the run.
+    ///
+    /// # Errors
+    /// What the API server would answer.
+    pub fn commit_now(&mut self, write: Write, writer: &'static str) -> Result<Written, StoreError> {
+        self.write(self.now(), write, writer)
     }
 
     /// Seats an observer.
@@ -469,7 +477,7 @@ impl Runtime {
     }
 
     /// Writes to the store, tells the observers, and starts the watches.
-    fn write(&mut self, now: SimTime, write: Write, writer: &'static str) -> Result<crate::store::Written, StoreError> {
+    fn write(&mut self, now: SimTime, write: Write, writer: &'static str) -> Result<Written, StoreError> {
         let before = self.store.revision();
         let key = write.key();
         let result = self.store.commit(now, write, writer);

@@ -8,6 +8,7 @@ pub mod admission;
 pub mod apply;
 pub mod errors;
 pub mod events;
+pub mod incident;
 pub mod index;
 pub mod log;
 pub mod patch;

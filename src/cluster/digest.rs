@@ -1,0 +1,194 @@
+//! What of a change goes into the fingerprint: when, which object, and everything in it that anyone acts on.
+
+use crate::engine::Fingerprint;
+use crate::model::core::Fault;
+use crate::model::{Condition, Meta, Node, Object, Pod, Resources};
+use crate::runtime::Observer;
+use crate::store::{Change, Store};
+use crate::time::SimTime;
+use std::cell::RefCell;
+use std::fmt::Write as _;
+use std::rc::Rc;
+
+/// Folds every change as it happens. The handle is shared with whoever prints the result.
+#[derive(Clone, Default)]
+pub struct Digest(pub Rc<RefCell<Fingerprint>>);
+
+impl Observer for Digest {
+    fn change(&mut self, change: &Change, _: &Store) {
+        let mut print = self.0.borrow_mut();
+        fold_change(&mut print, change);
+        print.end_entry();
+    }
+}
+
+/// Folds one change.
+pub fn fold_change(print: &mut Fingerprint, change: &Change) {
+    print.word(change.time.0 as u64);
+    print.word(change.revision << 8 | change.verb as u64);
+    print.word(change.key.kind as u64);
+    print.text(&change.key.namespace);
+    print.text(&change.key.name);
+    print.text(change.writer);
+    if let Some(object) = &change.new {
+        fold_meta(print, object.meta());
+        fold_object(print, object);
+    }
+}
+
+fn fold_meta(print: &mut Fingerprint, meta: &Meta) {
+    print.word(meta.uid.0 as u64);
+    print.word(meta.generation as u64);
+    print.word(meta.created.0 as u64);
+    print.word(meta.deletion.map_or(u64::MAX, |deletion| deletion.at.0 as u64));
+    for (key, value) in meta.labels.iter().chain(meta.annotations.iter()) {
+        print.text(key);
+        print.text(value);
+    }
+    for owner in &meta.owners {
+        print.word(owner.uid.0 as u64);
+    }
+    for finalizer in &meta.finalizers {
+        print.text(finalizer);
+    }
+}
+
+fn fold_object(print: &mut Fingerprint, object: &Object) {
+    match object {
+        Object::Pod(pod) => fold_pod(print, pod),
+        Object::Node(node) => fold_node(print, node),
+        Object::Deployment(d) => {
+            let s = &d.status;
+            let counts = [d.replicas, s.replicas, s.updated, s.ready, s.available, s.unavailable, i32::from(d.paused)];
+            fold_counts(print, &counts);
+            print.word(d.template.spec.hash);
+            print.word(s.observed_generation as u64);
+            fold_conditions(print, &s.conditions);
+        }
+        Object::ReplicaSet(rs) => {
+            let s = &rs.status;
+            fold_counts(print, &[rs.replicas, s.replicas, s.fully_labeled, s.ready, s.available]);
+            print.word(rs.template.spec.hash);
+            print.word(s.observed_generation as u64);
+            fold_conditions(print, &s.conditions);
+        }
+        Object::EndpointSlice(slice) => {
+            for endpoint in slice.endpoints.iter() {
+                print.word(u64::from(u32::from(endpoint.address)));
+                print.word(u64::from(endpoint.ready) | u64::from(endpoint.serving) << 1 | u64::from(endpoint.terminating) << 2);
+                print.text(&endpoint.pod);
+            }
+        }
+        Object::Service(service) => {
+            print.word(service.cluster_ip.map_or(0, |ip| u64::from(u32::from(ip))));
+            print.word(service.ingress.len() as u64);
+        }
+        Object::Event(event) => {
+            print.text(&event.reason);
+            print.text(&event.message);
+            print.word(u64::from(event.count));
+        }
+        Object::Namespace(namespace) => print.word(u64::from(namespace.terminating)),
+        Object::Machine(machine) => {
+            print.word(u64::from(machine.up) | u64::from(machine.boot) << 1);
+            print.word(machine.up_since.0 as u64);
+        }
+        Object::Lease(lease) => print.text(&lease.holder),
+        Object::PriorityClass(class) => print.word(class.value as u64),
+        Object::Incident(incident) => {
+            print.text(&incident.description);
+            if let Fault::NodeCrash { nodes } = &incident.fault {
+                print.word(nodes.len() as u64);
+            }
+        }
+        // Their content is data that nothing in the simulation computes.
+        Object::ConfigMap(_) | Object::Secret(_) | Object::ServiceAccount(_) => {}
+    }
+}
+
+fn fold_pod(print: &mut Fingerprint, pod: &Pod) {
+    print.word(pod.spec.hash);
+    print.text(pod.node.as_deref().unwrap_or(""));
+    print.word(pod.status.phase as u64);
+    print.text(&pod.status.reason);
+    print.text(pod.status.nominated_node.as_deref().unwrap_or(""));
+    fold_conditions(print, &pod.status.conditions);
+    for container in pod.status.containers.iter().chain(&pod.status.init_containers) {
+        print.word(u64::from(container.restart_count) << 2 | u64::from(container.ready) << 1 | u64::from(container.started));
+        print.word(container.usage.milli_cpu as u64);
+        print.word(container.usage.memory as u64);
+        // States are small plain data; their debug text says everything.
+        write!(print, "{:?}", container.state).expect("hashing cannot fail");
+    }
+}
+
+fn fold_node(print: &mut Fingerprint, node: &Node) {
+    print.word(u64::from(node.unschedulable));
+    for taint in &node.taints {
+        print.text(&taint.key);
+        print.word(taint.effect as u64);
+    }
+    fold_resources(print, &node.allocatable);
+    print.word(node.images.len() as u64);
+    fold_conditions(print, &node.conditions);
+}
+
+fn fold_resources(print: &mut Fingerprint, resources: &Resources) {
+    print.word(resources.milli_cpu as u64);
+    print.word(resources.memory as u64);
+    print.word(resources.pods as u64);
+}
+
+fn fold_conditions(print: &mut Fingerprint, conditions: &[Condition]) {
+    for condition in conditions {
+        print.text(&condition.kind);
+        print.word(condition.status as u64);
+        print.text(&condition.reason);
+        print.word(condition.last_transition.0 as u64);
+    }
+}
+
+fn fold_counts(print: &mut Fingerprint, counts: &[i32]) {
+    for count in counts {
+        print.word(*count as u64);
+    }
+}
+
+/// The history of a run up to an instant, for finding the first difference between two runs: one line for
+/// each change whose number lies in a window.
+pub struct Window {
+    /// From this entry on, counted from 0.
+    pub from: u64,
+    /// Up to this entry, exclusive.
+    pub to: u64,
+    seen: u64,
+    /// `(fingerprint of the change alone, line)`.
+    pub lines: Rc<RefCell<Vec<(u128, String)>>>,
+}
+
+impl Window {
+    /// A window on entries `from..to`.
+    pub fn new(from: u64, to: u64) -> Self {
+        Window { from, to, seen: 0, lines: Rc::default() }
+    }
+}
+
+impl Observer for Window {
+    fn change(&mut self, change: &Change, _: &Store) {
+        if (self.from..self.to).contains(&self.seen) {
+            let mut alone = Fingerprint::default();
+            fold_change(&mut alone, change);
+            let SimTime(nanoseconds) = change.time;
+            let line = format!(
+                "{} ({nanoseconds} ns) revision {}: {} {} by {}",
+                change.time,
+                change.revision,
+                change.verb.as_str(),
+                change.key,
+                change.writer
+            );
+            self.lines.borrow_mut().push((alone.value(), line));
+        }
+        self.seen += 1;
+    }
+}

@@ -1,0 +1,147 @@
+//! From the scenario's pools and nodes to the machines that are there when the run begins.
+
+use super::BOOT;
+use crate::model::core::{Namespace, PriorityClass};
+use crate::model::node::NodeImage;
+use crate::model::{Labels, Machine, Meta, Name, Node, Object, Resources, Taint, TaintEffect};
+use crate::rng::Seed;
+use crate::scenario::{Cluster, NodeSetup};
+use crate::time::{SimDuration, SimTime};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+/// Size of an image in a pool's cache, where only its name is known.
+const CACHED_IMAGE_BYTES: i64 = 100 << 20;
+
+/// What every cluster has from the start.
+pub fn bootstrap_objects() -> Vec<Object> {
+    let namespaces = ["default", "kube-system", "kube-public", "kube-node-lease"].map(|name| {
+        let meta = Meta::named("", name);
+        Object::from(Namespace { meta, terminating: false, spec_finalizers: Vec::new(), conditions: Vec::new() })
+    });
+    // `pkg/apis/scheduling/v1/helpers.go`
+    let classes = [
+        ("system-cluster-critical", 2_000_000_000, "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary."),
+        ("system-node-critical", 2_000_001_000, "Used for system critical pods that must not be moved from their current node."),
+    ]
+    .map(|(name, value, description)| {
+        let meta = Meta::named("", name);
+        let description = Name::from(description);
+        Object::from(PriorityClass { meta, value, global_default: false, preempts: true, description })
+    });
+    namespaces.into_iter().chain(classes).collect()
+}
+
+/// The machines, each with the instant it comes up; those of the control plane first.
+pub fn machines(cluster: &Cluster, seed: Seed) -> Vec<(SimTime, Machine)> {
+    let control_plane = (0..cluster.control_plane.replicas).map(|index| {
+        let mut machine = machine(&control_plane_setup(cluster, index), index as usize);
+        let node = Arc::make_mut(&mut machine.node);
+        node.taints.push(Taint {
+            key: crate::name!("node-role.kubernetes.io/control-plane"),
+            value: Name::new(),
+            effect: TaintEffect::NoSchedule,
+            added: None,
+        });
+        node.meta.labels = node.meta.labels.with("node-role.kubernetes.io/control-plane", "");
+        machine
+    });
+    let first = cluster.control_plane.replicas as usize;
+    let setups = cluster.setups();
+    let workers = setups.iter().enumerate().map(|(index, setup)| machine(setup, first + index));
+    let delays = std::iter::repeat_n(None, first).chain(setups.iter().map(|setup| setup.start_after));
+    control_plane
+        .chain(workers)
+        .zip(delays)
+        .map(|(mut machine, delay)| {
+            let mut stream = seed.stream("machine-start", &machine.meta.name);
+            let up_at = match delay {
+                Some(delay) => SimTime::ZERO + delay.sample(&mut stream).0,
+                None => BOOT,
+            };
+            // A machine that was there before has its heartbeats at some phase of their ten seconds.
+            let phase = SimDuration::from_secs_f64(stream.uniform(0.0, 10.0));
+            machine.up_since = if delay.is_some() { up_at } else { up_at - phase };
+            (up_at, machine)
+        })
+        .collect()
+}
+
+fn control_plane_setup(cluster: &Cluster, index: u32) -> NodeSetup {
+    let zones = cluster.zones();
+    NodeSetup {
+        name: format!("control-plane-{index}"),
+        pool: Some("control-plane".to_string()),
+        capacity: Default::default(),
+        reserved: Default::default(),
+        zone: zones.get(index as usize % zones.len().max(1)).map(|zone| (*zone).to_string()),
+        region: None,
+        labels: Default::default(),
+        taints: Vec::new(),
+        image_cache: Vec::new(),
+        price_per_hour: cluster.control_plane.price_per_hour,
+        start_after: None,
+    }
+}
+
+fn machine(setup: &NodeSetup, index: usize) -> Machine {
+    let mut meta = Meta::named("", setup.name.as_str());
+    meta.labels = labels(setup);
+    let taints = setup.taints.iter().map(|taint| Taint {
+        key: Name::from(taint.key.as_str()),
+        value: Name::from(taint.value.as_str()),
+        effect: TaintEffect::parse(taint.effect.as_str()).expect("both sides list the same effects"),
+        added: None,
+    });
+    let capacity = &setup.capacity;
+    let mut whole = Resources {
+        milli_cpu: capacity.cpu.0.milli(),
+        memory: capacity.memory.0.whole(),
+        ephemeral_storage: capacity.ephemeral_storage.0.whole(),
+        pods: i64::from(capacity.pods),
+        ..Resources::default()
+    };
+    for (name, amount) in &capacity.extended {
+        whole.set(&Name::from(name.as_str()), amount.0.whole());
+    }
+    let (milli_cpu, memory, ephemeral_storage) = capacity.allocatable(&setup.reserved);
+    let allocatable = Resources { milli_cpu, memory, ephemeral_storage, ..whole.clone() };
+    let image = |name: &String| NodeImage { names: vec![Name::from(name.as_str())], size: CACHED_IMAGE_BYTES };
+    let node = Node {
+        meta: meta.clone(),
+        unschedulable: false,
+        taints: taints.collect(),
+        provider_id: Name::new(),
+        capacity: whole,
+        allocatable,
+        images: Arc::new(setup.image_cache.iter().map(image).collect()),
+        conditions: Vec::new(),
+        address: Some(Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 0, 0, 0)) + index as u32 + 10)),
+        raw: None,
+    };
+    Machine {
+        meta: Meta::named("", setup.name.as_str()),
+        pool: Name::from(setup.pool.as_deref().unwrap_or_default()),
+        node: Arc::new(node),
+        up: true,
+        up_since: BOOT,
+        down_since: BOOT,
+        boot: 0,
+        price_per_hour_micros: (setup.price_per_hour * 1_000_000.0).round() as i64,
+    }
+}
+
+/// The labels that kubelet and cloud provider set, and those of the scenario.
+fn labels(setup: &NodeSetup) -> Labels {
+    let fixed = [
+        ("kubernetes.io/hostname", setup.name.as_str()),
+        ("kubernetes.io/os", "linux"),
+        ("kubernetes.io/arch", "amd64"),
+        ("beta.kubernetes.io/os", "linux"),
+        ("beta.kubernetes.io/arch", "amd64"),
+    ];
+    let zone = setup.zone.as_deref().map(|zone| ("topology.kubernetes.io/zone", zone));
+    let region = setup.region.as_deref().map(|region| ("topology.kubernetes.io/region", region));
+    let own = setup.labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    fixed.into_iter().chain(zone).chain(region).chain(own).collect()
+}
