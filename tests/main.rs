@@ -2,3 +2,5 @@
 mod scenarios;
 mod support;
 mod wire;
+mod store;
+mod tidy;

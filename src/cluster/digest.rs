@@ -75,7 +75,9 @@ fn fold_object(print: &mut Fingerprint, object: &Object) {
         Object::EndpointSlice(slice) => {
             for endpoint in slice.endpoints.iter() {
                 print.word(u64::from(u32::from(endpoint.address)));
-                print.word(u64::from(endpoint.ready) | u64::from(endpoint.serving) << 1 | u64::from(endpoint.terminating) << 2);
+                print.word(
+                    u64::from(endpoint.ready) | u64::from(endpoint.serving) << 1 | u64::from(endpoint.terminating) << 2,
+                );
                 print.text(&endpoint.pod);
             }
         }
@@ -114,7 +116,9 @@ fn fold_pod(print: &mut Fingerprint, pod: &Pod) {
     print.text(pod.status.nominated_node.as_deref().unwrap_or(""));
     fold_conditions(print, &pod.status.conditions);
     for container in pod.status.containers.iter().chain(&pod.status.init_containers) {
-        print.word(u64::from(container.restart_count) << 2 | u64::from(container.ready) << 1 | u64::from(container.started));
+        print.word(
+            u64::from(container.restart_count) << 2 | u64::from(container.ready) << 1 | u64::from(container.started),
+        );
         print.word(container.usage.milli_cpu as u64);
         print.word(container.usage.memory as u64);
         // States are small plain data; their debug text says everything.

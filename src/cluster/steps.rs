@@ -39,7 +39,12 @@ fn manifest(document: &ManifestDocument) -> Result<Manifest> {
         Error::Input(
             errors
                 .into_iter()
-                .map(|error| Problem { place: place(&error.path), path: error.path, message: error.message, help: None })
+                .map(|error| Problem {
+                    place: place(&error.path),
+                    path: error.path,
+                    message: error.message,
+                    help: None,
+                })
                 .collect(),
         )
     })?;
@@ -119,4 +124,3 @@ fn model_taint(taint: &crate::scenario::cluster::Taint) -> Taint {
         added: None,
     }
 }
-

@@ -7,13 +7,13 @@
 //!   containerCrash: {pod: web-0, container: proxy, exitCode: 1}
 //! ```
 
-use crate::store::incident::{begun, entry_index, entry_key};
 use crate::model::core::Fault;
 use crate::model::{Key, Kind, Name, Phase, Pod, Resource};
 use crate::runtime::{Controller, Cx, Requeue, Wake};
 use crate::scenario::TimelineEntry;
 use crate::scenario::selector::Selector;
 use crate::scenario::timeline::Action;
+use crate::store::incident::{begun, entry_index, entry_key};
 use crate::store::{Change, View};
 use crate::time::SimTime;
 use std::sync::Arc;

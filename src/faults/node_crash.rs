@@ -5,12 +5,12 @@
 //!   nodeCrash: {zone: zone-a, count: 2, recoverAfter: 8m}
 //! ```
 
-use crate::store::incident::{begun, ended, entry_index, entry_key};
 use crate::model::core::{Fault, Incident};
 use crate::model::{Key, Kind, Machine, Name, Object};
 use crate::runtime::{Controller, Cx, Requeue, Wake};
-use crate::scenario::timeline::{Action, NodeCrash};
 use crate::scenario::TimelineEntry;
+use crate::scenario::timeline::{Action, NodeCrash};
+use crate::store::incident::{begun, ended, entry_index, entry_key};
 use crate::store::{Change, View, Write};
 use crate::time::SimTime;
 use std::sync::Arc;
@@ -96,7 +96,9 @@ fn victims<'a>(key: &Key, crash: &NodeCrash, cx: &Cx<'a>) -> Vec<&'a Arc<Machine
 fn recover(crashed: &Incident, crash: &NodeCrash, cx: &mut Cx<'_>) {
     let Fault::NodeCrash { nodes } = &crashed.fault else { return };
     for name in nodes {
-        let Some(machine) = cx.live().fetch::<Machine>(&Name::new(), name).filter(|machine| !machine.up) else { continue };
+        let Some(machine) = cx.live().fetch::<Machine>(&Name::new(), name).filter(|machine| !machine.up) else {
+            continue;
+        };
         let mut machine = Machine::clone(machine);
         machine.up = true;
         machine.up_since = cx.now;
@@ -110,4 +112,3 @@ fn update(mut machine: Machine) -> Write {
     machine.meta.resource_version = 0;
     Write::Update(Object::from(machine))
 }
-

@@ -6,10 +6,10 @@ pub mod apply;
 pub mod steps;
 pub mod template;
 
-use crate::store::incident::{begun, entry_index, entry_key};
 use crate::model::core::Fault;
 use crate::model::{Key, Kind};
 use crate::runtime::{Controller, Cx, Requeue, Wake};
+use crate::store::incident::{begun, entry_index, entry_key};
 use crate::store::{Change, View};
 use crate::time::SimTime;
 pub use steps::Step;

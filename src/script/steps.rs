@@ -2,8 +2,8 @@
 
 use super::{apply, template};
 use crate::model::workload::keys;
-use crate::model::{Key, Name, Node, Object, Pod, Resource, Taint, TaintEffect};
 use crate::model::{Deployment, ReplicaSet};
+use crate::model::{Key, Name, Node, Object, Pod, Resource, Taint, TaintEffect};
 use crate::runtime::{Cx, Requeue};
 use crate::store::{DeleteOptions, Patch, Preconditions, Propagation, Write};
 use crate::time::SimDuration;
@@ -152,7 +152,7 @@ impl Step {
     /// Asks for the writes; answers when to go on.
     pub(super) fn perform(&self, cx: &mut Cx<'_>) -> Requeue {
         match self {
-            Step::Apply(manifests) => apply::apply(manifests, cx),
+            Step::Apply(manifests) => return apply::apply(manifests, cx),
             Step::Delete { key, grace_seconds, propagation } => {
                 let options = DeleteOptions {
                     grace_seconds: *grace_seconds,
@@ -170,7 +170,9 @@ impl Step {
             Step::Pause { key, paused } => patch(cx, key, Patch::Paused(*paused)),
             Step::Restart { key } => {
                 let stamp = cx.now.rfc3339();
-                change_template(cx, key, |old| template::with_annotation(old, "kubectl.kubernetes.io/restartedAt", &stamp));
+                change_template(cx, key, |old| {
+                    template::with_annotation(old, "kubectl.kubernetes.io/restartedAt", &stamp)
+                });
             }
             Step::Cordon { key, unschedulable } => patch(cx, key, Patch::Unschedulable(*unschedulable)),
             Step::Drain { key, grace_seconds } => return drain(cx, key, *grace_seconds),

@@ -61,42 +61,44 @@ impl Index {
         }
     }
 
-    /// Forgets what `gone` said of `slot`, except what `kept` (a version still visible) says too.
-    pub fn forget(&mut self, slot: SlotId, gone: &Object, kept: Option<&Object>) {
+    /// Forgets what `gone` said of `slot`, except what one of the versions still kept says too.
+    pub fn forget(&mut self, slot: SlotId, gone: &Object, kept: &[Object]) {
         let meta = gone.meta();
-        let kept_meta = kept.map(Object::meta);
         for owner in &meta.owners {
-            let still = kept_meta.is_some_and(|kept| kept.owners.iter().any(|have| have.uid == owner.uid));
-            if !still {
+            if !kept.iter().any(|kept| kept.meta().owners.iter().any(|have| have.uid == owner.uid)) {
                 remove(&mut self.by_owner, &owner.uid, slot);
             }
         }
         if let Object::Pod(pod) = gone {
-            let kept_pod = kept.and_then(Object::pod);
+            let kept_pods = || kept.iter().filter_map(Object::pod);
             if let Some(node) = &pod.node
-                && kept_pod.is_none_or(|kept| kept.node.as_ref() != Some(node))
+                && !kept_pods().any(|kept| kept.node.as_ref() == Some(node))
             {
                 remove(&mut self.by_node, node, slot);
             }
             for (key, value) in pod.meta.labels.iter() {
-                if kept_pod.is_none_or(|kept| kept.meta.labels.get(key) != Some(value)) {
+                if !kept_pods().any(|kept| kept.meta.labels.get(key) == Some(value)) {
                     remove(&mut self.by_label, &(meta.namespace.clone(), key.clone(), value.clone()), slot);
                 }
             }
         }
-        if kept.is_none() {
-            let key = gone.key();
-            if let Some(slots) = self.by_key.get_mut(&key) {
-                slots.retain(|have| *have != slot);
-                if slots.is_empty() {
-                    self.by_key.remove(&key);
-                }
+        if kept.is_empty() {
+            self.forget_identity(slot, gone);
+        }
+    }
+
+    fn forget_identity(&mut self, slot: SlotId, gone: &Object) {
+        let (key, meta) = (gone.key(), gone.meta());
+        if let Some(slots) = self.by_key.get_mut(&key) {
+            slots.retain(|have| *have != slot);
+            if slots.is_empty() {
+                self.by_key.remove(&key);
             }
-            remove(&mut self.by_kind, &gone.kind(), slot);
-            self.by_uid.remove(&meta.uid);
-            if !meta.namespace.is_empty() {
-                remove(&mut self.by_namespace, &meta.namespace, slot);
-            }
+        }
+        remove(&mut self.by_kind, &gone.kind(), slot);
+        self.by_uid.remove(&meta.uid);
+        if !meta.namespace.is_empty() {
+            remove(&mut self.by_namespace, &meta.namespace, slot);
         }
     }
 }

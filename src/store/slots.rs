@@ -157,20 +157,14 @@ impl Store {
         let Some(versions) = self.slots[slot.0 as usize].as_mut() else { return };
         let keep_from = versions.iter().rposition(|version| version.revision <= horizon).unwrap_or(0);
         let gone: SmallVec<[Version; 1]> = versions.drain(..keep_from).collect();
-        let vanished = versions.len() == 1 && versions[0].object.is_none();
-        for (at, version) in gone.iter().enumerate() {
-            let Some(object) = &version.object else { continue };
-            let later = gone[at + 1..].iter().chain(versions.iter()).find_map(|version| version.object.as_ref());
-            match later {
-                // The next version still speaks for what both have in common.
-                Some(kept) => self.index.forget(slot, object, Some(kept)),
-                None if vanished => self.index.forget(slot, object, None),
-                None => {}
-            }
+        // Cloning an object is two words and a count.
+        let kept: SmallVec<[Object; 2]> = versions.iter().filter_map(|version| version.object.clone()).collect();
+        for object in gone.iter().filter_map(|version| version.object.as_ref()) {
+            self.index.forget(slot, object, &kept);
         }
-        if vanished {
+        if kept.is_empty() {
             self.slots[slot.0 as usize] = None;
-        } else if let Some(versions) = self.slots[slot.0 as usize].as_mut() {
+        } else {
             versions.shrink_to_fit();
         }
     }
