@@ -2,7 +2,7 @@
 
 use super::{decoded, yaml};
 use crate::support::{golden_files, read_jsonl_gz};
-use kubesim::model::Kind;
+use kubesim::model::{Kind, Object};
 use kubesim::wire::{decode, encode, strict};
 use serde_json::Value;
 
@@ -72,4 +72,35 @@ fn nothing_written_is_lost() {
         let encoded = encode::object(&decoded(&value));
         super::contains(&encoded, &value, "").unwrap_or_else(|error| panic!("{error}\nin {encoded:#}"));
     }
+}
+
+#[test]
+fn objects_that_no_manifest_wrote() {
+    use kubesim::model::{Uid, builder};
+    let mut pod = builder::pod("a", builder::spec("web:1", 250, 64 << 20)).on("n1");
+    pod.meta.uid = Uid::from_random(7);
+    let encoded = encode::object(&pod.into());
+    let expected = "{spec: {nodeName: n1, priority: 0, preemptionPolicy: PreemptLowerPriority, serviceAccountName: default, \
+                    containers: [{imagePullPolicy: IfNotPresent, resources: {requests: {cpu: 250m, memory: '67108864'}}}]}, \
+                    status: {phase: Pending, qosClass: Burstable}}";
+    super::contains(&encoded, &yaml(expected), "").unwrap();
+
+    let mut node = builder::node("n1", 4000, 16 << 30, 110);
+    check(Kind::Node, &encode::object(&node.clone().into()));
+    // What the model changes wins over what a manifest said.
+    let raw = decoded(&encode::object(&node.clone().into())).node().unwrap().raw.clone();
+    node.raw = raw;
+    node.allocatable.milli_cpu = 3500;
+    node.unschedulable = true;
+    let expected =
+        "{spec: {unschedulable: true}, status: {capacity: {cpu: '4', memory: 16Gi}, allocatable: {cpu: 3500m}}}";
+    super::contains(&encode::object(&node.into()), &yaml(expected), "").unwrap();
+
+    // A selector that no longer says what was written is written anew.
+    let value = yaml("{apiVersion: apps/v1, kind: ReplicaSet, spec: {selector: {matchLabels: {a: b}}}}");
+    let Object::ReplicaSet(set) = decoded(&value) else { panic!("{value}") };
+    let mut set = set.as_ref().clone();
+    set.selector = set.selector.and("hash".into(), "x".into());
+    let encoded = encode::object(&set.into());
+    super::contains(&encoded, &yaml("{spec: {selector: {matchLabels: {a: b, hash: x}}}}"), "").unwrap();
 }
