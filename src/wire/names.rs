@@ -3,11 +3,13 @@
 //! `staging/src/k8s.io/apimachinery/pkg/util/validation/validation.go`.
 
 const LABEL_REGEX: &str = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
-const SUBDOMAIN_REGEX: &str = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*";
-const QUALIFIED_REGEX: &str = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
+
+pub use crate::model::label_syntax::{
+    label_value_errors as label_value, qualified_name_errors as qualified_name, subdomain_errors as dns_subdomain,
+};
 
 fn too_long(most: usize) -> String {
-    format!("must be no more than {most} characters")
+    format!("must be no more than {most} bytes")
 }
 
 fn regex_error(sentence: &str, regex: &str, examples: &[&str]) -> String {
@@ -30,77 +32,6 @@ pub fn dns_label(text: &str) -> Vec<String> {
         let sentence = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', \
                         and must start and end with an alphanumeric character";
         faults.push(regex_error(sentence, LABEL_REGEX, &["my-name", "123-abc"]));
-    }
-    faults
-}
-
-/// What is wrong with a DNS-1123 subdomain (`IsDNS1123Subdomain`).
-pub fn dns_subdomain(text: &str) -> Vec<String> {
-    let mut faults = Vec::new();
-    if text.len() > 253 {
-        faults.push(too_long(253));
-    }
-    if !text.split('.').all(label_shaped) {
-        let sentence = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', \
-                        and must start and end with an alphanumeric character";
-        faults.push(regex_error(sentence, SUBDOMAIN_REGEX, &["example.com"]));
-    }
-    faults
-}
-
-fn qualified_shaped(text: &str) -> bool {
-    let inner = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
-    let ends = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_alphanumeric());
-    text.bytes().all(inner) && ends(text.bytes().next()) && ends(text.bytes().last())
-}
-
-/// What is wrong with the key of a label or annotation (`IsQualifiedName`).
-pub fn qualified_name(text: &str) -> Vec<String> {
-    let mut faults = Vec::new();
-    let name = match text.split('/').collect::<Vec<_>>()[..] {
-        [name] => name,
-        [prefix, name] => {
-            if prefix.is_empty() {
-                faults.push("prefix part must be non-empty".to_string());
-            } else {
-                faults.extend(dns_subdomain(prefix).into_iter().map(|why| format!("prefix part {why}")));
-            }
-            name
-        }
-        _ => {
-            let sentence = "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start \
-                            and end with an alphanumeric character";
-            let examples = ["MyName", "my.name", "123-abc"];
-            let sentence = regex_error(sentence, QUALIFIED_REGEX, &examples);
-            return vec![format!(
-                "{sentence} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
-            )];
-        }
-    };
-    if name.is_empty() {
-        faults.push("name part must be non-empty".to_string());
-    } else if name.len() > 63 {
-        faults.push(format!("name part {}", too_long(63)));
-    }
-    if !qualified_shaped(name) {
-        let sentence = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end \
-                        with an alphanumeric character";
-        faults.push(regex_error(sentence, QUALIFIED_REGEX, &["MyName", "my.name", "123-abc"]));
-    }
-    faults
-}
-
-/// What is wrong with the value of a label (`IsValidLabelValue`).
-pub fn label_value(text: &str) -> Vec<String> {
-    let mut faults = Vec::new();
-    if text.len() > 63 {
-        faults.push(too_long(63));
-    }
-    if !text.is_empty() && !qualified_shaped(text) {
-        let sentence = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', \
-                        and must start and end with an alphanumeric character";
-        let regex = "(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?";
-        faults.push(regex_error(sentence, regex, &["MyValue", "my_value", "12345"]));
     }
     faults
 }
@@ -171,7 +102,7 @@ mod tests {
         for (check, text, faults) in table {
             assert_eq!(check(text).len(), *faults, "{text:?}: {:?}", check(text));
         }
-        assert_eq!(dns_label(&"a".repeat(64)), ["must be no more than 63 characters"]);
+        assert_eq!(dns_label(&"a".repeat(64)), ["must be no more than 63 bytes"]);
         assert_eq!(
             dns_label("A")[0],
             "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and \

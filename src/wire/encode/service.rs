@@ -22,7 +22,7 @@ pub(super) fn service(from: &Service) -> core::Service {
     spec.ports = list(&from.ports, port);
     spec.publish_not_ready_addresses = nonzero(from.publish_not_ready);
     spec.session_affinity = Some(if from.client_ip_affinity { "ClientIP" } else { "None" }.to_string());
-    spec.session_affinity_config = from.client_ip_affinity.then(|| core::SessionAffinityConfig {
+    spec.session_affinity_config = from.client_ip_affinity.then_some(core::SessionAffinityConfig {
         client_ip: Some(core::ClientIPConfig { timeout_seconds: Some(from.affinity_seconds) }),
     });
     spec.external_traffic_policy = policy(from.external_local).filter(|_| external);
