@@ -1,4 +1,5 @@
 //! One integration binary: a file per behaviour.
+mod golden_scheduler;
 mod scenarios;
 mod support;
 mod wire;

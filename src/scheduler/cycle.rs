@@ -274,7 +274,7 @@ impl Framework {
     }
 
     /// On a node with nominated pods of equal or higher priority the pod must fit with them and without
-    /// them; the check without them is done already (`RunFilterPluginsWithNominatedPods`).
+    /// them; what fails without them needs no second look (`RunFilterPluginsWithNominatedPods`).
     fn judge_with_nominated(
         &mut self,
         snapshot: &mut Snapshot,
@@ -283,6 +283,9 @@ impl Framework {
         prepared: &Prepared,
         node: NodeId,
     ) {
+        if !self.why[node.at()].fits() {
+            return;
+        }
         let others = nominated.rivals(snapshot.name(node), &pod.pod);
         if others.is_empty() {
             return;
@@ -303,16 +306,11 @@ impl Framework {
                 plugin.add_pod(cycle, &mut with.states[at], &other, node);
             }
         }
-        // The check with them comes first upstream: its rejection is the one that is reported.
-        let without = std::mem::take(&mut self.why[node.at()]);
         let all: Vec<usize> = self.profile.order.get(&Point::Filter).cloned().unwrap_or_default();
         let cycle = Cycle { pod, snapshot };
         let mut alive = vec![node];
         let (_, verdicts) = self.memory.verdicts_mut();
         run_filters(&self.profile, &all, cycle, &with, &mut alive, &mut self.why, verdicts);
-        if self.why[node.at()].fits() {
-            self.why[node.at()] = without;
-        }
         snapshot.restore(saved);
     }
 

@@ -1,0 +1,415 @@
+//! Decisions recorded from the real kube-scheduler, family by family: verdict, plugin and reasons per node,
+//! raw, normalized and weighted scores, winners, messages, and whole sequences.
+//!
+//! Any folder of the recordings' form can be read: `KUBESIM_GOLDEN` names the folder above `scheduler/`.
+
+use kubesim::model::pod_spec::{PreferredNode, SpreadConstraint};
+use kubesim::model::{Kind, Labels, Name, NodeSelector, Object, Pod, Selector};
+use kubesim::scheduler::cycle::{Framework, Outcome, select_host};
+use kubesim::scheduler::explain::Record;
+use kubesim::scheduler::nominated::Nominated;
+use kubesim::scheduler::plugin::{NodeId, Plugin, Point};
+use kubesim::scheduler::plugins::balanced_allocation::BalancedAllocation;
+use kubesim::scheduler::plugins::inter_pod_affinity::InterPodAffinity;
+use kubesim::scheduler::plugins::node_affinity::NodeAffinity;
+use kubesim::scheduler::plugins::resource_allocation::ResourceWeight;
+use kubesim::scheduler::plugins::resources_fit::{ResourcesFit, Strategy};
+use kubesim::scheduler::plugins::topology_spread::TopologySpread;
+use kubesim::scheduler::profile::Profile;
+use kubesim::scheduler::snapshot::Snapshot;
+use kubesim::wire::decode;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Families whose plugins all exist: they must agree in everything.
+const COMPLETE: [&str; 12] = [
+    "taints",
+    "node-affinity",
+    "resources",
+    "host-ports",
+    "scoring",
+    "image-locality",
+    "inter-pod-affinity",
+    "topology-spread",
+    "default-spread",
+    "kitchen-sink",
+    "sequences",
+    "sequences-native",
+];
+
+#[allow(clippy::disallowed_methods)] // The one place where a test is told where recordings are.
+fn golden() -> PathBuf {
+    std::env::var("KUBESIM_GOLDEN").map_or_else(|_| PathBuf::from("tests/golden"), PathBuf::from).join("scheduler")
+}
+
+fn cases(path: &PathBuf) -> Vec<Value> {
+    let mut text = String::new();
+    let file = std::fs::File::open(path).unwrap();
+    flate2::read::GzDecoder::new(file).read_to_string(&mut text).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn golden_scheduler() {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(golden()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "gz"));
+    files.sort();
+    let mut failures = Vec::new();
+    println!("{:<24} {:>6} {:>6}  first difference", "family", "cases", "agree");
+    for file in files {
+        let family = file.file_name().unwrap().to_string_lossy().replace(".jsonl.gz", "");
+        let (mut agree, mut first) = (0, None);
+        let all = cases(&file);
+        for case in &all {
+            match check(case) {
+                Ok(()) => agree += 1,
+                Err(difference) => {
+                    first.get_or_insert_with(|| format!("{}: {difference}", case["id"].as_str().unwrap_or("?")));
+                }
+            }
+        }
+        println!("{family:<24} {:>6} {agree:>6}  {}", all.len(), first.clone().unwrap_or_default());
+        if agree < all.len() && COMPLETE.iter().any(|complete| family == *complete) {
+            failures.push(format!("{family}: {agree} of {}: {}", all.len(), first.unwrap_or_default()));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+fn check(case: &Value) -> Result<(), String> {
+    match case.get("mode").and_then(Value::as_str) {
+        None => check_decision(case),
+        Some("native") => check_sequence(case, true),
+        Some(_) => check_sequence(case, false),
+    }
+}
+
+// ---- the cluster of a case ----
+
+fn list<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
+    value.get(field).and_then(Value::as_array).into_iter().flatten()
+}
+
+fn of_kind(kind: Kind, value: &Value) -> Object {
+    decode::of_kind(kind, value).unwrap_or_else(|errors| panic!("{kind}: {errors:?}: {value}"))
+}
+
+/// The pod; owners of kinds that are not served yet stand in as replica sets of the same name and selector.
+fn pod(value: &Value) -> Arc<Pod> {
+    let mut value = value.clone();
+    if let Some(owners) = value.pointer_mut("/metadata/ownerReferences").and_then(Value::as_array_mut) {
+        for owner in owners {
+            owner["apiVersion"] = json!("apps/v1");
+            owner["kind"] = json!("ReplicaSet");
+        }
+    }
+    of_kind(Kind::Pod, &value).pod().unwrap().clone()
+}
+
+fn labels(value: &Value) -> Labels {
+    let pairs = value.as_object().into_iter().flatten();
+    pairs.map(|(key, value)| (Name::from(key.as_str()), Name::from(value.as_str().unwrap()))).collect()
+}
+
+fn selector(value: &Value) -> Selector {
+    let typed = serde_json::from_value(value.clone()).unwrap();
+    decode::label_selector(Some(&typed)).unwrap().unwrap()
+}
+
+fn text(value: &Value) -> Name {
+    Name::from(value.as_str().unwrap_or_default())
+}
+
+fn cluster(case: &Value) -> (Snapshot, Nominated) {
+    let mut snapshot = Snapshot::default();
+    for node in list(case, "nodes") {
+        snapshot.set_node(of_kind(Kind::Node, node).node().unwrap());
+    }
+    for namespace in list(case, "namespaces") {
+        let name = text(&namespace["metadata"]["name"]);
+        snapshot.listers.namespaces.insert(name, labels(&namespace["metadata"]["labels"]));
+    }
+    for service in list(case, "services") {
+        let meta = &service["metadata"];
+        if let Some(wanted) = service["spec"].get("selector") {
+            let services = snapshot.listers.services.entry(text(&meta["namespace"])).or_default();
+            services.insert(text(&meta["name"]), labels(wanted));
+        }
+    }
+    for kind in ["replicaSets", "statefulSets", "replicationControllers"] {
+        for owner in list(case, kind) {
+            let meta = &owner["metadata"];
+            let found = match kind {
+                "replicationControllers" => Selector::from_labels(&labels(&owner["spec"]["selector"])),
+                _ => selector(&owner["spec"]["selector"]),
+            };
+            let key = (Name::from("ReplicaSet"), text(&meta["namespace"]), text(&meta["name"]));
+            snapshot.listers.owners.insert(key, found);
+        }
+    }
+    for running in list(case, "pods") {
+        let pod = pod(running);
+        let info = snapshot.compile(&pod);
+        snapshot.place(info, pod.node.as_ref().unwrap());
+    }
+    let mut nominated = Nominated::default();
+    for waiting in list(case, "nominatedPods") {
+        let pod = pod(waiting);
+        nominated.add(&pod, pod.status.nominated_node.as_ref().unwrap());
+    }
+    (snapshot, nominated)
+}
+
+// ---- the profile of a case ----
+
+fn number(value: &Value, default: i64) -> i64 {
+    value.as_i64().unwrap_or(default)
+}
+
+fn weights(value: Option<&Value>) -> Vec<ResourceWeight> {
+    let Some(list) = value.and_then(Value::as_array) else { return ResourceWeight::cpu_and_memory() };
+    list.iter().map(|r| ResourceWeight { name: text(&r["name"]), weight: number(&r["weight"], 1) }).collect()
+}
+
+fn profile(case: &Value) -> Profile {
+    let mut profile = Profile { percentage_of_nodes_to_score: 100, ..Profile::default() };
+    let Some(config) = case.pointer("/config/profiles/0") else { return profile };
+    for one in list(config, "pluginConfig") {
+        if let Some(plugin) = configured(one["name"].as_str().unwrap(), &one["args"]) {
+            profile.replace(plugin);
+        }
+    }
+    let score = config.pointer("/plugins/score").cloned().unwrap_or_default();
+    for off in list(&score, "disabled") {
+        profile.disable(Point::Score, off["name"].as_str().unwrap());
+    }
+    for on in list(&score, "enabled") {
+        profile.enable(Point::Score, on["name"].as_str().unwrap(), number(&on["weight"], 1));
+    }
+    profile
+}
+
+fn configured(name: &str, args: &Value) -> Option<Arc<dyn Plugin>> {
+    Some(match name {
+        "NodeResourcesFit" => Arc::new(fit(args)),
+        "NodeResourcesBalancedAllocation" => Arc::new(BalancedAllocation { resources: weights(args.get("resources")) }),
+        "InterPodAffinity" => Arc::new(InterPodAffinity {
+            hard_weight: number(&args["hardPodAffinityWeight"], 1),
+            ignore_preferred_terms_of_existing_pods: args["ignorePreferredTermsOfExistingPods"] == json!(true),
+        }),
+        "NodeAffinity" => Arc::new(added_affinity(&args["addedAffinity"])),
+        "PodTopologySpread" if args["defaultingType"] == json!("List") => Arc::new(TopologySpread {
+            defaults: list(args, "defaultConstraints").map(constraint).collect(),
+            system: false,
+        }),
+        _ => return None,
+    })
+}
+
+fn fit(args: &Value) -> ResourcesFit {
+    let strategy = &args["scoringStrategy"];
+    let names = |field: &str| list(args, field).map(text).collect();
+    let shape = || {
+        let points = list(&strategy["requestedToCapacityRatio"], "shape");
+        points.map(|point| (number(&point["utilization"], 0), number(&point["score"], 0))).collect()
+    };
+    ResourcesFit {
+        strategy: match strategy["type"].as_str() {
+            Some("MostAllocated") => Strategy::MostAllocated,
+            Some("RequestedToCapacityRatio") => Strategy::RequestedToCapacityRatio(shape()),
+            _ => Strategy::LeastAllocated,
+        },
+        resources: weights(strategy.get("resources")),
+        ignored_resources: names("ignoredResources"),
+        ignored_groups: names("ignoredResourceGroups"),
+    }
+}
+
+/// Read by way of a pod that has this affinity.
+fn added_affinity(affinity: &Value) -> NodeAffinity {
+    let spec = json!({"containers": [{"name": "c", "image": "i"}], "affinity": {"nodeAffinity": affinity}});
+    let spec = decode::pod_spec(&spec, &Labels::EMPTY).unwrap();
+    let affinity = spec.affinity.unwrap();
+    let (added_required, added_preferred): (Option<NodeSelector>, Vec<PreferredNode>) =
+        (affinity.node_required, affinity.node_preferred);
+    NodeAffinity { added_required, added_preferred }
+}
+
+fn constraint(value: &Value) -> SpreadConstraint {
+    SpreadConstraint {
+        max_skew: number(&value["maxSkew"], 1) as i32,
+        topology_key: text(&value["topologyKey"]),
+        hard: value["whenUnsatisfiable"] == json!("DoNotSchedule"),
+        selector: None,
+        min_domains: None,
+        honor_affinity: true,
+        honor_taints: false,
+        match_label_keys: Vec::new(),
+    }
+}
+
+// ---- one decision ----
+
+fn same(what: &str, ours: &Value, theirs: &Value) -> Result<(), String> {
+    match ours == theirs {
+        true => Ok(()),
+        false => Err(format!("{what}: ours {ours}, recorded {theirs}")),
+    }
+}
+
+fn names(snapshot: &Snapshot, nodes: &[NodeId]) -> Value {
+    nodes.iter().map(|node| json!(snapshot.name(*node).as_str())).collect()
+}
+
+fn check_decision(case: &Value) -> Result<(), String> {
+    let expected = &case["expected"];
+    let (mut snapshot, nominated) = cluster(case);
+    let mut framework = Framework::new(profile(case), &mut snapshot);
+    snapshot.refresh();
+    same("snapshotOrder", &names(&snapshot, snapshot.order()), &expected["snapshotOrder"])?;
+    let pending = pod(&case["pending"]);
+    let mut without_nomination = (*pending).clone();
+    without_nomination.status.nominated_node = None;
+    let info = snapshot.compile(&Arc::new(without_nomination));
+    let decision = framework.decide(&mut snapshot, &nominated, &info, true);
+    let record = decision.record.expect("asked for");
+    match &decision.outcome {
+        Outcome::Unfit(fit) => {
+            same("schedulable", &json!(false), &expected["schedulable"])?;
+            if let Some(rejection) = &fit.pre_filter {
+                let reasons: Vec<&str> = rejection.reasons.iter().map(Name::as_str).collect();
+                let ours = json!({"code": rejection.code.as_str(), "plugin": rejection.plugin, "reasons": reasons});
+                same("preFilter", &ours, &expected["preFilter"])?;
+            } else {
+                compare_filters(&snapshot, &record, &expected["filter"])?;
+            }
+            same("fitError", &json!(fit.to_string()), &expected["fitError"])
+        }
+        Outcome::Fits(scored) => {
+            same("schedulable", &json!(true), &expected["schedulable"])?;
+            compare_filters(&snapshot, &record, &expected["filter"])?;
+            compare_scores(&record, scored, &expected["scores"])?;
+            let best = scored.iter().map(|(_, total)| *total).max();
+            let mut winners: Vec<&str> = scored
+                .iter()
+                .filter(|(_, total)| Some(*total) == best)
+                .map(|(node, _)| snapshot.name(*node).as_str())
+                .collect();
+            winners.sort_unstable();
+            same("best", &json!(winners), &expected["best"])?;
+            if let Some(native) = expected.get("nativeChosen") {
+                let info = snapshot.compile(&pending);
+                framework.next_start = 0;
+                let decision = framework.decide(&mut snapshot, &nominated, &info, false);
+                let Outcome::Fits(scored) = decision.outcome else { return Err("no longer fits".into()) };
+                let winner = select_host(&scored).unwrap();
+                same("nativeChosen", &json!(snapshot.name(scored[winner].0).as_str()), native)?;
+            }
+            Ok(())
+        }
+    }
+}
+
+fn compare_filters(snapshot: &Snapshot, record: &Record, expected: &Value) -> Result<(), String> {
+    let mut ours = Map::new();
+    let verdict = |rejection: &kubesim::scheduler::plugin::Rejection| {
+        let mut reasons: Vec<&str> = rejection.reasons.iter().map(Name::as_str).collect();
+        reasons.sort_unstable();
+        let mut verdict = json!({"code": rejection.code.as_str()});
+        if !rejection.plugin.is_empty() {
+            verdict["plugin"] = json!(rejection.plugin);
+        }
+        verdict["reasons"] = json!(reasons);
+        verdict
+    };
+    if let Some(absent) = &record.absent {
+        for node in snapshot.order() {
+            ours.insert(snapshot.name(*node).to_string(), verdict(absent));
+        }
+    }
+    for node in &record.feasible {
+        ours.insert(node.to_string(), json!({"ok": true}));
+    }
+    for (node, rejection) in &record.rejected {
+        ours.insert(node.to_string(), verdict(rejection));
+    }
+    for (node, theirs) in expected.as_object().into_iter().flatten() {
+        same(&format!("filter of {node}"), ours.get(node).unwrap_or(&Value::Null), theirs)?;
+    }
+    Ok(())
+}
+
+fn compare_scores(record: &Record, scored: &[(NodeId, i64)], expected: &Value) -> Result<(), String> {
+    for (at, node) in record.feasible.iter().enumerate() {
+        let theirs = &expected[node.as_str()];
+        let mut plugins = BTreeMap::new();
+        for plugin in &record.scores {
+            let (raw, normalized, weighted) = plugin.scores[at];
+            plugins.insert(plugin.plugin, json!([raw, normalized, weighted]));
+        }
+        for (plugin, numbers) in theirs["plugins"].as_object().into_iter().flatten() {
+            if plugin != "DynamicResources" {
+                let ours = plugins.remove(plugin.as_str()).unwrap_or(Value::Null);
+                same(&format!("{plugin} of {node}"), &ours, numbers)?;
+            }
+        }
+        if let Some((plugin, numbers)) = plugins.pop_first() {
+            return Err(format!("{plugin} of {node}: ours {numbers}, recorded skipped"));
+        }
+        same(&format!("total of {node}"), &json!(scored[at].1), &theirs["total"])?;
+    }
+    Ok(())
+}
+
+// ---- sequences ----
+
+fn check_sequence(case: &Value, native: bool) -> Result<(), String> {
+    let (mut snapshot, nominated) = cluster(case);
+    let mut profile = profile(case);
+    profile.percentage_of_nodes_to_score = if native { 0 } else { 100 };
+    let mut framework = Framework::new(profile, &mut snapshot);
+    let queue: Vec<&Value> = list(case, "queue").collect();
+    for (step, value) in list(&case["expected"], "steps").zip(queue) {
+        let pod = pod(value);
+        let info = snapshot.compile(&pod);
+        let decision = framework.decide(&mut snapshot, &nominated, &info, false);
+        let mut ours = Map::new();
+        ours.insert("pod".into(), json!(format!("{}/{}", pod.meta.namespace, pod.meta.name)));
+        let mut winner = None;
+        match decision.outcome {
+            Outcome::Fits(scored) => {
+                let best = scored.iter().map(|(_, total)| *total).max().unwrap();
+                let ties: Vec<NodeId> =
+                    scored.iter().filter(|(_, total)| *total == best).map(|(node, _)| *node).collect();
+                let chosen = match native {
+                    true => scored[select_host(&scored).unwrap()].0,
+                    false => *ties.iter().min_by_key(|node| snapshot.name(**node)).unwrap(),
+                };
+                ours.insert("node".into(), json!(snapshot.name(chosen).as_str()));
+                ours.insert("feasible".into(), json!(scored.len()));
+                ours.insert("best".into(), json!(ties.len()));
+                if scored.len() > 1 {
+                    ours.insert("score".into(), json!(best));
+                }
+                winner = Some(snapshot.name(chosen).clone());
+            }
+            Outcome::Unfit(fit) => {
+                ours.insert("feasible".into(), json!(0));
+                ours.insert("fitError".into(), json!(fit.to_string()));
+            }
+        }
+        ours.insert("evaluated".into(), json!(decision.evaluated));
+        ours.insert("nextStartNodeIndex".into(), json!(framework.next_start));
+        for (field, theirs) in step.as_object().unwrap() {
+            let at = format!("{field} of {}", step["pod"]);
+            same(&at, ours.get(field).unwrap_or(&Value::Null), theirs)?;
+        }
+        if let Some(node) = winner {
+            snapshot.place(info, &node);
+        }
+    }
+    Ok(())
+}
