@@ -1,7 +1,7 @@
 //! One integration binary: a file per behaviour.
 mod golden_scheduler;
 mod scenarios;
-mod support;
-mod wire;
 mod store;
+mod support;
 mod tidy;
+mod wire;

@@ -50,10 +50,7 @@ fn creation_gives_identity_and_defaults() {
     assert_eq!(pod.meta.uid.to_string().as_bytes()[14], b'4', "a version-4 uuid");
     // Admission adds the two five-minute tolerations.
     let seconds: Vec<_> = pod.spec.tolerations.iter().map(|t| (t.key.as_str(), t.seconds)).collect();
-    assert_eq!(
-        seconds,
-        [("node.kubernetes.io/not-ready", Some(300)), ("node.kubernetes.io/unreachable", Some(300))]
-    );
+    assert_eq!(seconds, [("node.kubernetes.io/not-ready", Some(300)), ("node.kubernetes.io/unreachable", Some(300))]);
 }
 
 #[test]
@@ -128,7 +125,9 @@ fn deletion_follows_grace_and_finalizers() {
     assert!(store.live().get(&pod_key("unbound")).is_none());
     // Bound: 30 s by default, shortened by a later request, never lengthened.
     let pod = create_pod(&mut store, "bound");
-    store.commit(at(1), Write::Bind { pod: pod_key("bound"), uid: pod.meta.uid, node: Name::from("n") }, "test").unwrap();
+    store
+        .commit(at(1), Write::Bind { pod: pod_key("bound"), uid: pod.meta.uid, node: Name::from("n") }, "test")
+        .unwrap();
     store.commit(at(10), delete("bound", None), "test").unwrap();
     let deletion = get(&store, "bound").meta.deletion.unwrap();
     assert_eq!((deletion.at, deletion.grace_seconds), (at(40), 30));
@@ -260,7 +259,8 @@ fn request(ask: &Ask, store: &Store) -> Option<Write> {
 
 /// What a view shows, as plain data: lists in order, and the index look-ups for every node and label.
 fn picture(view: kubesim::store::View<'_>) -> Vec<String> {
-    let mut lines: Vec<String> = view.list::<Pod>().map(|pod| format!("{:?}", (&pod.meta, &pod.node, &pod.status))).collect();
+    let mut lines: Vec<String> =
+        view.list::<Pod>().map(|pod| format!("{:?}", (&pod.meta, &pod.node, &pod.status))).collect();
     for n in 0..3 {
         let on: Vec<_> = view.pods_on(&Name::from(format!("n{n}"))).map(|pod| pod.meta.name.clone()).collect();
         let scan: Vec<_> = view

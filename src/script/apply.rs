@@ -3,8 +3,7 @@
 use crate::model::{Key, Labels, Object};
 use crate::runtime::{Cx, Requeue};
 use crate::store::Write;
-use crate::wire::decode;
-mod encode { pub fn object(_: &crate::model::Object)->serde_json::Value { todo!() } }
+use crate::wire::{decode, encode};
 use serde_json::Value;
 use std::sync::Arc;
 
