@@ -56,7 +56,7 @@ impl Store {
         object.meta_mut().created = now;
         self.admit(&mut object)?;
         let generation = i64::from(has_generation(object.kind()));
-        let uid = self.fresh_uid();
+        let uid = self.fresh_uid(&key, now);
         let meta = object.meta_mut();
         meta.uid = uid;
         meta.generation = generation;
@@ -89,7 +89,7 @@ impl Store {
         let base: String = meta.generate_name.chars().take(58).collect();
         let seed = self.seed;
         for _ in 0..8 {
-            let stream = self.names.entry((kind, meta.generate_name.clone()));
+            let stream = self.names.entry((kind, namespace.clone(), meta.generate_name.clone()));
             let stream = stream.or_insert_with(|| seed.stream("generate-name", &format!("{kind}/{namespace}/{base}")));
             let key = Key::new(kind, namespace.clone(), format!("{base}{}", stream.name_suffix(5)));
             if self.live_slot(&key).is_none() {

@@ -86,7 +86,7 @@ impl Store {
             key.name = Name::from(format!("{}.{clash:016x}", record.regarding.name));
         }
         let mut meta = Meta::named(namespace, key.name.clone());
-        meta.uid = self.fresh_uid();
+        meta.uid = self.fresh_uid(&key, now);
         meta.created = now;
         let event = Event {
             meta,

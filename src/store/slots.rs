@@ -4,7 +4,7 @@ use super::events::EventTable;
 use super::index::Index;
 use super::log::{Change, Log, Revision, Verb};
 use super::view::View;
-use crate::model::{Kind, Object, PodSpec, Uid};
+use crate::model::{Key, Kind, Labels, Name, Object, PodSpec, Uid};
 use crate::rng::{Seed, Stream};
 use crate::time::SimTime;
 use rustc_hash::FxHashMap;
@@ -43,10 +43,9 @@ pub struct Store {
     pub(super) index: Index,
     pub(super) log: Log,
     pub(super) seed: Seed,
-    pub(super) uids: Stream,
-    pub(super) names: FxHashMap<(Kind, crate::model::Name), Stream>,
+    pub(super) names: FxHashMap<(Kind, Name, Name), Stream>,
     pub(super) events: EventTable,
-    pub(super) admitted: FxHashMap<(u64, crate::model::Labels), Arc<PodSpec>>,
+    pub(super) admitted: FxHashMap<(u64, Labels), Arc<PodSpec>>,
     pub(super) live: FxHashMap<Kind, u64>,
     pub(super) limits: StoreLimits,
     pub(super) next_cluster_ip: u32,
@@ -62,7 +61,6 @@ impl Store {
             index: Index::default(),
             log: Log::default(),
             seed,
-            uids: seed.stream("uid", ""),
             names: FxHashMap::default(),
             events: EventTable::default(),
             admitted: FxHashMap::default(),
@@ -100,8 +98,10 @@ impl Store {
         self.live.get(&kind).copied().unwrap_or(0)
     }
 
-    pub(super) fn fresh_uid(&mut self) -> Uid {
-        Uid::from_random(self.uids.bits128())
+    /// The uid of an object made now: a function of its key and the instant, so that one object more or
+    /// less changes no other's.
+    pub(super) fn fresh_uid(&self, key: &Key, now: SimTime) -> Uid {
+        Uid::from_random(self.seed.stream("uid", &format!("{key}@{}", now.0)).bits128())
     }
 
     /// Makes `new` the version of `slot` (a new slot if `None`) and appends the change. The object's
@@ -170,7 +170,7 @@ impl Store {
     }
 
     /// The slot and live version of a key.
-    pub(super) fn live_slot(&self, key: &crate::model::Key) -> Option<(SlotId, &Object)> {
+    pub(super) fn live_slot(&self, key: &Key) -> Option<(SlotId, &Object)> {
         let slot = *self.index.by_key.get(key)?.last()?;
         Some((slot, self.newest(slot)?))
     }
