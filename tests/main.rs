@@ -5,3 +5,4 @@ mod store;
 mod support;
 mod tidy;
 mod wire;
+mod yaml;

@@ -6,4 +6,5 @@ pub mod names;
 pub mod places;
 pub mod strict;
 pub mod typed;
+pub mod validate;
 pub mod yaml;

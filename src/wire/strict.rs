@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::places::Places;
 use super::typed::{self, suggestion};
+use super::validate::Validate;
 use super::yaml::Document;
 use crate::error::Problem;
 
@@ -106,7 +107,7 @@ pub fn check(value: &Value, places: &Places) -> Vec<Problem> {
     macro_rules! check_as {
         ($($kind:ident),*) => {
             match kind {
-                $( stringify!($kind) => decode_typed::<$kind>(value, places).err().unwrap_or_default(), )*
+                $( stringify!($kind) => refused::<$kind>(value, places), )*
                 _ => unreachable!("{kind} is in KINDS"),
             }
         };
@@ -131,6 +132,14 @@ pub fn check(value: &Value, places: &Places) -> Vec<Problem> {
             vec![places.problem("apiVersion", message, format!("did you mean `{right}`?"))]
         }
         None => vec![unknown_kind(kind, version, places)],
+    }
+}
+
+/// What is wrong with the fields and values of an object of a known kind.
+fn refused<K: DeserializeOwned + Validate>(value: &Value, places: &Places) -> Vec<Problem> {
+    match decode_typed::<K>(value, places) {
+        Ok(object) => object.validate().iter().map(|error| error.problem(places)).collect(),
+        Err(problems) => problems,
     }
 }
 

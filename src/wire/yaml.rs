@@ -220,7 +220,8 @@ fn lower(tree: &Tree, key: Option<Position>, path: &str, places: &mut Places, wa
             for (key, value) in entries {
                 let name = match &key.node {
                     Node::Scalar(Value::String(text)) => text.clone(),
-                    Node::Scalar(other) => other.to_string(),
+                    // Go prints a whole float without its fraction.
+                    Node::Scalar(other) => other.to_string().trim_end_matches(".0").to_string(),
                     Node::List(_) | Node::Map(_) => "[complex key]".to_string(),
                 };
                 let below = join(path, &Step::Key(&name));

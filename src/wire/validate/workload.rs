@@ -1,0 +1,146 @@
+//! Deployments and ReplicaSets (`pkg/apis/apps/validation/validation.go`).
+
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, ReplicaSet};
+use k8s_openapi::api::core::v1::PodTemplateSpec;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::meta::selects;
+use super::{FieldError, Findings, Validate};
+use crate::wire::names;
+
+impl Validate for Deployment {
+    fn validate(&self) -> Vec<FieldError> {
+        let mut findings = Findings::default();
+        findings.metadata(&self.metadata, true, names::dns_subdomain);
+        match &self.spec {
+            Some(spec) => findings.deployment_spec(spec),
+            None => {
+                findings.required("spec.selector", "");
+                findings.required("spec.template.spec.containers", "");
+            }
+        }
+        findings.0
+    }
+}
+
+impl Validate for ReplicaSet {
+    fn validate(&self) -> Vec<FieldError> {
+        let mut findings = Findings::default();
+        findings.metadata(&self.metadata, true, names::dns_subdomain);
+        let Some(spec) = &self.spec else {
+            findings.required("spec.selector", "");
+            return findings.0;
+        };
+        findings.not_negative("spec.replicas", spec.replicas);
+        findings.not_negative("spec.minReadySeconds", spec.min_ready_seconds);
+        findings.selector(&spec.selector, "deployment");
+        match &spec.template {
+            Some(template) => findings.template(&spec.selector, template),
+            None => findings.required("spec.template", ""),
+        }
+        findings.0
+    }
+}
+
+impl Findings {
+    fn deployment_spec(&mut self, spec: &DeploymentSpec) {
+        self.not_negative("spec.replicas", spec.replicas);
+        self.selector(&spec.selector, "deployment");
+        self.template(&spec.selector, &spec.template);
+        if let Some(strategy) = &spec.strategy {
+            self.strategy(strategy);
+        }
+        self.not_negative("spec.minReadySeconds", spec.min_ready_seconds);
+        self.not_negative("spec.revisionHistoryLimit", spec.revision_history_limit);
+        if let Some(deadline) = spec.progress_deadline_seconds {
+            self.not_negative("spec.progressDeadlineSeconds", Some(deadline));
+            if deadline <= spec.min_ready_seconds.unwrap_or(0) {
+                let detail = "must be greater than minReadySeconds";
+                self.invalid_value("spec.progressDeadlineSeconds", &deadline, detail);
+            }
+        }
+    }
+
+    fn selector(&mut self, selector: &LabelSelector, kind: &str) {
+        self.label_selector("spec.selector", selector);
+        let empty = selector.match_labels.as_ref().is_none_or(|labels| labels.is_empty())
+            && selector.match_expressions.as_ref().is_none_or(Vec::is_empty);
+        if empty {
+            let detail = format!("empty selector is invalid for {kind}");
+            self.invalid_value("spec.selector", selector, &detail);
+        }
+    }
+
+    /// The template of a workload whose pods never end by themselves.
+    fn template(&mut self, selector: &LabelSelector, template: &PodTemplateSpec) {
+        let (labels, annotations) = match &template.metadata {
+            Some(metadata) => (metadata.labels.clone().unwrap_or_default(), metadata.annotations.as_ref()),
+            None => Default::default(),
+        };
+        if !selects(selector, &labels) {
+            let detail = "`selector` does not match template `labels`";
+            self.invalid_value("spec.template.metadata.labels", &labels, detail);
+        }
+        self.labels("spec.template.labels", "spec.template.metadata.labels", Some(&labels));
+        self.annotations("spec.template.annotations", "spec.template.metadata.annotations", annotations);
+        let Some(spec) = &template.spec else {
+            self.required("spec.template.spec.containers", "");
+            return;
+        };
+        self.pod_spec("spec.template.spec", spec);
+        if ["Never", "OnFailure"].contains(&spec.restart_policy.as_deref().unwrap_or("")) {
+            self.one_of("spec.template.spec.restartPolicy", spec.restart_policy.as_ref(), &["Always"]);
+        }
+        if spec.active_deadline_seconds.is_some() {
+            let detail = "activeDeadlineSeconds in ReplicaSet is not Supported";
+            self.forbidden("spec.template.spec.activeDeadlineSeconds", detail);
+        }
+    }
+
+    fn strategy(&mut self, strategy: &DeploymentStrategy) {
+        let path = "spec.strategy.rollingUpdate";
+        self.one_of("spec.strategy.type", strategy.type_.as_ref(), &["Recreate", "RollingUpdate"]);
+        let Some(rolling) = &strategy.rolling_update else { return };
+        if strategy.type_.as_deref() == Some("Recreate") {
+            self.forbidden(path, "may not be specified when strategy `type` is 'Recreate'");
+            return;
+        }
+        let (unavailable, surge) = (rolling.max_unavailable.as_ref(), rolling.max_surge.as_ref());
+        self.number_or_percent(&format!("{path}.maxUnavailable"), unavailable);
+        self.number_or_percent(&format!("{path}.maxSurge"), surge);
+        // An absent one has the default 25 %.
+        if let (Some(value), Some(0)) = (unavailable.filter(|u| amount(u) == Some(0)), surge.and_then(amount)) {
+            let detail = "may not be 0 when `maxSurge` is 0";
+            self.invalid_value(format!("{path}.maxUnavailable"), value, detail);
+        }
+        if let Some(IntOrString::String(text)) = unavailable
+            && amount(&IntOrString::String(text.clone())).is_some_and(|percent| percent > 100)
+        {
+            self.invalid(format!("{path}.maxUnavailable"), text, "must not be greater than 100%");
+        }
+    }
+
+    fn number_or_percent(&mut self, path: &str, value: Option<&IntOrString>) {
+        match value {
+            Some(IntOrString::Int(number)) => self.not_negative(path, Some(*number)),
+            Some(IntOrString::String(text)) if amount(&IntOrString::String(text.clone())).is_none() => {
+                let detail = "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or \
+                              '93%', regex used for validation is '[0-9]+%')";
+                self.invalid(path, text, detail);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The number, or the number before `%`.
+fn amount(value: &IntOrString) -> Option<i32> {
+    match value {
+        IntOrString::Int(number) => Some(*number),
+        IntOrString::String(text) => {
+            let digits = text.strip_suffix('%')?;
+            digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
+        }
+    }
+}
