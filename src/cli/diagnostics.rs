@@ -44,13 +44,14 @@ fn show(problem: &Problem, level: &'static str, with_source: bool) -> String {
 
 fn source_form(problem: &Problem, place: &Place, level: &'static str) -> String {
     let title = if level == "error" { Level::ERROR } else { Level::WARNING };
-    let annotation = AnnotationKind::Primary.span(byte_range(place));
-    let label = (!problem.path.is_empty() && !problem.message.contains(&problem.path)).then_some(problem.path.as_str());
+    // The path comes first, as the API server writes it, unless the message names it.
+    let named = problem.path.is_empty() || problem.message.contains(&problem.path);
+    let message = if named { problem.message.clone() } else { format!("{}: {}", problem.path, problem.message) };
     let snippet = Snippet::source(place.source_line.as_str())
         .line_start(place.line)
         .path(place.file.as_str())
-        .annotation(annotation.label(label));
-    let mut group = title.primary_title(problem.message.as_str()).element(snippet);
+        .annotation(AnnotationKind::Primary.span(byte_range(place)));
+    let mut group = title.primary_title(message.as_str()).element(snippet);
     if let Some(help) = &problem.help {
         group = group.element(Level::HELP.message(help.as_str()));
     }

@@ -85,8 +85,9 @@ fn only_document(file: &str, text: &str) -> Result<Document> {
 
 /// A field's problem with its place. A fault inside an expectation is placed at the word that is wrong.
 fn placed(value: &Value, places: &Places, problem: FieldProblem) -> Problem {
-    let mut place = if problem.at_key { places.find_key(&problem.path) } else { places.find(&problem.path) };
-    if problem.path.starts_with("expect[")
+    let mut problem = problem.placed(places, "see `sim schema` for what may stand here");
+    if let Some(place) = &mut problem.place
+        && problem.path.starts_with("expect[")
         && let Some(text) = lookup(value, &problem.path).and_then(Value::as_str)
         && let Err(fault) = Expectation::parse(text)
     {
@@ -98,9 +99,7 @@ fn placed(value: &Value, places: &Places, problem: FieldProblem) -> Problem {
             place.width = fault.width.clamp(1, (room - place.column).max(1));
         }
     }
-    let help =
-        if problem.help.is_empty() { "see `sim schema` for what may stand here".to_string() } else { problem.help };
-    Problem { place: Some(place), path: problem.path, message: problem.message, help: Some(help) }
+    problem
 }
 
 /// The value at a path.

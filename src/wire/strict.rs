@@ -72,12 +72,7 @@ pub fn flatten(document: Document) -> Vec<Document> {
 /// Every unknown field and the first value of a wrong type, with their places.
 pub fn decode_typed<K: DeserializeOwned>(value: &Value, places: &Places) -> Result<K, Vec<Problem>> {
     typed::read(value).map_err(|problems| {
-        let placed = |problem: typed::FieldProblem| Problem {
-            place: Some(if problem.at_key { places.find_key(&problem.path) } else { places.find(&problem.path) }),
-            path: problem.path,
-            message: problem.message,
-            help: Some(problem.help).filter(|help| !help.is_empty()).or_else(|| Some(FORM_HELP.to_string())),
-        };
+        let placed = |problem: typed::FieldProblem| problem.placed(places, FORM_HELP);
         problems.into_iter().map(placed).collect()
     })
 }
@@ -139,7 +134,14 @@ pub fn check(value: &Value, places: &Places) -> Vec<Problem> {
 fn refused<K: DeserializeOwned + Validate>(value: &Value, places: &Places) -> Vec<Problem> {
     match decode_typed::<K>(value, places) {
         Ok(object) => object.validate().iter().map(|error| error.problem(places)).collect(),
-        Err(problems) => problems,
+        Err(mut problems) => {
+            for problem in problems.iter_mut().filter(|problem| problem.message.starts_with("Invalid symbol")) {
+                problem.message = "illegal base64 data".to_string();
+                problem.help =
+                    Some("encode the value with base64, or write it as it is under `stringData`".to_string());
+            }
+            problems
+        }
     }
 }
 

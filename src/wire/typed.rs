@@ -13,8 +13,8 @@ use serde::de::{self, DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqA
 use serde::forward_to_deserialize_any;
 use serde_json::{Map, Value};
 
-use super::places::{Step, join};
-use crate::error::did_you_mean;
+use super::places::{Places, Step, join};
+use crate::error::{Problem, did_you_mean};
 
 /// Something wrong with one field.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -29,6 +29,25 @@ pub struct FieldProblem {
     pub help: String,
 }
 
+/// The remedy for a bare number or truth value where text is meant; the place knows how it was written.
+const QUOTE_HELP: &str = "put quotes around it";
+
+impl FieldProblem {
+    /// This problem with its place; `default_help` stands in for a missing remedy.
+    pub fn placed(self, places: &Places, default_help: &str) -> Problem {
+        let place = if self.at_key { places.find_key(&self.path) } else { places.find(&self.path) };
+        let help = match self.help.as_str() {
+            "" => default_help.to_string(),
+            QUOTE_HELP => {
+                let written: String = place.source_line.chars().skip(place.column - 1).take(place.width).collect();
+                format!("{QUOTE_HELP}: \"{}\"", written.trim())
+            }
+            help => help.to_string(),
+        };
+        Problem { place: Some(place), path: self.path, message: self.message, help: Some(help) }
+    }
+}
+
 /// Reads `value` as a `T`, refusing unknown fields.
 ///
 /// # Errors
@@ -41,10 +60,21 @@ pub fn read<'a, T: de::Deserialize<'a>>(value: &'a Value) -> Result<T, Vec<Field
         Ok(read) if problems.is_empty() => Ok(read),
         Ok(_) => Err(problems),
         Err(error) => {
-            problems.push(error.at("").0);
+            let stop = error.at("").0;
+            // What a map lacks is most likely what its unknown field was meant to be.
+            let explained = problems.iter().any(|unknown| parent(&unknown.path) == stop.path);
+            if !explained {
+                problems.push(stop);
+            }
             Err(problems)
         }
     }
+}
+
+/// The path without its last step.
+fn parent(path: &str) -> &str {
+    let end = path.strip_suffix(']').map_or_else(|| path.rfind('.'), |inner| inner.rfind('['));
+    &path[..end.unwrap_or(0)]
 }
 
 /// The error that stops a reader, with the innermost path at which it arose.
@@ -121,7 +151,7 @@ impl<'a> Reader<'a, '_> {
                 Value::String(text) if text.parse::<f64>().is_ok() => "remove the quotes",
                 _ => "write a number, such as 3",
             };
-            return Err(self.mismatch(expected, help));
+            return Err(self.mismatch(expected.split(" from ").next().unwrap_or(expected), help));
         };
         let result = match (number.as_u64(), number.as_i64()) {
             (Some(n), _) => visitor.visit_u64(n),
@@ -142,10 +172,7 @@ impl<'a> Reader<'a, '_> {
     fn text<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Stop> {
         match self.value {
             Value::String(text) => visitor.visit_borrowed_str(text).map_err(|stop: Stop| stop.at(&self.path)),
-            Value::Number(_) | Value::Bool(_) => {
-                let help = format!("put quotes around it: \"{}\"", self.value);
-                Err(self.mismatch("text", &help))
-            }
+            Value::Number(_) | Value::Bool(_) => Err(self.mismatch("text", QUOTE_HELP)),
             _ => Err(self.mismatch("text", "write a single value here")),
         }
     }

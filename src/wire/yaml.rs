@@ -111,7 +111,7 @@ fn syntax_problem(places: &Places, error: &serde_saphyr::Error) -> Problem {
     let position = error.location().map(|location| position(&location));
     let text = error.without_snippet().to_string();
     let message = text.split(" at line ").next().unwrap_or(&text).lines().next().unwrap_or_default();
-    let message = message.strip_prefix("error: ").unwrap_or(message).trim();
+    let message = message.split(", set DuplicateKeyPolicy").next().unwrap_or(message).trim();
     let help = if message.contains("duplicate") {
         "remove one of the two"
     } else if message.contains("budget") || message.contains("limit") {

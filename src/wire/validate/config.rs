@@ -21,7 +21,8 @@ impl Findings {
             if !shaped {
                 let detail = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. \
                               'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
-                self.invalid(format!("{field}[{key}]"), key, detail);
+                let path = format!("{field}[{key}]");
+                self.invalid_key(&path, &path, key, vec![detail.to_string()]);
             } else if key.len() > 253 {
                 self.invalid(format!("{field}[{key}]"), key, "must be no more than 253 characters");
             }

@@ -33,9 +33,7 @@ impl Findings {
     pub(super) fn labels(&mut self, path: &str, at: &str, labels: Option<&BTreeMap<String, String>>) {
         for (key, value) in labels.into_iter().flatten() {
             let place = join(at, &Step::Key(key));
-            for detail in names::qualified_name(key) {
-                self.invalid(path, key, detail).at = Some(place.clone());
-            }
+            self.invalid_key(path, &place, key, names::qualified_name(key));
             for detail in names::label_value(value) {
                 self.invalid(path, value, detail).at = Some(place.clone());
             }
@@ -46,9 +44,7 @@ impl Findings {
         let mut bytes = 0;
         for (key, value) in annotations.into_iter().flatten() {
             bytes += key.len() + value.len();
-            for detail in names::qualified_name(&key.to_lowercase()) {
-                self.invalid(path, key, detail).at = Some(join(at, &Step::Key(key)));
-            }
+            self.invalid_key(path, &join(at, &Step::Key(key)), key, names::qualified_name(&key.to_lowercase()));
         }
         if bytes > ANNOTATIONS_MAX {
             let detail = format!("may not be more than {ANNOTATIONS_MAX} bytes");

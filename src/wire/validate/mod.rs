@@ -52,6 +52,8 @@ pub struct FieldError {
     pub path: String,
     /// Where the field stands in the object, if the printed path is coarser.
     pub at: Option<String>,
+    /// Whether it is the key that is wrong, not the value.
+    pub at_key: bool,
     /// The class.
     pub kind: ErrorType,
     /// What is wrong; may be empty.
@@ -84,13 +86,17 @@ impl FieldError {
         let text = self.to_string();
         let message = text.strip_prefix(&format!("{}: ", self.path)).unwrap_or(&text);
         let at = self.at.as_deref().unwrap_or(&self.path);
-        let place = if matches!(self.kind, ErrorType::Forbidden) { places.find_key(at) } else { places.find(at) };
+        let at_key = self.at_key || self.kind == ErrorType::Forbidden;
+        let place = if at_key { places.find_key(at) } else { places.find(at) };
         Problem { place: Some(place), path: self.path.clone(), message: message.to_string(), help: Some(self.help()) }
     }
 
     fn help(&self) -> String {
         let field = self.path.rsplit('.').next().unwrap_or_default();
         match &self.kind {
+            ErrorType::Required if self.detail.contains("handler") => {
+                "add httpGet, tcpSocket, exec or grpc".to_string()
+            }
             ErrorType::Required => format!("add `{field}:` to this object"),
             ErrorType::NotSupported(value, supported) => suggestion(value.trim_matches('"'), supported, "write one of"),
             ErrorType::Duplicate(_) => "rename or remove one of the two".to_string(),
@@ -119,6 +125,9 @@ fn remedy(detail: &str) -> &'static str {
         ("empty selector", "select the template's labels with matchLabels"),
         ("minReadySeconds", "raise progressDeadlineSeconds or lower minReadySeconds"),
         ("quantit", "write an amount such as 250m or 64Mi"),
+        ("config key", "use letters, digits, `-`, `_` and `.`"),
+        ("15 characters", "use at most 15 lower-case letters, digits and dashes"),
+        ("alpha-numeric characters", "use at most 15 lower-case letters, digits and dashes"),
         ("standard resource", "write cpu, memory, ephemeral-storage, or a name such as example.com/gpu"),
     ];
     let found = REMEDIES.iter().find(|(part, _)| detail.contains(part));
@@ -131,7 +140,7 @@ struct Findings(Vec<FieldError>);
 
 impl Findings {
     fn add(&mut self, path: impl Into<String>, kind: ErrorType, detail: impl Into<String>) -> &mut FieldError {
-        self.0.push(FieldError { path: path.into(), at: None, kind, detail: detail.into() });
+        self.0.push(FieldError { path: path.into(), at: None, at_key: false, kind, detail: detail.into() });
         self.0.last_mut().expect("one was just pushed")
     }
     fn required(&mut self, path: impl Into<String>, detail: &str) {
@@ -140,6 +149,13 @@ impl Findings {
     /// A text that is invalid.
     fn invalid(&mut self, path: impl Into<String>, value: &str, detail: impl Into<String>) -> &mut FieldError {
         self.add(path, ErrorType::Invalid(format!("{value:?}")), detail)
+    }
+    /// A key, standing at `at`, that is invalid for each of these reasons.
+    fn invalid_key(&mut self, path: &str, at: &str, key: &str, details: Vec<String>) {
+        for detail in details {
+            let error = self.invalid(path, key, detail);
+            (error.at, error.at_key) = (Some(at.to_string()), true);
+        }
     }
     /// A text that is invalid for each of these reasons.
     fn invalid_each(&mut self, path: &str, value: &str, details: Vec<String>) {
