@@ -85,6 +85,12 @@ fn objects_that_no_manifest_wrote() {
                     status: {phase: Pending, qosClass: Burstable}}";
     super::contains(&encoded, &yaml(expected), "").unwrap();
 
+    // A pod that a manifest puts on a node says so in its wish too: admission binds it by that.
+    let pinned =
+        decoded(&yaml("{apiVersion: v1, kind: Pod, spec: {nodeName: n1, containers: [{name: c, image: a:1}]}}"));
+    let pinned = pinned.pod().unwrap();
+    assert_eq!((pinned.node.as_deref(), pinned.spec.node_name.as_deref()), (Some("n1"), Some("n1")));
+
     let mut node = builder::node("n1", 4000, 16 << 30, 110);
     check(Kind::Node, &encode::object(&node.clone().into()));
     // What the model changes wins over what a manifest said.

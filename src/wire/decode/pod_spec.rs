@@ -16,8 +16,7 @@ pub(super) fn pod(from: core::Pod) -> Decoded<Pod> {
     defaults::pod_spec_defaults(&mut spec);
     defaults::pod_defaults(&mut spec);
     merge_label_keys(&mut spec, &meta.labels);
-    // Where it is bound is the pod's own affair: pods that differ in nothing else share one wish.
-    let node = some_name(&spec.node_name.take());
+    let node = some_name(&spec.node_name);
     let wish = compile(&spec, &spec).within("spec")?;
     let status = pod_status::pod_status(&from.status.unwrap_or_default()).within("status")?;
     Ok(Pod { meta, spec: Arc::new(wish), node, status })
