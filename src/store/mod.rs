@@ -21,6 +21,6 @@ pub use apply::{FOREGROUND, ORPHAN, Written};
 pub use errors::StoreError;
 pub use log::{Change, Revision, Verb};
 pub use patch::Patch;
-pub use slots::Store;
+pub use slots::{Store, StoreLimits};
 pub use view::View;
 pub use write::{DeleteOptions, EventRecord, Preconditions, Propagation, Write};
