@@ -10,6 +10,7 @@ pub mod diagnostics;
 pub mod explain;
 pub mod files;
 pub mod man;
+pub mod progress;
 pub mod run;
 pub mod schema;
 pub mod source;
