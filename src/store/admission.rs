@@ -80,7 +80,10 @@ impl Store {
     }
 
     fn admitted_spec(&self, pod: &Pod) -> Result<PodSpec, StoreError> {
-        let mut spec = PodSpec::clone(&pod.spec);
+        let merged = pod.spec.merged_label_keys(&pod.meta.labels);
+        // `raw` stays unmerged, so what the labels added must reach the hash by itself.
+        let mixed_in = merged.as_ref().map_or(0, |merged| merged.hash);
+        let mut spec = merged.unwrap_or_else(|| PodSpec::clone(&pod.spec));
         self.resolve_priority(pod, &mut spec)?;
         let mut raw = Value::clone(&spec.raw);
         if let Some(fields) = raw.as_object_mut() {
@@ -101,7 +104,7 @@ impl Store {
                 spec.tolerations.push(toleration);
             }
         }
-        spec.hash = hash::content_hash(&raw);
+        spec.hash = hash::content_hash(&raw) ^ mixed_in;
         spec.raw = Arc::new(raw);
         Ok(spec)
     }
