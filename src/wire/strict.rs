@@ -81,6 +81,16 @@ const FORM_HELP: &str = "see `kubectl explain` for the form of this field";
 
 /// Everything that is wrong with one object: its kind, its fields, its values.
 pub fn check(value: &Value, places: &Places) -> Vec<Problem> {
+    examine(value, places, true)
+}
+
+/// What is wrong with the form of one object: its kind, unknown fields, values of a wrong type. An object of good
+/// form may still be one that the API server refuses.
+pub fn check_form(value: &Value, places: &Places) -> Vec<Problem> {
+    examine(value, places, false)
+}
+
+fn examine(value: &Value, places: &Places, values: bool) -> Vec<Problem> {
     if !value.is_object() {
         let help = "a manifest is a map with apiVersion, kind and metadata";
         return vec![places.problem("", "the document is not an object", help)];
@@ -102,7 +112,7 @@ pub fn check(value: &Value, places: &Places) -> Vec<Problem> {
     macro_rules! check_as {
         ($($kind:ident),*) => {
             match kind {
-                $( stringify!($kind) => refused::<$kind>(value, places), )*
+                $( stringify!($kind) => refused::<$kind>(value, places, values), )*
                 _ => unreachable!("{kind} is in KINDS"),
             }
         };
@@ -131,8 +141,9 @@ pub fn check(value: &Value, places: &Places) -> Vec<Problem> {
 }
 
 /// What is wrong with the fields and values of an object of a known kind.
-fn refused<K: DeserializeOwned + Validate>(value: &Value, places: &Places) -> Vec<Problem> {
+fn refused<K: DeserializeOwned + Validate>(value: &Value, places: &Places, values: bool) -> Vec<Problem> {
     match decode_typed::<K>(value, places) {
+        Ok(_) if !values => Vec::new(),
         Ok(object) => object.validate().iter().map(|error| error.problem(places)).collect(),
         Err(mut problems) => {
             for problem in problems.iter_mut().filter(|problem| problem.message.starts_with("Invalid symbol")) {

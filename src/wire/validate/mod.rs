@@ -126,7 +126,7 @@ fn remedy(detail: &str) -> &'static str {
         ("minReadySeconds", "raise progressDeadlineSeconds or lower minReadySeconds"),
         ("quantit", "write an amount such as 250m or 64Mi"),
         ("config key", "use letters, digits, `-`, `_` and `.`"),
-        ("15 characters", "use at most 15 lower-case letters, digits and dashes"),
+        ("no more than 15 ", "use at most 15 lower-case letters, digits and dashes"),
         ("alpha-numeric characters", "use at most 15 lower-case letters, digits and dashes"),
         ("standard resource", "write cpu, memory, ephemeral-storage, or a name such as example.com/gpu"),
     ];
