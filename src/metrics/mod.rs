@@ -1,0 +1,24 @@
+//! What a run was like, as plain numbers: time series, one row per pod and node, incidents and how the
+//! cluster recovered from them. It observes, it never decides.
+//!
+//! ```text
+//! change log ──▶ Recorder ──▶ Record ──▶ usage (time-weighted), recovery (step by step)
+//! ```
+
+pub mod record;
+pub mod recorder;
+pub mod recovery;
+pub mod series;
+pub mod usage;
+pub mod workloads;
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use record::{EventRow, IncidentRecord, NodeMark, NodeRecord, PodRecord, Record, ServiceRecord, WorkloadRecord};
+pub use recorder::Recorder;
+pub use recovery::{Impact, PodRecovery, Recovery};
+pub use series::Series;
+pub use usage::{Usage, UsageRow};

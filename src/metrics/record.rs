@@ -1,0 +1,293 @@
+//! The record of a run: plain data, with nothing in it that points back into the cluster.
+
+use super::recovery::Recovery;
+use super::series::Series;
+use crate::model::core::Fault;
+use crate::model::{Kind, Name, Phase, Uid};
+use crate::time::{SimDuration, SimTime};
+use smallvec::SmallVec;
+
+/// Everything that was recorded of one run.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Record {
+    /// When the run ended.
+    pub end: SimTime,
+    /// Deployments (and replica sets that nobody owns), in order of creation.
+    pub workloads: Vec<WorkloadRecord>,
+    /// Services with a selector, in order of creation.
+    pub services: Vec<ServiceRecord>,
+    /// Nodes, in order of registration.
+    pub nodes: Vec<NodeRecord>,
+    /// Pods, in order of creation.
+    pub pods: Vec<PodRecord>,
+    /// Pods by phase: Pending, Running, Succeeded, Failed; those being deleted count as Terminating.
+    pub phases: [Series; 5],
+    /// Spread of the requested share over the worker nodes: coefficient of variation in millionths, of cpu and memory.
+    pub imbalance: [Series; 2],
+    /// Kubernetes events, in order of their first time.
+    pub events: Vec<EventRow>,
+    /// Faults and the user's actions, in order.
+    pub incidents: Vec<IncidentRecord>,
+    /// How the cluster recovered, one for each incident that had an effect.
+    pub recoveries: Vec<Recovery>,
+}
+
+/// Names of the rows of [`Record::phases`].
+pub const PHASES: [&str; 5] = ["Pending", "Running", "Succeeded", "Failed", "Terminating"];
+
+impl Record {
+    /// Price of all machines for the time they were up, in millionths of the currency unit.
+    pub fn cost_micros(&self) -> i128 {
+        self.nodes.iter().map(|node| node.cost_micros(self.end)).sum()
+    }
+
+    /// The workload of that name, in whatever namespace comes first.
+    pub fn workload(&self, name: &str) -> Option<&WorkloadRecord> {
+        self.workloads.iter().find(|workload| workload.name == name)
+    }
+}
+
+/// One workload over time. All counts are of pods as the API shows them, except `serving`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct WorkloadRecord {
+    /// Deployment, or ReplicaSet for one without owner.
+    pub kind: Kind,
+    /// Its uid.
+    pub uid: Uid,
+    /// Namespace.
+    pub namespace: Name,
+    /// Name.
+    pub name: Name,
+    /// Wished replicas; 0 once it is gone.
+    pub desired: Series,
+    /// Pods neither terminal nor being deleted.
+    pub current: Series,
+    /// Pods of the newest template, as its controller reports.
+    pub updated: Series,
+    /// Pods whose Ready condition is True.
+    pub ready: Series,
+    /// Pods ready for `minReadySeconds`.
+    pub available: Series,
+    /// Wished and not available.
+    pub unavailable: Series,
+    /// Ready pods whose machine really is up: what users feel before Kubernetes notices.
+    pub serving: Series,
+    /// When rollouts were complete (updated, available and current equal the wish), one entry each.
+    pub rollouts: Vec<Rollout>,
+}
+
+/// One change of a workload's template and how long it took to spread.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rollout {
+    /// When the wish changed.
+    pub started: SimTime,
+    /// When all pods were of the new template, available, and no old one left.
+    pub completed: Option<SimTime>,
+    /// When the progress deadline passed without progress.
+    pub stalled: Option<SimTime>,
+    /// The first image of the new template.
+    pub image: Name,
+}
+
+/// The endpoints of one service over time.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ServiceRecord {
+    /// Namespace.
+    pub namespace: Name,
+    /// Name.
+    pub name: Name,
+    /// Endpoints that take new connections.
+    pub ready: Series,
+}
+
+/// What happened to a node.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum NodeMark {
+    /// Ready turned True.
+    Ready,
+    /// Ready turned False.
+    NotReady,
+    /// Ready turned Unknown.
+    Unknown,
+    /// A `NoSchedule` taint for a lost or unready node was added.
+    NoSchedule,
+    /// A `NoExecute` taint for a lost or unready node was added.
+    NoExecute,
+    /// Cordoned.
+    Cordoned,
+    /// Uncordoned.
+    Uncordoned,
+    /// The machine stopped.
+    Down,
+    /// The machine came back.
+    Up,
+}
+
+/// One node over time.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct NodeRecord {
+    /// Name.
+    pub name: Name,
+    /// Pool; may be empty.
+    pub pool: Name,
+    /// Zone; may be empty.
+    pub zone: Name,
+    /// Whether it belongs to the control plane. Such nodes are left out of the cluster's utilization.
+    pub control_plane: bool,
+    /// Price of an hour in millionths.
+    pub price_per_hour_micros: i64,
+    /// Machine is up: 1 or 0.
+    pub up: Series,
+    /// Ready is True: 1 or 0.
+    pub ready: Series,
+    /// Pods bound and not terminal.
+    pub pods: Series,
+    /// Allocatable milli-CPU while registered.
+    pub allocatable_cpu: Series,
+    /// Allocatable bytes while registered.
+    pub allocatable_memory: Series,
+    /// Pod slots while registered.
+    pub allocatable_pods: Series,
+    /// Requested milli-CPU of bound pods.
+    pub requested_cpu: Series,
+    /// Requested bytes of bound pods.
+    pub requested_memory: Series,
+    /// Used milli-CPU; nothing while the machine is down.
+    pub used_cpu: Series,
+    /// Used bytes; nothing while the machine is down.
+    pub used_memory: Series,
+    /// What happened to it, in order.
+    pub marks: Vec<(SimTime, NodeMark)>,
+}
+
+impl NodeRecord {
+    /// Price of the time its machine was up, in millionths.
+    pub fn cost_micros(&self, end: SimTime) -> i128 {
+        self.up.integral(SimTime::ZERO, end) * i128::from(self.price_per_hour_micros) / 3_600_000_000_000
+    }
+
+    /// The first time of `mark` in a span (both ends included).
+    pub fn first_mark(&self, mark: NodeMark, from: SimTime, to: SimTime) -> Option<SimTime> {
+        self.marks.iter().find(|(time, have)| *have == mark && (from..=to).contains(time)).map(|(time, _)| *time)
+    }
+}
+
+/// The life of one pod.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct PodRecord {
+    /// Its uid.
+    pub uid: Uid,
+    /// Namespace.
+    pub namespace: Name,
+    /// Name.
+    pub name: Name,
+    /// Its workload: an index into [`Record::workloads`].
+    pub workload: Option<usize>,
+    /// Its controller's name (a replica set's, usually); may be empty.
+    pub owner: Name,
+    /// Where it is bound; empty if never.
+    pub node: Name,
+    /// First image.
+    pub image: Name,
+    /// Priority.
+    pub priority: i32,
+    /// Requested milli-CPU.
+    pub milli_cpu: i64,
+    /// Requested bytes.
+    pub memory: i64,
+    /// Created.
+    pub created: SimTime,
+    /// Bound to its node.
+    pub scheduled: Option<SimTime>,
+    /// Last image present, before the containers first ran.
+    pub pulled: Option<SimTime>,
+    /// All app containers ran for the first time.
+    pub started: Option<SimTime>,
+    /// Turns of the Ready condition.
+    pub ready: SmallVec<[(SimTime, bool); 2]>,
+    /// Turns of being a ready endpoint of some service.
+    pub endpoint: SmallVec<[(SimTime, bool); 2]>,
+    /// Container starts after the first ones.
+    pub restarts_at: SmallVec<[SimTime; 0]>,
+    /// Deletion was asked for.
+    pub deleted: Option<SimTime>,
+    /// Removed from the API.
+    pub gone: Option<SimTime>,
+    /// When the phase became Succeeded or Failed.
+    pub ended: Option<SimTime>,
+    /// Restarts of all containers.
+    pub restarts: u32,
+    /// The last phase seen.
+    pub phase: Phase,
+    /// Why: `status.reason`, or the waiting or termination reason of a container; empty usually.
+    pub reason: Name,
+}
+
+impl PodRecord {
+    /// When it first was ready.
+    pub fn first_ready(&self) -> Option<SimTime> {
+        first(&self.ready, true, SimTime::ZERO)
+    }
+
+    /// When it first was a ready endpoint.
+    pub fn first_endpoint(&self) -> Option<SimTime> {
+        first(&self.endpoint, true, SimTime::ZERO)
+    }
+
+    /// From creation to binding.
+    pub fn queue_delay(&self) -> Option<SimDuration> {
+        self.scheduled.map(|at| at - self.created)
+    }
+
+    /// Whether it was there (bound, not gone, not ended, not being deleted) just before `time`.
+    pub fn alive_before(&self, time: SimTime) -> bool {
+        let not_yet = |mark: Option<SimTime>| mark.is_none_or(|at| at >= time);
+        self.scheduled.is_some_and(|at| at < time) && not_yet(self.gone) && not_yet(self.ended) && not_yet(self.deleted)
+    }
+}
+
+/// The first turn to `value` at or after `from`.
+pub fn first(turns: &[(SimTime, bool)], value: bool, from: SimTime) -> Option<SimTime> {
+    turns.iter().find(|(time, have)| *time >= from && *have == value).map(|(time, _)| *time)
+}
+
+/// One Kubernetes event.
+#[derive(Clone, PartialEq, Debug)]
+pub struct EventRow {
+    /// First time.
+    pub first: SimTime,
+    /// Last time.
+    pub last: SimTime,
+    /// How often.
+    pub count: u32,
+    /// `Warning` rather than `Normal`.
+    pub warning: bool,
+    /// What it is about: `Pod/default/web-1`.
+    pub object: String,
+    /// One word.
+    pub reason: Name,
+    /// A sentence.
+    pub message: Name,
+    /// The component that reported.
+    pub source: Name,
+}
+
+/// Something that was done to the cluster.
+#[derive(Clone, PartialEq, Debug)]
+pub struct IncidentRecord {
+    /// What kind.
+    pub fault: Fault,
+    /// A sentence for people.
+    pub description: Name,
+    /// When it began.
+    pub started: SimTime,
+    /// When it ended, if it did.
+    pub ended: Option<SimTime>,
+}
+
+impl IncidentRecord {
+    /// A fault rather than an action of the user.
+    pub fn is_fault(&self) -> bool {
+        !matches!(self.fault, Fault::UserAction { .. })
+    }
+}

@@ -1,0 +1,317 @@
+//! How the cluster recovered from each incident, step by step and pod by pod.
+//!
+//! ```text
+//! fault ▶ node Unknown ▶ NoSchedule ▶ NoExecute ▶ endpoint removed ▶ evicted
+//!       ▶ replacement created ▶ scheduled ▶ pulled ▶ started ▶ ready ▶ endpoint added
+//! ```
+//!
+//! A lost pod and its replacement are matched in order: the pods of a workload that were lost first get the
+//! pods created first, each created no earlier than the loss it makes good.
+
+use super::record::{IncidentRecord, NodeMark, PodRecord, Record, Rollout, first};
+use super::series::together;
+use crate::model::core::Fault;
+use crate::model::{Kind, Name};
+use crate::time::{SimDuration, SimTime};
+use std::collections::BTreeSet;
+
+/// The recovery from one incident.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Recovery {
+    /// Which: an index into [`Record::incidents`].
+    pub incident: usize,
+    /// When the incident began.
+    pub started: SimTime,
+    /// The nodes it hit.
+    pub nodes: Vec<NodeRecovery>,
+    /// The pods it hit.
+    pub pods: Vec<PodRecovery>,
+    /// What it meant to each workload.
+    pub impacts: Vec<Impact>,
+}
+
+/// What Kubernetes did about a node.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct NodeRecovery {
+    /// Its name.
+    pub name: Name,
+    /// Ready turned Unknown (or False).
+    pub unknown: Option<SimTime>,
+    /// The `NoSchedule` taint.
+    pub no_schedule: Option<SimTime>,
+    /// The `NoExecute` taint.
+    pub no_execute: Option<SimTime>,
+    /// Ready turned True again.
+    pub back: Option<SimTime>,
+}
+
+/// The way from a lost pod to its replacement, or of a pod back into service.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct PodRecovery {
+    /// The pod that was hit: an index into [`Record::pods`].
+    pub pod: usize,
+    /// The pod that took its place.
+    pub replacement: Option<usize>,
+    /// It ceased to be a ready endpoint.
+    pub endpoint_removed: Option<SimTime>,
+    /// Its deletion was asked for.
+    pub evicted: Option<SimTime>,
+    /// The replacement was created.
+    pub created: Option<SimTime>,
+    /// The replacement was bound.
+    pub scheduled: Option<SimTime>,
+    /// The replacement's image was present.
+    pub pulled: Option<SimTime>,
+    /// The replacement's containers ran; without replacement: its own ran again.
+    pub started: Option<SimTime>,
+    /// The replacement (or the pod itself) was ready.
+    pub ready: Option<SimTime>,
+    /// The replacement (or the pod itself) was a ready endpoint.
+    pub endpoint_added: Option<SimTime>,
+}
+
+/// What an incident meant to one workload.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Impact {
+    /// Which: an index into [`Record::workloads`].
+    pub workload: usize,
+    /// Pods serving just before.
+    pub before: i64,
+    /// The fewest pods serving until full strength (or the end).
+    pub lowest: i64,
+    /// When as many served again as were wished; `None` if never, or if none was ever missing.
+    pub full_strength: Option<SimTime>,
+    /// Wished and not serving, in replica × nanoseconds, until full strength (or the end).
+    pub unavailable: i128,
+    /// The rollout that a user's action began.
+    pub rollout: Option<Rollout>,
+}
+
+/// Smallest, middle and largest of some times.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Spread {
+    /// How many.
+    pub count: usize,
+    /// Smallest.
+    pub min: SimDuration,
+    /// Middle; of an even number the mean of the two in the middle.
+    pub median: SimDuration,
+    /// Largest.
+    pub max: SimDuration,
+}
+
+impl Spread {
+    /// Of these times; `None` of none.
+    pub fn of(mut times: Vec<SimDuration>) -> Option<Spread> {
+        times.sort_unstable();
+        let (min, max) = (*times.first()?, *times.last()?);
+        let middle = (times.len() - 1) / 2;
+        let median = SimDuration((times[middle].0 + times[times.len() / 2].0) / 2);
+        Some(Spread { count: times.len(), min, median, max })
+    }
+}
+
+/// One step of a recovery, measured from the incident.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Step {
+    /// Its name, for people.
+    pub name: &'static str,
+    /// Its name, for programs.
+    pub id: &'static str,
+    /// Over the nodes or pods it concerns; `None` if it never happened.
+    pub spread: Option<Spread>,
+}
+
+type OfNode = fn(&NodeRecovery) -> Option<SimTime>;
+type OfPod = fn(&PodRecovery) -> Option<SimTime>;
+
+const NODE_STEPS: [(&str, &str, OfNode); 3] = [
+    ("node Unknown", "nodeUnknown", |node| node.unknown),
+    ("NoSchedule taint", "noScheduleTaint", |node| node.no_schedule),
+    ("NoExecute taint", "noExecuteTaint", |node| node.no_execute),
+];
+
+const POD_STEPS: [(&str, &str, OfPod); 8] = [
+    ("endpoint removed", "endpointRemoved", |pod| pod.endpoint_removed),
+    ("pod evicted", "evicted", |pod| pod.evicted),
+    ("replacement created", "replacementCreated", |pod| pod.created),
+    ("scheduled", "scheduled", |pod| pod.scheduled),
+    ("image pulled", "imagePulled", |pod| pod.pulled),
+    ("containers started", "started", |pod| pod.started),
+    ("ready", "ready", |pod| pod.ready),
+    ("endpoint added", "endpointAdded", |pod| pod.endpoint_added),
+];
+
+impl Recovery {
+    /// All steps in their usual order, those that never happened too.
+    pub fn steps(&self) -> Vec<Step> {
+        let since = |time: SimTime| time - self.started;
+        let nodes = NODE_STEPS.iter().map(|(name, id, of)| {
+            let times = self.nodes.iter().filter_map(of).map(since).collect();
+            Step { name, id, spread: Spread::of(times) }
+        });
+        let pods = POD_STEPS.iter().map(|(name, id, of)| {
+            let times = self.pods.iter().filter_map(of).map(since).collect();
+            Step { name, id, spread: Spread::of(times) }
+        });
+        nodes.chain(pods).collect()
+    }
+
+    /// From the incident until Kubernetes knew of the last node, or of the last pod where no node was hit.
+    pub fn detection(&self) -> Option<SimDuration> {
+        let nodes = self.nodes.iter().filter_map(|node| node.unknown).max();
+        let pods = self.pods.iter().filter_map(|pod| pod.endpoint_removed).max();
+        if self.nodes.is_empty() { pods } else { nodes }.map(|at| at - self.started)
+    }
+
+    /// From the incident until the last pod that was hit was made good.
+    pub fn time_to_replace(&self) -> Option<SimDuration> {
+        let all: Option<Vec<SimTime>> = self.pods.iter().map(|pod| pod.ready).collect();
+        all?.into_iter().max().map(|at| at - self.started)
+    }
+
+    /// From the incident until the last workload was at full strength again.
+    pub fn time_to_full_strength(&self) -> Option<SimDuration> {
+        let hit = self.impacts.iter().filter(|impact| impact.unavailable > 0);
+        let all: Option<Vec<SimTime>> = hit.map(|impact| impact.full_strength).collect();
+        all?.into_iter().max().map(|at| at - self.started)
+    }
+
+    /// Wished and not serving, in replica × nanoseconds, over all workloads.
+    pub fn unavailable(&self) -> i128 {
+        self.impacts.iter().map(|impact| impact.unavailable).sum()
+    }
+}
+
+/// The recoveries from all incidents that had an effect.
+pub fn all(record: &Record) -> Vec<Recovery> {
+    let mut taken = BTreeSet::new();
+    let incidents = record.incidents.iter().enumerate();
+    incidents.filter_map(|(at, incident)| one(record, at, incident, &mut taken)).collect()
+}
+
+fn one(record: &Record, at: usize, incident: &IncidentRecord, taken: &mut BTreeSet<usize>) -> Option<Recovery> {
+    let started = incident.started;
+    let mut recovery = Recovery { incident: at, started, nodes: Vec::new(), pods: Vec::new(), impacts: Vec::new() };
+    let mut hit: Vec<usize> = Vec::new();
+    match &incident.fault {
+        Fault::NodeCrash { nodes } => {
+            recovery.nodes = nodes.iter().map(|name| node_recovery(record, name, started)).collect();
+            let there = |pod: &PodRecord| nodes.contains(&pod.node) && pod.alive_before(started);
+            hit.extend((0..record.pods.len()).filter(|pod| there(&record.pods[*pod])));
+        }
+        Fault::PodCrash { pods, .. } | Fault::ContainerCrash { pods, .. } => {
+            let named = |pod: &PodRecord| pods.iter().any(|k| k.name == pod.name && k.namespace == pod.namespace);
+            let there = |pod: &PodRecord| named(pod) && pod.alive_before(started);
+            hit.extend((0..record.pods.len()).filter(|pod| there(&record.pods[*pod])));
+        }
+        Fault::UserAction { target } => {
+            let target = target.as_ref().filter(|key| key.kind == Kind::Deployment)?;
+            let row = |w: &super::WorkloadRecord| w.name == target.name && w.namespace == target.namespace;
+            let workload = record.workloads.iter().position(row)?;
+            recovery.impacts.push(impact_of_action(record, workload, started)?);
+            return Some(recovery);
+        }
+    }
+    if hit.is_empty() && recovery.nodes.is_empty() {
+        return None;
+    }
+    recovery.pods = match_replacements(record, &hit, started, taken);
+    let workloads: BTreeSet<usize> = hit.iter().filter_map(|pod| record.pods[*pod].workload).collect();
+    recovery.impacts = workloads.into_iter().map(|workload| impact(record, workload, started)).collect();
+    Some(recovery)
+}
+
+fn node_recovery(record: &Record, name: &Name, started: SimTime) -> NodeRecovery {
+    let mut recovery = NodeRecovery { name: name.clone(), ..NodeRecovery::default() };
+    let Some(node) = record.nodes.iter().find(|node| node.name == *name) else { return recovery };
+    // What happens after the node works again belongs to another story.
+    let back = node.marks.iter().find(|(time, mark)| *mark == NodeMark::Ready && *time > started);
+    let until = back.map_or(record.end, |back| back.0);
+    let within = |mark: NodeMark| node.first_mark(mark, started, until);
+    recovery.unknown = within(NodeMark::Unknown).or(within(NodeMark::NotReady));
+    recovery.no_schedule = within(NodeMark::NoSchedule);
+    recovery.no_execute = within(NodeMark::NoExecute);
+    recovery.back = back.map(|back| back.0);
+    recovery
+}
+
+fn match_replacements(record: &Record, hit: &[usize], fault: SimTime, taken: &mut BTreeSet<usize>) -> Vec<PodRecovery> {
+    let lost_at = |row: &PodRecord| match (row.deleted, row.ended) {
+        (Some(deleted), Some(ended)) => Some(deleted.min(ended)),
+        (deleted, ended) => deleted.or(ended),
+    };
+    let mut order: Vec<usize> = hit.to_vec();
+    order.sort_by_key(|pod| (lost_at(&record.pods[*pod]).unwrap_or(SimTime::MAX), *pod));
+    let first_candidate = record.pods.partition_point(|pod| pod.created < fault);
+    let mut recoveries: Vec<PodRecovery> = order
+        .into_iter()
+        .map(|pod| {
+            let row = &record.pods[pod];
+            let fits = |lost: SimTime, other: &PodRecord| other.workload == row.workload && other.created >= lost;
+            let replacement = match (lost_at(row), row.workload) {
+                (Some(lost), Some(_)) => (first_candidate..record.pods.len())
+                    .find(|other| fits(lost, &record.pods[*other]) && !taken.contains(other)),
+                _ => None,
+            };
+            taken.extend(replacement);
+            pod_recovery(record, pod, replacement, fault)
+        })
+        .collect();
+    recoveries.sort_by_key(|recovery| recovery.pod);
+    recoveries
+}
+
+fn pod_recovery(record: &Record, pod: usize, replacement: Option<usize>, fault: SimTime) -> PodRecovery {
+    let row = &record.pods[pod];
+    let mut recovery = PodRecovery {
+        pod,
+        replacement,
+        endpoint_removed: first(&row.endpoint, false, fault),
+        evicted: row.deleted.filter(|at| *at >= fault),
+        ..PodRecovery::default()
+    };
+    if let Some(new) = replacement.map(|at| &record.pods[at]) {
+        recovery.created = Some(new.created);
+        recovery.scheduled = new.scheduled;
+        recovery.pulled = new.pulled;
+        recovery.started = new.started;
+        recovery.ready = new.first_ready();
+        recovery.endpoint_added = new.first_endpoint();
+    } else {
+        recovery.started = row.restarts_at.iter().copied().find(|at| *at >= fault);
+        recovery.ready = first(&row.ready, false, fault).and_then(|lost| first(&row.ready, true, lost));
+        recovery.endpoint_added = recovery.endpoint_removed.and_then(|lost| first(&row.endpoint, true, lost));
+    }
+    recovery
+}
+
+fn impact(record: &Record, workload: usize, started: SimTime) -> Impact {
+    let row = &record.workloads[workload];
+    let before = row.serving.before(started);
+    let mut impact = Impact { workload, before, lowest: before, full_strength: None, unavailable: 0, rollout: None };
+    let mut short = false;
+    for (time, length, [desired, serving]) in together([&row.desired, &row.serving], started, record.end) {
+        if short && serving >= desired {
+            impact.full_strength = Some(time);
+            break;
+        }
+        short |= serving < desired;
+        impact.lowest = impact.lowest.min(serving);
+        impact.unavailable += i128::from((desired - serving).max(0)) * i128::from(length.0);
+    }
+    impact
+}
+
+/// A user's action counts where it changed the wish: a rollout began or the number of replicas changed.
+fn impact_of_action(record: &Record, workload: usize, started: SimTime) -> Option<Impact> {
+    const SOON: SimDuration = SimDuration::from_secs(1);
+    let row = &record.workloads[workload];
+    let soon = started..=started + SOON;
+    let rollout = row.rollouts.iter().find(|rollout| soon.contains(&rollout.started));
+    let scaled = row.desired.points.iter().any(|point| soon.contains(&point.0));
+    if rollout.is_none() && !scaled {
+        return None;
+    }
+    Some(Impact { rollout: rollout.cloned(), ..impact(record, workload, started) })
+}
