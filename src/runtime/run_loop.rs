@@ -513,8 +513,9 @@ impl Runtime {
         self.free_flights.push(id);
         let now = self.now();
         let actor = &mut self.actors[flight.actor];
-        let state = actor.queue.state(&flight.key);
-        if let Some(last) = flight.written.iter().map(|written| written.revision).max() {
+        // What runs in the background is no reason to hold the key back until it is seen.
+        if let Some(last) = flight.written.iter().map(|written| written.revision).max().filter(|_| !flight.background) {
+            let state = actor.queue.state(&flight.key);
             state.written = state.written.max(last);
         }
         let mut added = Vec::new();

@@ -22,6 +22,13 @@ impl Listers {
         self.namespaces.get(namespace).unwrap_or(NONE)
     }
 
+    /// A service went, or has no selector any more.
+    pub fn forget_service(&mut self, namespace: &Name, name: &Name) {
+        if let Some(services) = self.services.get_mut(namespace) {
+            services.remove(name);
+        }
+    }
+
     /// What default spreading selects for a pod: the services that match it, and its controlling owner
     /// (`pkg/scheduler/framework/plugins/helper/spread.go`). Empty if nothing does.
     pub fn default_selector(&self, pod: &crate::model::Pod) -> Selector {

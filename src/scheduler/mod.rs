@@ -1,8 +1,16 @@
 //! The scheduler: kube-scheduler's decisions as a controller.
+//!
+//! One turn, top to bottom, is [`Scheduler::attempt`]: take the next pod, decide, assume, reserve, permit,
+//! bind in the background; or say why not and put it back (`pkg/scheduler/schedule_one.go`). What the
+//! scheduler hears goes to the snapshot and the queue first ([`hear`]).
+//!
+//! One thing to know: a pod counts on its node from the moment it is assumed. The bound pod that the watch
+//! brings takes its place; a refused binding takes it back.
 
 pub mod cycle;
 pub mod explain;
 pub mod fit_error;
+mod hear;
 pub mod hint;
 pub mod listers;
 mod memory;
@@ -12,4 +20,355 @@ pub mod plugin;
 pub mod plugins;
 pub mod pod_info;
 pub mod profile;
+pub mod queue;
 pub mod snapshot;
+
+use crate::model::{Condition, Key, Kind, Name, Object, Pod, Truth, condition};
+use crate::name;
+use crate::runtime::{Controller, Cx, Requeue, Wake};
+use crate::store::{Change, Patch, Preconditions, StoreError, View, Write, Written};
+use crate::time::{SimDuration, SimTime};
+use cycle::{Framework, Outcome, select_host};
+use explain::{Explanation, Explanations};
+use fit_error::FitError;
+use nominated::Nominated;
+use plugin::{NodeId, Permit, Point, QueueRank, Reasons};
+use pod_info::PodInfo;
+use profile::Profile;
+use queue::{PodKey, QueueSettings, QueuedPod, Rules, SchedulingQueue};
+use rustc_hash::FxHashMap;
+use snapshot::Snapshot;
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+/// How a scheduler is set up.
+#[derive(Clone)]
+pub struct Options {
+    /// Its profiles; the first one's QueueSort orders the queue.
+    pub profiles: Vec<Profile>,
+    /// Times of the queue.
+    pub queue: QueueSettings,
+    /// Turns in one reconcile. 1 where a turn takes time (the runtime's `work_time`).
+    pub turns: usize,
+    /// Pods by name whose decisions are to be explained.
+    pub explain: Vec<Name>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let profiles = vec![Profile::default()];
+        Options { profiles, queue: QueueSettings::default(), turns: 1, explain: Vec::new() }
+    }
+}
+
+/// A pod that is counted on a node where it is not bound yet.
+struct Assumed {
+    pod: QueuedPod,
+    node: Name,
+    /// Held by Permit until then; `None` once the binding is under way.
+    held_until: Option<SimTime>,
+}
+
+/// How a binding ended.
+enum News {
+    /// The pod has its node.
+    Bound(Arc<Pod>, Name),
+    /// The API server refused.
+    Refused(Box<QueuedPod>, String),
+}
+
+/// kube-scheduler.
+pub struct Scheduler {
+    frameworks: Vec<Framework>,
+    snapshot: Snapshot,
+    queue: SchedulingQueue,
+    nominated: Nominated,
+    assumed: FxHashMap<PodKey, Assumed>,
+    /// Bindings that ended since the last reconcile, to be reported by it.
+    news: Vec<News>,
+    turns: usize,
+    explain: Vec<Name>,
+    explanations: Explanations,
+}
+
+/// What the profiles say about waiting pods.
+struct ProfileRules<'a>(&'a [Framework]);
+
+impl Rules for ProfileRules<'_> {
+    fn compare(&self, a: QueueRank, b: QueueRank) -> Ordering {
+        let mut sorts = self.0.iter().flat_map(|framework| framework.profile.at(Point::QueueSort));
+        sorts.next().map_or(Ordering::Equal, |(_, plugin)| plugin.compare(a, b))
+    }
+
+    fn gate(&self, pod: &PodInfo) -> Option<&'static str> {
+        let framework = self.0.iter().find(|f| f.profile.scheduler_name == pod.spec.spec.scheduler_name)?;
+        let mut gates = framework.profile.at(Point::PreEnqueue);
+        gates.find(|(_, plugin)| plugin.pre_enqueue(&pod.pod).is_some()).map(|(_, plugin)| plugin.name())
+    }
+}
+
+const FAILED_SCHEDULING: Name = name!("FailedScheduling");
+
+impl Scheduler {
+    /// A scheduler that knows nothing yet.
+    pub fn new(options: Options) -> Self {
+        let mut snapshot = Snapshot::default();
+        let frameworks = options.profiles.into_iter().map(|profile| Framework::new(profile, &mut snapshot)).collect();
+        Scheduler {
+            frameworks,
+            snapshot,
+            queue: SchedulingQueue::new(options.queue),
+            nominated: Nominated::default(),
+            assumed: FxHashMap::default(),
+            news: Vec::new(),
+            turns: options.turns.max(1),
+            explain: options.explain,
+            explanations: Explanations::default(),
+        }
+    }
+
+    /// Where the explanations of the pods named in the options will be found.
+    pub fn explanations(&self) -> Explanations {
+        self.explanations.clone()
+    }
+
+    /// The key under which it runs.
+    fn key() -> Key {
+        Key::cluster(Kind::Lease, name!("kube-scheduler"))
+    }
+
+    /// One turn.
+    fn attempt(&mut self, cx: &mut Cx<'_>) {
+        let Some(queued) = self.queue.pop(&ProfileRules(&self.frameworks)) else { return };
+        let key = queue::key_of(&queued.info);
+        let pod = queued.info.pod.clone();
+        if pod.meta.deleting() {
+            let message = format!("skip schedule deleting pod: {}/{}", key.0, key.1);
+            cx.event(&Object::Pod(pod.clone()), true, pod.spec.scheduler_name.clone(), FAILED_SCHEDULING, message);
+            self.queue.delete(&key);
+            return;
+        }
+        let Some(at) = self.framework_of(&pod) else { return };
+        let explain = self.explain.contains(&pod.meta.name);
+        let decision = self.frameworks[at].decide(&mut self.snapshot, &self.nominated, &queued.info, explain);
+        match decision.outcome {
+            Outcome::Unfit(fit) => {
+                if let Some(record) = decision.record {
+                    self.explanations.add(Explanation::unfit(cx.now, &queued, *record, fit.to_string()));
+                }
+                self.no_place(cx, queued, *fit);
+            }
+            Outcome::Fits(scored) => {
+                let winner = select_host(&scored).expect("a pod that fits has a node");
+                if let Some(record) = decision.record {
+                    let names =
+                        scored.iter().map(|(node, total)| (self.snapshot.name(*node).clone(), *total)).collect();
+                    self.explanations.add(Explanation::fits(cx.now, &queued, *record, names, winner));
+                }
+                self.take_place(cx, queued, scored[winner].0, at);
+            }
+        }
+    }
+
+    fn framework_of(&self, pod: &Pod) -> Option<usize> {
+        self.frameworks.iter().position(|framework| framework.profile.scheduler_name == pod.spec.scheduler_name)
+    }
+
+    /// Assume, reserve, permit, and off to the binding.
+    fn take_place(&mut self, cx: &mut Cx<'_>, queued: QueuedPod, node: NodeId, at: usize) {
+        let node = self.snapshot.name(node).clone();
+        let key = queue::key_of(&queued.info);
+        let mut bound = Pod::clone(&queued.info.pod);
+        bound.node = Some(node.clone());
+        let info = PodInfo { pod: Arc::new(bound), spec: queued.info.spec.clone() };
+        self.snapshot.place(info, &node);
+        self.nominated.remove(&key.0, &key.1);
+        let reserved: Result<(), (&'static str, Reasons)> =
+            self.frameworks[at].profile.at(Point::Reserve).try_for_each(|(_, plugin)| {
+                plugin.reserve(&queued.info, &node).map_err(|reasons| (plugin.name(), reasons))
+            });
+        self.assumed.insert(key.clone(), Assumed { pod: queued, node, held_until: None });
+        match reserved {
+            Err((plugin, reasons)) => self.give_up(cx, &key, Some(plugin), &reasons.join(", ")),
+            Ok(()) => self.ask_permission(cx, &key, at),
+        }
+    }
+
+    /// Permit: bind now, hold, or give up. Held pods are asked again after every turn.
+    fn ask_permission(&mut self, cx: &mut Cx<'_>, key: &PodKey, at: usize) {
+        let Some(assumed) = self.assumed.get_mut(key) else { return };
+        let mut hold: Option<SimDuration> = None;
+        let mut rejected: Option<(&'static str, Reasons)> = None;
+        for (_, plugin) in self.frameworks[at].profile.at(Point::Permit) {
+            match plugin.permit(&assumed.pod.info, &assumed.node) {
+                Permit::Allow => {}
+                Permit::Wait(longest) => hold = Some(hold.map_or(longest, |other| other.min(longest))),
+                Permit::Reject(reasons) => rejected = Some((plugin.name(), reasons)),
+            }
+        }
+        if let Some((plugin, reasons)) = rejected {
+            return self.give_up(cx, key, Some(plugin), &reasons.join(", "));
+        }
+        match hold {
+            Some(longest) => {
+                assumed.held_until.get_or_insert(cx.now + longest);
+            }
+            None => {
+                assumed.held_until = None;
+                let pod = &assumed.pod.info.pod;
+                let target = Key::new(Kind::Pod, pod.meta.namespace.clone(), pod.meta.name.clone());
+                cx.background(vec![Write::Bind { pod: target, uid: pod.meta.uid, node: assumed.node.clone() }]);
+            }
+        }
+    }
+
+    /// The pod fits nowhere: say so and put it where it waits for better times.
+    fn no_place(&mut self, cx: &mut Cx<'_>, queued: QueuedPod, fit: FitError) {
+        let message = fit.to_string();
+        self.report_failure(cx, &queued, &message, name!("Unschedulable"));
+        let key = queue::key_of(&queued.info);
+        self.queue.failed(&key, fit.plugins(), cx.now, &ProfileRules(&self.frameworks));
+    }
+
+    fn report(&mut self, cx: &mut Cx<'_>, news: News) {
+        match news {
+            News::Bound(pod, node) => {
+                let source = pod.spec.scheduler_name.clone();
+                let message = format!("Successfully assigned {}/{} to {node}", pod.meta.namespace, pod.meta.name);
+                cx.event(&Object::Pod(pod), false, source, name!("Scheduled"), message);
+            }
+            News::Refused(queued, message) => self.report_failure(cx, &queued, &message, name!("SchedulerError")),
+        }
+    }
+
+    fn report_failure(&mut self, cx: &mut Cx<'_>, queued: &QueuedPod, message: &str, reason: Name) {
+        let pod = &queued.info.pod;
+        let source = pod.spec.scheduler_name.clone();
+        cx.event(&Object::Pod(pod.clone()), true, source, FAILED_SCHEDULING, cut(message));
+        let known = condition::find(&pod.status.conditions, "PodScheduled");
+        let unchanged = |c: &Condition| c.status == Truth::False && c.reason == reason && c.message == message;
+        if !known.is_some_and(unchanged) {
+            let scheduled = Condition::new(name!("PodScheduled"), Truth::False, reason, message, cx.now);
+            let target = Key::new(Kind::Pod, pod.meta.namespace.clone(), pod.meta.name.clone());
+            let still_this = Preconditions::uid(pod.meta.uid);
+            cx.background(vec![Write::Patch(target, Patch::Conditions(vec![scheduled]), still_this)]);
+        }
+    }
+
+    /// An assumed pod will not be bound: take it off its node and let it try again.
+    fn give_up(&mut self, cx: &mut Cx<'_>, key: &PodKey, blamed: Option<&'static str>, message: &str) {
+        let reason = if blamed.is_some() { name!("Unschedulable") } else { name!("SchedulerError") };
+        if let Some(queued) = self.forget(key, blamed, cx.now) {
+            self.report_failure(cx, &queued, message, reason);
+        }
+    }
+
+    /// Takes an assumed pod off its node and puts it back in the queue.
+    fn forget(&mut self, key: &PodKey, blamed: Option<&'static str>, now: SimTime) -> Option<QueuedPod> {
+        let assumed = self.assumed.remove(key)?;
+        self.snapshot.unplace(&key.0, &key.1);
+        if let Some(at) = self.framework_of(&assumed.pod.info.pod) {
+            for (_, plugin) in self.frameworks[at].profile.at(Point::Reserve) {
+                plugin.unreserve(&assumed.pod.info, &assumed.node);
+            }
+        }
+        self.queue.failed(key, blamed.into_iter().collect(), now, &ProfileRules(&self.frameworks));
+        let mut gone = Pod::clone(&assumed.pod.info.pod);
+        gone.node = Some(assumed.node);
+        self.tell(&hint::Occasion::PodDelete(&Arc::new(gone)), now);
+        Some(assumed.pod)
+    }
+
+    /// Held pods are asked again; those held too long give up.
+    fn review_held(&mut self, cx: &mut Cx<'_>) {
+        let mut held: Vec<(PodKey, SimTime)> =
+            self.assumed.iter().filter_map(|(key, a)| a.held_until.map(|until| (key.clone(), until))).collect();
+        held.sort();
+        for (key, until) in held {
+            let Some(at) = self.assumed.get(&key).and_then(|a| self.framework_of(&a.pod.info.pod)) else { continue };
+            if until <= cx.now {
+                self.give_up(cx, &key, Some("Permit"), "timeout waiting for permission");
+            } else {
+                self.ask_permission(cx, &key, at);
+            }
+        }
+    }
+
+    /// When it has to run again if nothing is heard.
+    fn next_wake(&self) -> Option<SimTime> {
+        let held = self.assumed.values().filter_map(|assumed| assumed.held_until).min();
+        held.into_iter().chain(self.queue.next_flush()).min()
+    }
+
+    fn ask_to_run(&self, wake: &mut Wake<'_>) {
+        if self.queue.has_next() || !self.news.is_empty() {
+            wake.add(Self::key());
+        } else if let Some(at) = self.next_wake() {
+            wake.add_after(Self::key(), at - wake.now());
+        }
+    }
+}
+
+impl Controller for Scheduler {
+    fn name(&self) -> &'static str {
+        "kube-scheduler"
+    }
+
+    fn watches(&self) -> &'static [Kind] {
+        &[Kind::Pod, Kind::Node, Kind::Namespace, Kind::Service, Kind::ReplicaSet]
+    }
+
+    fn wake(&mut self, change: &Change, _: View<'_>, wake: &mut Wake<'_>) {
+        if self.hear(change, wake.now()) {
+            self.ask_to_run(wake);
+        }
+    }
+
+    fn reconcile(&mut self, _: &Key, cx: &mut Cx<'_>) -> Requeue {
+        for news in std::mem::take(&mut self.news) {
+            self.report(cx, news);
+        }
+        self.queue.flush(cx.now, &ProfileRules(&self.frameworks));
+        for _ in 0..self.turns {
+            if !self.queue.has_next() {
+                break;
+            }
+            self.attempt(cx);
+        }
+        if self.assumed.values().any(|assumed| assumed.held_until.is_some()) {
+            self.review_held(cx);
+        }
+        match self.queue.has_next() {
+            true => Requeue::After(SimDuration::ZERO),
+            false => self.next_wake().map_or(Requeue::Done, |at| Requeue::After(at - cx.now)),
+        }
+    }
+
+    fn settled(&mut self, _: &Key, result: Result<&[Written], &StoreError>, wake: &mut Wake<'_>) {
+        let key = match result {
+            Ok(written) => written.first().map(|written| &written.key),
+            Err(error) => error.key(),
+        };
+        let Some(key) = key.map(|key| (key.namespace.clone(), key.name.clone())) else { return };
+        // A condition that was refused is no loss: the pod is not assumed and will be reported on again.
+        let Some(assumed) = self.assumed.get(&key).filter(|assumed| assumed.held_until.is_none()) else { return };
+        match result {
+            Ok(_) => self.news.push(News::Bound(assumed.pod.info.pod.clone(), assumed.node.clone())),
+            Err(error) => {
+                let message = format!("running Bind plugin \"DefaultBinder\": {error}");
+                let queued = self.forget(&key, None, wake.now());
+                self.news.extend(queued.map(|queued| News::Refused(Box::new(queued), message)));
+            }
+        }
+        self.ask_to_run(wake);
+    }
+}
+
+/// An event's message: at most 1024 characters.
+fn cut(message: &str) -> String {
+    const LONGEST: usize = 1024;
+    match message.char_indices().nth(LONGEST) {
+        None => message.to_string(),
+        Some(_) => message.chars().take(LONGEST - 4).chain(" ...".chars()).collect(),
+    }
+}

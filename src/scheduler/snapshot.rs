@@ -318,6 +318,9 @@ impl Snapshot {
     pub fn set_node(&mut self, node: &Arc<Node>) {
         let id = self.slot(&node.meta.name);
         let old = self.nodes[id.at()].replace(node.clone());
+        if old.as_ref().is_some_and(|old| looks_the_same(old, node)) {
+            return;
+        }
         match &old {
             Some(old) if zone_key(old) == zone_key(node) => {}
             Some(old) => {
@@ -539,6 +542,15 @@ impl Snapshot {
         self.pods[at] = saved.pods;
         self.touch(saved.node);
     }
+}
+
+/// Whether the scheduler sees no difference: only conditions, annotations or metadata changed.
+fn looks_the_same(old: &Node, new: &Node) -> bool {
+    old.meta.labels == new.meta.labels
+        && old.allocatable == new.allocatable
+        && old.taints == new.taints
+        && old.unschedulable == new.unschedulable
+        && (Arc::ptr_eq(&old.images, &new.images) || old.images == new.images)
 }
 
 fn scalar_at(scalars: &mut Scalars, resource: ResourceId) -> usize {

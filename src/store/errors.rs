@@ -28,6 +28,19 @@ pub const MODIFIED: &str =
     "the object has been modified; please apply your changes to the latest version and try again";
 
 impl StoreError {
+    /// The object that the write concerned.
+    pub fn key(&self) -> Option<&Key> {
+        match self {
+            StoreError::NotFound(key)
+            | StoreError::AlreadyExists(key)
+            | StoreError::Conflict(key, _)
+            | StoreError::Forbidden(key, _)
+            | StoreError::NamespaceTerminating(key)
+            | StoreError::Invalid(key, _) => Some(key),
+            StoreError::Limit(_) => None,
+        }
+    }
+
     /// HTTP status code.
     pub fn code(&self) -> u16 {
         match self {

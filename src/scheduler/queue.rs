@@ -1,0 +1,368 @@
+//! Where pods wait for their turn: active, backing off, unschedulable
+//! (`pkg/scheduler/backend/queue/{scheduling_queue,active_queue,backoff_queue}.go`).
+//!
+//! One thing to know: a decision takes no virtual time here, so nothing can happen while a pod is being
+//! decided on; upstream's log of events in flight has nothing to hold and is left out.
+
+use super::hint::Hint;
+use super::plugin::QueueRank;
+use super::pod_info::PodInfo;
+use crate::model::Name;
+use crate::time::{SimDuration, SimTime};
+use rustc_hash::FxHashMap;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Namespace and name.
+pub type PodKey = (Name, Name);
+
+/// Times of the queue (`pkg/scheduler/apis/config/v1/defaults.go`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct QueueSettings {
+    /// First backoff.
+    pub initial_backoff: SimDuration,
+    /// Longest backoff.
+    pub max_backoff: SimDuration,
+    /// Longest stay among the unschedulable.
+    pub unschedulable_timeout: SimDuration,
+}
+
+impl Default for QueueSettings {
+    fn default() -> Self {
+        QueueSettings {
+            initial_backoff: SimDuration::from_secs(1),
+            max_backoff: SimDuration::from_secs(10),
+            unschedulable_timeout: SimDuration::from_secs(300),
+        }
+    }
+}
+
+/// How often the unschedulable are looked through.
+const FLUSH_INTERVAL: i64 = 30;
+const SECOND: SimDuration = SimDuration::from_secs(1);
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Place {
+    Active,
+    /// Until this instant, cut to whole seconds.
+    Backoff(SimTime),
+    ErrorBackoff(SimTime),
+    Unschedulable,
+    /// Being decided on or bound.
+    InFlight,
+}
+
+/// A pod and its history in the queue.
+#[derive(Clone, Debug)]
+pub struct QueuedPod {
+    /// The pod in its newest version.
+    pub info: PodInfo,
+    /// When it was last added or failed.
+    pub since: SimTime,
+    /// Turns so far.
+    pub attempts: u32,
+    /// Turns that ended with no place.
+    pub unschedulable_count: u32,
+    /// Turns in a row that ended with an error that no plugin is to blame for.
+    pub consecutive_errors: u32,
+    /// The plugins that rejected it last time.
+    pub rejectors: Vec<&'static str>,
+    /// The plugin that keeps it out of the queue.
+    pub gated_by: Option<&'static str>,
+    place: Place,
+    /// Changes with every move; an entry of another number is stale.
+    ticket: u64,
+}
+
+/// Which comes first, and which plugin keeps a pod out: what the profile says.
+pub trait Rules {
+    /// Order of waiting pods.
+    fn compare(&self, a: QueueRank, b: QueueRank) -> Ordering;
+    /// The plugin that keeps the pod out of the queue.
+    fn gate(&self, pod: &PodInfo) -> Option<&'static str>;
+}
+
+/// A binary heap whose order is given with each call.
+#[derive(Debug, Default)]
+struct Heap(Vec<(QueueRank, u64, PodKey)>);
+
+impl Heap {
+    fn before(&self, a: usize, b: usize, rules: &dyn Rules) -> bool {
+        let (a, b) = (&self.0[a], &self.0[b]);
+        rules.compare(a.0, b.0).then(a.1.cmp(&b.1)) == Ordering::Less
+    }
+
+    fn push(&mut self, item: (QueueRank, u64, PodKey), rules: &dyn Rules) {
+        self.0.push(item);
+        let mut at = self.0.len() - 1;
+        while at > 0 && self.before(at, (at - 1) / 2, rules) {
+            self.0.swap(at, (at - 1) / 2);
+            at = (at - 1) / 2;
+        }
+    }
+
+    fn pop(&mut self, rules: &dyn Rules) -> Option<(QueueRank, u64, PodKey)> {
+        let last = self.0.len().checked_sub(1)?;
+        self.0.swap(0, last);
+        let first = self.0.pop();
+        let mut at = 0;
+        loop {
+            let children = (2 * at + 1)..(2 * at + 3).min(self.0.len());
+            let best = children.fold(at, |best, child| if self.before(child, best, rules) { child } else { best });
+            if best == at {
+                return first;
+            }
+            self.0.swap(at, best);
+            at = best;
+        }
+    }
+}
+
+/// The order in which backoffs end.
+type BackoffKey = (SimTime, std::cmp::Reverse<i32>, SimTime, u64);
+
+/// All waiting pods.
+#[derive(Debug, Default)]
+pub struct SchedulingQueue {
+    settings: QueueSettings,
+    pods: FxHashMap<PodKey, QueuedPod>,
+    active: Heap,
+    active_count: usize,
+    backoff: BTreeMap<BackoffKey, PodKey>,
+    error_backoff: BTreeMap<BackoffKey, PodKey>,
+    unschedulable: BTreeSet<(SimTime, u64, PodKey)>,
+    gated: BTreeSet<PodKey>,
+    tickets: u64,
+}
+
+impl SchedulingQueue {
+    /// An empty queue.
+    pub fn new(settings: QueueSettings) -> Self {
+        SchedulingQueue { settings, ..SchedulingQueue::default() }
+    }
+
+    /// Whether a pod can have its turn now.
+    pub fn has_next(&self) -> bool {
+        self.active_count > 0 || !self.backoff.is_empty()
+    }
+
+    /// Pods that wait or are in flight.
+    pub fn len(&self) -> usize {
+        self.pods.len()
+    }
+
+    /// Whether it knows no pod.
+    pub fn is_empty(&self) -> bool {
+        self.pods.is_empty()
+    }
+
+    /// The pod's entry.
+    pub fn get(&self, key: &PodKey) -> Option<&QueuedPod> {
+        self.pods.get(key)
+    }
+
+    /// A new pod.
+    pub fn add(&mut self, info: PodInfo, now: SimTime, rules: &dyn Rules) {
+        let key = key_of(&info);
+        self.delete(&key);
+        self.pods.insert(
+            key.clone(),
+            QueuedPod {
+                info,
+                since: now,
+                attempts: 0,
+                unschedulable_count: 0,
+                consecutive_errors: 0,
+                rejectors: Vec::new(),
+                gated_by: None,
+                place: Place::InFlight,
+                ticket: 0,
+            },
+        );
+        self.enter(&key, Place::Active, rules);
+    }
+
+    /// A new version of a waiting pod. It keeps its place unless it lies among the unschedulable and `helps`
+    /// says that the change may let it in.
+    pub fn update(
+        &mut self,
+        info: PodInfo,
+        now: SimTime,
+        rules: &dyn Rules,
+        helps: &mut dyn FnMut(&QueuedPod) -> Hint,
+    ) {
+        let key = key_of(&info);
+        let Some(pod) = self.pods.get_mut(&key) else { return self.add(info, now, rules) };
+        pod.info = info;
+        if pod.place == Place::Unschedulable && (pod.gated_by.is_some() || helps(pod) == Hint::Queue) {
+            self.requeue(&key, now, rules);
+        }
+    }
+
+    /// The pod is gone or bound. Whether it was known.
+    pub fn delete(&mut self, key: &PodKey) -> bool {
+        self.leave(key);
+        self.gated.remove(key);
+        self.pods.remove(key).is_some()
+    }
+
+    /// The next pod's turn. When nobody is active, the first that backs off need not wait any longer.
+    pub fn pop(&mut self, rules: &dyn Rules) -> Option<QueuedPod> {
+        let key = loop {
+            match self.active.pop(rules) {
+                Some((_, ticket, key)) => match self.pods.get(&key) {
+                    Some(pod) if pod.ticket == ticket && pod.place == Place::Active => break key,
+                    _ => continue,
+                },
+                None => break self.backoff.first_key_value()?.1.clone(),
+            }
+        };
+        self.leave(&key);
+        let pod = self.pods.get_mut(&key).expect("a live entry has its pod");
+        pod.attempts += 1;
+        Some(pod.clone())
+    }
+
+    /// The pod's turn ended without a place: `rejectors` are to blame, or nobody is.
+    pub fn failed(&mut self, key: &PodKey, rejectors: Vec<&'static str>, now: SimTime, rules: &dyn Rules) {
+        let Some(pod) = self.pods.get_mut(key) else { return };
+        pod.since = now;
+        match rejectors.is_empty() {
+            true => pod.consecutive_errors += 1,
+            false => {
+                pod.unschedulable_count += 1;
+                pod.consecutive_errors = 0;
+            }
+        }
+        let nobody = rejectors.is_empty();
+        pod.rejectors = rejectors;
+        match nobody {
+            true => self.requeue(key, now, rules),
+            false => self.enter(key, Place::Unschedulable, rules),
+        }
+    }
+
+    /// Something happened: pods for which `helps` says so may try again, after their backoff.
+    pub fn wake(&mut self, now: SimTime, rules: &dyn Rules, helps: &mut dyn FnMut(&QueuedPod) -> Hint) {
+        let waiting: Vec<PodKey> = self.unschedulable.iter().map(|(_, _, key)| key.clone()).collect();
+        for key in waiting {
+            if self.pods.get(&key).is_some_and(|pod| helps(pod) == Hint::Queue) {
+                self.requeue(&key, now, rules);
+            }
+        }
+    }
+
+    /// Moves what has waited long enough: ended backoffs, and those too long among the unschedulable.
+    pub fn flush(&mut self, now: SimTime, rules: &dyn Rules) {
+        for errors in [false, true] {
+            loop {
+                let queue = if errors { &self.error_backoff } else { &self.backoff };
+                let Some(((expiry, ..), key)) = queue.first_key_value() else { break };
+                if *expiry >= now.truncated() {
+                    break;
+                }
+                let key = key.clone();
+                self.leave(&key);
+                self.enter(&key, Place::Active, rules);
+            }
+        }
+        while let Some((since, _, key)) = self.unschedulable.first() {
+            if self.timeout_of(*since) > now {
+                break;
+            }
+            let key = key.clone();
+            self.requeue(&key, now, rules);
+        }
+    }
+
+    /// When [`Self::flush`] has something to do next.
+    pub fn next_flush(&self) -> Option<SimTime> {
+        let backoffs = [&self.backoff, &self.error_backoff];
+        let ends =
+            backoffs.into_iter().filter_map(|queue| queue.first_key_value()).map(|((expiry, ..), _)| *expiry + SECOND);
+        ends.chain(self.unschedulable.first().map(|(since, ..)| self.timeout_of(*since))).min()
+    }
+
+    /// The first look through the unschedulable at which a pod waiting `since` then is overdue.
+    fn timeout_of(&self, since: SimTime) -> SimTime {
+        let due = (since + self.settings.unschedulable_timeout).whole_seconds();
+        SimTime::from_secs((due / FLUSH_INTERVAL + 1) * FLUSH_INTERVAL)
+    }
+
+    /// To the active queue, or first to the end of its backoff.
+    fn requeue(&mut self, key: &PodKey, now: SimTime, rules: &dyn Rules) {
+        self.leave(key);
+        let Some(pod) = self.pods.get(key) else { return };
+        let expiry = self.backoff_expiry(pod);
+        let place = match (expiry >= now.truncated(), pod.consecutive_errors > 0) {
+            (false, _) => Place::Active,
+            (true, false) => Place::Backoff(expiry),
+            (true, true) => Place::ErrorBackoff(expiry),
+        };
+        self.enter(key, place, rules);
+    }
+
+    fn backoff_expiry(&self, pod: &QueuedPod) -> SimTime {
+        let count = if pod.consecutive_errors > 0 { pod.consecutive_errors } else { pod.unschedulable_count };
+        if count == 0 {
+            return SimTime(-1);
+        }
+        let doubled = self.settings.initial_backoff * (1i64 << (count - 1).min(30));
+        (pod.since + doubled.min(self.settings.max_backoff)).truncated()
+    }
+
+    fn enter(&mut self, key: &PodKey, place: Place, rules: &dyn Rules) {
+        let Some(pod) = self.pods.get_mut(key) else { return };
+        self.tickets += 1;
+        pod.ticket = self.tickets;
+        pod.gated_by = if place == Place::Unschedulable { None } else { rules.gate(&pod.info) };
+        pod.place = if pod.gated_by.is_some() { Place::Unschedulable } else { place };
+        let rank = QueueRank { priority: pod.info.pod.spec.priority, since: pod.since };
+        let backoff_key = |expiry| (expiry, std::cmp::Reverse(rank.priority), rank.since, pod.ticket);
+        match pod.place {
+            Place::Active => {
+                self.active.push((rank, pod.ticket, key.clone()), rules);
+                self.active_count += 1;
+            }
+            Place::Backoff(expiry) => {
+                self.backoff.insert(backoff_key(expiry), key.clone());
+            }
+            Place::ErrorBackoff(expiry) => {
+                self.error_backoff.insert(backoff_key(expiry), key.clone());
+            }
+            Place::Unschedulable if pod.gated_by.is_some() => {
+                self.gated.insert(key.clone());
+            }
+            Place::Unschedulable => {
+                self.unschedulable.insert((pod.since, pod.ticket, key.clone()));
+            }
+            Place::InFlight => {}
+        }
+    }
+
+    fn leave(&mut self, key: &PodKey) {
+        let Some(pod) = self.pods.get_mut(key) else { return };
+        let place = std::mem::replace(&mut pod.place, Place::InFlight);
+        let rank = (std::cmp::Reverse(pod.info.pod.spec.priority), pod.since, pod.ticket);
+        let backoff_key = |expiry| (expiry, rank.0, rank.1, rank.2);
+        match place {
+            Place::Active => self.active_count -= 1,
+            Place::Backoff(expiry) => {
+                self.backoff.remove(&backoff_key(expiry));
+            }
+            Place::ErrorBackoff(expiry) => {
+                self.error_backoff.remove(&backoff_key(expiry));
+            }
+            Place::Unschedulable => {
+                self.unschedulable.remove(&(pod.since, pod.ticket, key.clone()));
+                self.gated.remove(key);
+            }
+            Place::InFlight => {}
+        }
+    }
+}
+
+/// The key of a pod.
+pub fn key_of(info: &PodInfo) -> PodKey {
+    (info.pod.meta.namespace.clone(), info.pod.meta.name.clone())
+}
