@@ -16,6 +16,7 @@ pub mod schema;
 pub mod source;
 pub mod trace;
 pub mod validate;
+pub mod verify;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
