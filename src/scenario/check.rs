@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Scenario;
+use super::cluster::CONTROL_PLANE;
 use super::expect::{Argument, When};
 use super::manifests::ManifestDocument;
 use super::timeline::{Action, NodeCrash};
@@ -90,7 +91,7 @@ impl Checker<'_> {
             self.add("cluster", "the cluster has no nodes", "add a pool: pools: [{name: small, count: 3}]");
         }
         if cluster.control_plane.replicas > 7
-            || (cluster.control_plane.replicas % 2 == 0 && cluster.control_plane.replicas != 0)
+            || (cluster.control_plane.replicas.is_multiple_of(2) && cluster.control_plane.replicas != 0)
         {
             let message = format!("{} control-plane replicas", cluster.control_plane.replicas);
             self.add("cluster.controlPlane.replicas", message, "use an odd number from 1 to 7, or 0 for a managed one");
@@ -105,6 +106,10 @@ impl Checker<'_> {
                     format!("two pools are called {:?}", pool.name),
                     format!("the other is {first}; rename one"),
                 );
+            }
+            if pool.name == CONTROL_PLANE {
+                let help = "choose another name; `cluster.controlPlane` describes the control plane";
+                self.add(&format!("{path}.name"), "this name is reserved for the control plane", help);
             }
             for (zone, name) in pool.zones.iter().enumerate() {
                 if !is_label(name, 63) {
@@ -269,7 +274,10 @@ impl Checker<'_> {
     fn node(&mut self, path: &str, name: &str) {
         if !self.scenario.cluster.has_node(name) {
             let nodes = self.scenario.cluster.setups();
-            let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
+            let control_plane: Vec<String> =
+                (0..self.scenario.cluster.control_plane.replicas).map(|i| format!("{CONTROL_PLANE}-{i}")).collect();
+            let names = nodes.iter().map(|node| node.name.as_str());
+            let names: Vec<&str> = names.chain(control_plane.iter().map(String::as_str)).collect();
             self.unknown(path, "node", name, &names);
         }
     }
@@ -306,7 +314,8 @@ impl Checker<'_> {
             }
         }
         if let Some(pool) = &crash.pool {
-            let known: Vec<&str> = cluster.pools.iter().map(|pool| pool.name.as_str()).collect();
+            let mut known: Vec<&str> = cluster.pools.iter().map(|pool| pool.name.as_str()).collect();
+            known.extend((cluster.control_plane.replicas > 0).then_some(CONTROL_PLANE));
             if !known.contains(&pool.as_str()) {
                 self.unknown(&format!("{path}.pool"), "pool", pool, &known);
             }
@@ -403,9 +412,8 @@ impl Checker<'_> {
         }
         let namespace = if object.kind == "Namespace" { "" } else { namespace };
         let id = (object.kind.to_string(), namespace.to_string(), object.name.clone());
-        if !known.contains(&id)
-            && !(object.kind == "Namespace" && ["default", "kube-system"].contains(&object.name.as_str()))
-        {
+        let built_in = object.kind == "Namespace" && ["default", "kube-system"].contains(&object.name.as_str());
+        if !known.contains(&id) && !built_in {
             let names: Vec<&str> = known
                 .iter()
                 .filter(|(kind, ns, _)| kind == object.kind && ns == namespace)

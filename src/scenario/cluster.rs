@@ -8,6 +8,9 @@ use serde::Deserialize;
 use super::units::{Distribution, Duration, Quantity};
 use crate::model::quantity;
 
+/// The machines of the control plane are called `control-plane-0` and so on; no pool may have this name.
+pub const CONTROL_PLANE: &str = "control-plane";
+
 /// The machines: a control plane, pools of equal nodes, and single nodes.
 #[derive(Clone, PartialEq, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -280,13 +283,15 @@ impl Cluster {
         pooled.chain(single).collect()
     }
 
-    /// Whether a node of this name exists at the start.
+    /// Whether a node of this name exists at the start. The machines of the control plane are nodes, too.
     pub fn has_node(&self, name: &str) -> bool {
-        let in_pool = |pool: &Pool| {
-            let index = name.strip_prefix(&pool.name).and_then(|rest| rest.strip_prefix('-'));
-            index.is_some_and(|i| i.parse::<u32>().is_ok_and(|n| n < pool.count && n.to_string() == i))
+        let among = |pool: &str, count: u32| {
+            let index = name.strip_prefix(pool).and_then(|rest| rest.strip_prefix('-'));
+            index.is_some_and(|i| i.parse::<u32>().is_ok_and(|n| n < count && n.to_string() == i))
         };
-        self.nodes.iter().any(|node| node.name == name) || self.pools.iter().any(in_pool)
+        self.nodes.iter().any(|node| node.name == name)
+            || self.pools.iter().any(|pool| among(&pool.name, pool.count))
+            || among(CONTROL_PLANE, self.control_plane.replicas)
     }
 
     /// All zones, sorted, each once.

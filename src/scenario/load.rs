@@ -43,7 +43,7 @@ pub trait SourceFiles {
 pub fn load(file: &str, text: &str, assignments: &[String], files: &dyn SourceFiles) -> Result<Scenario> {
     let Document { mut value, mut places } = only_document(file, text)?;
     for assignment in assignments {
-        set(&mut value, &mut places, assignment).map_err(|problem| Error::Input(vec![problem]))?;
+        set(&mut value, &mut places, assignment).map_err(|problem| Error::Input(vec![*problem]))?;
     }
     let read = typed::read::<Scenario>(&value);
     let mut scenario = read.map_err(|problems| {
@@ -67,7 +67,7 @@ pub fn load(file: &str, text: &str, assignments: &[String], files: &dyn SourceFi
 }
 
 fn only_document(file: &str, text: &str) -> Result<Document> {
-    let read = yaml::read(file, text, DuplicateKeys::Refuse).map_err(|problem| Error::Input(vec![problem]))?;
+    let read = yaml::read(file, text, DuplicateKeys::Refuse).map_err(|problem| Error::Input(vec![*problem]))?;
     let help = "start from scenarios/hello.yaml, or see `sim schema`";
     let mut documents = read.documents.into_iter();
     match (documents.next(), documents.next()) {
@@ -181,7 +181,7 @@ pub fn read_manifests(
     file: &str,
     text: &str,
 ) -> std::result::Result<(Vec<ManifestDocument>, Vec<Problem>), Vec<Problem>> {
-    let read = yaml::read(file, text, DuplicateKeys::LastWins).map_err(|problem| vec![problem])?;
+    let read = yaml::read(file, text, DuplicateKeys::LastWins).map_err(|problem| vec![*problem])?;
     let (mut objects, mut problems) = (Vec::new(), Vec::new());
     for document in read.documents {
         match accept(document) {

@@ -11,7 +11,7 @@ use crate::wire::yaml::read_value;
 ///
 /// # Errors
 /// An assignment without `=`, a value that is no YAML, or a path through something that is not there.
-pub fn set(value: &mut Value, places: &mut Places, assignment: &str) -> Result<(), Problem> {
+pub fn set(value: &mut Value, places: &mut Places, assignment: &str) -> Result<(), Box<Problem>> {
     let place = |column: usize, width: usize| Place {
         file: "--set".to_string(),
         line: 1,
@@ -19,11 +19,8 @@ pub fn set(value: &mut Value, places: &mut Places, assignment: &str) -> Result<(
         width: width.max(1),
         source_line: assignment.to_string(),
     };
-    let problem = |place: Place, path: &str, message: String, help: &str| Problem {
-        place: Some(place),
-        path: path.to_string(),
-        message,
-        help: Some(help.to_string()),
+    let problem = |place: Place, path: &str, message: String, help: &str| {
+        Box::new(Problem { place: Some(place), path: path.to_string(), message, help: Some(help.to_string()) })
     };
     let example = "write it as --set cluster.pools[0].count=20";
     let Some((path, text)) = assignment.split_once('=') else {

@@ -54,17 +54,14 @@ pub struct Documents {
 ///
 /// # Errors
 /// The one thing that stopped the reader: a syntax error, a repeated key, or a limit, with its place.
-pub fn read(file: &str, text: &str, duplicates: DuplicateKeys) -> Result<Documents, Problem> {
+pub fn read(file: &str, text: &str, duplicates: DuplicateKeys) -> Result<Documents, Box<Problem>> {
     let places = Places::new(file, text);
     if text.len() > MAX_FILE_BYTES {
-        return Err(places.problem(
-            "",
-            format!("the file has {} bytes; the limit is {MAX_FILE_BYTES} (8 MiB)", text.len()),
-            "split it into several files",
-        ));
+        let message = format!("the file has {} bytes; the limit is {MAX_FILE_BYTES} (8 MiB)", text.len());
+        return Err(Box::new(places.problem("", message, "split it into several files")));
     }
     let trees: Vec<Tree> = serde_saphyr::from_multiple_with_options(text, options(duplicates))
-        .map_err(|error| syntax_problem(&places, &error))?;
+        .map_err(|error| Box::new(syntax_problem(&places, &error)))?;
     let mut warnings = Vec::new();
     let mut documents = Vec::new();
     for tree in trees {
@@ -284,6 +281,6 @@ mod tests {
         });
         assert!(read("x.yaml", &bomb, DuplicateKeys::Refuse).is_err());
         assert!(read("x.yaml", &"[".repeat(100_000), DuplicateKeys::Refuse).is_err());
-        assert!(read("x.yaml", &"a: [1,\n", DuplicateKeys::Refuse).is_err());
+        assert!(read("x.yaml", "a: [1,\n", DuplicateKeys::Refuse).is_err());
     }
 }
