@@ -8,6 +8,7 @@ pub mod faults;
 pub mod metrics;
 pub mod model;
 pub mod outcome;
+pub mod report;
 pub mod rng;
 pub mod runtime;
 pub mod scenario;

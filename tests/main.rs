@@ -2,6 +2,7 @@
 mod golden_scheduler;
 mod bad;
 mod scenarios;
+mod scheduler;
 mod store;
 mod support;
 mod tidy;

@@ -1,0 +1,209 @@
+//! The scheduler in the runtime: places, waits, retries, and what a user sees of it.
+
+use kubesim::model::core::{Event, Namespace, PriorityClass};
+use kubesim::model::{Key, Kind, Meta, Name, Node, Object, Pod, Resource, TaintEffect, Truth, builder, condition};
+use kubesim::rng::{Delay, Seed};
+use kubesim::runtime::{ActorSettings, Runtime};
+use kubesim::scheduler::{Options, Scheduler};
+use kubesim::store::{DeleteOptions, Patch, Preconditions, Store, Write};
+use kubesim::time::{SimDuration, SimTime};
+use std::sync::Arc;
+
+/// A cluster with one namespace and a scheduler that hears and writes at once.
+struct Bed(Runtime);
+
+fn store() -> Store {
+    let mut store = Store::new(Seed(1), Default::default());
+    let meta = Meta::named("", "default");
+    let namespace = Namespace { meta, terminating: false, spec_finalizers: Vec::new(), conditions: Vec::new() };
+    store.commit(SimTime::ZERO, Write::Create(namespace.into_object()), "test").unwrap();
+    store
+}
+
+impl Bed {
+    fn new(options: Options) -> Bed {
+        Bed::with(Scheduler::new(options))
+    }
+
+    fn with(scheduler: Scheduler) -> Bed {
+        let mut runtime = Runtime::new(store(), Seed(1), SimTime::ZERO, Default::default(), false);
+        let settings = ActorSettings {
+            watch_delay: Delay::Constant(SimDuration::ZERO),
+            request_latency: Delay::Constant(SimDuration::ZERO),
+            milli_qps: 0,
+            workers: 1,
+            ..ActorSettings::default()
+        };
+        runtime.add(Box::new(scheduler), settings);
+        Bed(runtime)
+    }
+
+    /// A write at the present moment, seen by the scheduler before the next step.
+    fn write(&mut self, write: Write) {
+        self.0.commit_now(write, "test").unwrap();
+    }
+
+    fn create(&mut self, object: impl Into<Object>) {
+        self.write(Write::Create(object.into()));
+    }
+
+    /// A node that is ready: without the taint that admission gives to new ones.
+    fn join(&mut self, node: Node) {
+        let key = node.key();
+        self.create(node);
+        let remove = vec![(Name::from("node.kubernetes.io/not-ready"), TaintEffect::NoSchedule)];
+        let ready = Patch::Taints { add: Vec::new(), remove };
+        self.write(Write::Patch(key, ready, Preconditions::default()));
+    }
+
+    fn run_until(&mut self, seconds: f64) {
+        let end = SimTime::ZERO + SimDuration::from_secs_f64(seconds);
+        self.0.run_until(end, &mut |_, _| true).unwrap();
+    }
+
+    fn pod(&self, name: &str) -> Arc<Pod> {
+        self.0.store.live().fetch_key::<Pod>(&pod_key(name)).unwrap().clone()
+    }
+
+    fn place(&self, name: &str) -> Option<String> {
+        self.pod(name).node.as_ref().map(|node| node.to_string())
+    }
+
+    fn events(&self, name: &str) -> Vec<(String, String)> {
+        let events = self.0.store.live().list::<Event>().filter(|event| event.regarding == pod_key(name));
+        events.map(|event| (event.reason.to_string(), event.message.to_string())).collect()
+    }
+}
+
+fn pod_key(name: &str) -> Key {
+    Key::new(Kind::Pod, "default", name)
+}
+
+fn pod(name: &str, milli_cpu: i64) -> Pod {
+    builder::pod(name, builder::spec("image", milli_cpu, 1 << 20))
+}
+
+fn node(name: &str, milli_cpu: i64) -> Node {
+    builder::node(name, milli_cpu, 8 << 30, 110)
+}
+
+#[test]
+fn a_pod_is_bound_to_the_emptier_node_and_told_so() {
+    let mut bed = Bed::new(Options::default());
+    bed.join(node("small", 1000));
+    bed.join(node("large", 4000));
+    bed.create(pod("a", 500));
+    bed.run_until(1.0);
+    assert_eq!(bed.place("a").as_deref(), Some("large"));
+    let scheduled = ("Scheduled".to_string(), "Successfully assigned default/a to large".to_string());
+    assert_eq!(bed.events("a"), [scheduled]);
+    assert!(condition::is_true(&bed.pod("a").status.conditions, "PodScheduled"));
+}
+
+#[test]
+fn assumed_pods_count_at_once() {
+    let mut bed = Bed::new(Options { turns: 10, ..Options::default() });
+    bed.join(node("one", 1000));
+    for name in ["a", "b", "c"] {
+        bed.create(pod(name, 400));
+    }
+    bed.run_until(0.5);
+    let placed = ["a", "b", "c"].map(|name| bed.place(name).is_some());
+    assert_eq!(placed, [true, true, false], "2 x 400m fit in 1000m, 3 do not");
+    assert_eq!(bed.events("c")[0].1, "0/1 nodes are available: 1 Insufficient cpu.");
+    let conditions = bed.pod("c").status.conditions.clone();
+    let scheduled = condition::find(&conditions, "PodScheduled").unwrap();
+    assert_eq!((scheduled.status, scheduled.reason.as_str()), (Truth::False, "Unschedulable"));
+}
+
+/// A node comes at 0.25 s. The pod failed at 0.1 s: its backoff of 1 s ends at 1.1 s, cut to 1 s, which
+/// holds until the flush at 2 s; but nobody is active, so it need not wait.
+#[test]
+fn a_node_that_helps_brings_the_pod_back() {
+    let mut bed = Bed::new(Options::default());
+    bed.join(node("small", 100));
+    bed.run_until(0.1);
+    bed.create(pod("a", 500));
+    bed.run_until(0.2);
+    assert_eq!(bed.place("a"), None);
+    bed.join(node("no-help", 200));
+    bed.run_until(0.25);
+    assert_eq!(bed.events("a").len(), 1, "a node on which it does not fit does not wake it");
+    bed.join(node("large", 4000));
+    bed.run_until(0.3);
+    assert_eq!(bed.place("a").as_deref(), Some("large"));
+}
+
+#[test]
+fn a_pod_that_leaves_makes_room() {
+    let mut bed = Bed::new(Options::default());
+    bed.join(node("one", 1000));
+    bed.create(pod("a", 800));
+    bed.run_until(0.1);
+    bed.create(pod("b", 800));
+    bed.run_until(0.2);
+    assert_eq!(bed.place("b"), None);
+    bed.write(Write::Delete(pod_key("a"), DeleteOptions { grace_seconds: Some(0), ..DeleteOptions::default() }));
+    bed.run_until(0.3);
+    assert_eq!(bed.place("b").as_deref(), Some("one"));
+}
+
+/// Without any node no plugin is to blame: errors back off 1, 2, 4, 8, 10, 10 … seconds. The first turn is
+/// at 0; an expiry, cut to whole seconds, holds through its second: turns at 2, 5, 10, 19, 30.
+#[test]
+fn errors_back_off() {
+    let mut bed = Bed::new(Options::default());
+    bed.create(pod("a", 100));
+    bed.run_until(31.0);
+    let all = bed.0.store.live().list::<Event>().find(|event| event.regarding == pod_key("a")).unwrap().clone();
+    assert_eq!(all.message, "no nodes available to schedule pods");
+    assert_eq!(all.count, 6);
+    assert_eq!(all.last, SimTime::from_secs(30));
+}
+
+#[test]
+fn higher_priority_goes_first() {
+    let mut bed = Bed::new(Options { turns: 10, ..Options::default() });
+    bed.join(node("one", 1000));
+    bed.create(pod("low", 800));
+    let mut high = pod("high", 801);
+    Arc::make_mut(&mut high.spec).priority_class = Name::from("high");
+    let meta = Meta::named("", "high");
+    let description = Name::new();
+    bed.create(PriorityClass { meta, value: 10, global_default: false, preempts: true, description });
+    bed.create(high);
+    bed.run_until(0.5);
+    assert_eq!((bed.place("low"), bed.place("high").as_deref()), (None, Some("one")));
+}
+
+#[test]
+fn gated_and_foreign_pods_wait() {
+    let mut bed = Bed::new(Options::default());
+    bed.join(node("one", 1000));
+    let mut gated = pod("gated", 101);
+    Arc::make_mut(&mut gated.spec).scheduling_gates = vec![Name::from("example.com/hold")];
+    bed.create(gated);
+    let mut foreign = pod("foreign", 102);
+    Arc::make_mut(&mut foreign.spec).scheduler_name = Name::from("someone-else");
+    bed.create(foreign);
+    bed.run_until(400.0);
+    assert_eq!((bed.place("gated"), bed.place("foreign")), (None, None));
+    assert!(bed.events("gated").is_empty() && bed.events("foreign").is_empty());
+}
+
+#[test]
+fn decisions_are_explained_on_request() {
+    let scheduler = Scheduler::new(Options { explain: vec![Name::from("a")], ..Options::default() });
+    let basket = scheduler.explanations();
+    let mut bed = Bed::with(scheduler);
+    bed.join(node("one", 1000));
+    bed.join(node("two", 1000));
+    bed.create(pod("a", 100));
+    bed.run_until(1.0);
+    let explained = basket.take();
+    assert_eq!(explained.len(), 1);
+    assert_eq!(explained[0].tied(), ["one", "two"], "equal nodes tie, and the first one wins");
+    assert_eq!(explained[0].totals[explained[0].winner.unwrap()].0, "one");
+    let text = kubesim::report::explain::text(&explained[0]);
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+}
