@@ -72,3 +72,32 @@ proptest::proptest! {
         }
     }
 }
+
+/// Every field name of the scenario with one slip of the finger: the suggestion is the field that was meant.
+#[test]
+fn slips_are_understood() {
+    let schema: serde_json::Value = serde_json::from_str(&kubesim::scenario::schema::schema()).unwrap();
+    let (mut right, mut all) = (0, 0);
+    for part in schema["$defs"].as_object().unwrap().values().chain([&schema]) {
+        let Some(properties) = part["properties"].as_object() else { continue };
+        for name in properties.keys().filter(|name| name.len() > 3) {
+            for at in 0..name.len() - 1 {
+                let (before, after) = (&name[..at], &name[at + 1..]);
+                let swapped = format!("{before}{}{}{}", &after[..1], &name[at..=at], &after[1..]);
+                for slip in [
+                    format!("{before}{after}"),
+                    format!("{before}x{after}"),
+                    format!("{before}x{}", &name[at..]),
+                    swapped,
+                ] {
+                    if !properties.contains_key(&slip) {
+                        all += 1;
+                        let meant = kubesim::error::did_you_mean(&slip, properties.keys().map(String::as_str));
+                        right += usize::from(meant == Some(name.as_str()));
+                    }
+                }
+            }
+        }
+    }
+    assert!(all > 1_000 && right * 100 >= all * 98, "{right} of {all} slips understood");
+}

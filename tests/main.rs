@@ -1,6 +1,7 @@
 //! One integration binary: a file per behaviour.
 mod golden_scheduler;
 mod bad;
+mod cli;
 mod scenarios;
 mod scheduler;
 mod store;

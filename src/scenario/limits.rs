@@ -7,7 +7,8 @@ use super::units::Duration;
 use crate::error::Error;
 use crate::time::SimTime;
 
-/// What a run may at most have. A run that reaches a limit stops with exit code 3.
+/// What a run may at most have. A run that reaches a limit stops with exit code 3. The limits on one file (8 MiB,
+/// 200,000 values, 64 levels, 100 aliases) are fixed: see `wire::yaml`.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Limits {

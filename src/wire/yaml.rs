@@ -103,26 +103,35 @@ fn options(duplicates: DuplicateKeys) -> serde_saphyr::Options {
     }
 }
 
-/// The parser's error, placed, and without the position that it repeats in its text.
+/// Parser errors that a person should read in other words: part of the parser's text, our message (empty to keep the
+/// parser's), and what to do.
+const REPHRASED: &[(&str, &str, &str)] = &[
+    ("Nodes {", "limit `yamlNodes` (200,000 values in one file) reached here", "split the file"),
+    ("Depth {", "limit `yamlDepth` (64 levels) reached here", "write it with fewer levels"),
+    ("recursion limit", "limit `yamlDepth` (64 levels) reached here", "write it with fewer levels"),
+    ("Aliases {", "limit `yamlAliases` (100 in one file) reached here", "write the values out"),
+    ("alias replay", "limit `yamlNodes` (200,000 values, with aliases written out) reached here", "use fewer aliases"),
+    ("budget", "a limit on the size of one file is reached here", "split the file"),
+    ("recursive references", "an anchor contains its own alias", "write the value out"),
+    ("unknown anchor", "", "put `&name` before the value that `*name` stands for, or quote the text"),
+    ("non-finite", "infinity and not-a-number have no JSON form", "put quotes around it if text is meant"),
+    ("duplicate", "", "remove one of the two"),
+    ("tabs", "", "indent with spaces"),
+];
+
+/// The parser's error, placed, in words that say what to do.
 fn syntax_problem(places: &Places, error: &serde_saphyr::Error) -> Problem {
     let position = error.location().map(|location| position(&location));
     let text = error.without_snippet().to_string();
-    let message = text.split(" at line ").next().unwrap_or(&text).lines().next().unwrap_or_default();
-    let message = message.split(", set DuplicateKeyPolicy").next().unwrap_or(message).trim();
-    let help = if message.contains("duplicate") {
-        "remove one of the two"
-    } else if message.contains("budget") || message.contains("limit") {
-        "the limits on one file are 200,000 nodes, depth 64 and 100 aliases; split it, or write it out"
-    } else if message.contains("tab") {
-        "indent with spaces"
-    } else {
-        "check the indentation, quotes and brackets here and on the line above"
-    };
+    let first = text.split(" at line ").next().unwrap_or(&text).lines().next().unwrap_or_default();
+    let first = first.split(", set DuplicateKeyPolicy").next().unwrap_or(first).trim();
+    let default = ("", "", "check the indentation, quotes and brackets here and on the line above");
+    let (_, message, help) = REPHRASED.iter().find(|(part, ..)| first.contains(part)).unwrap_or(&default);
     Problem {
         place: Some(places.place(position.unwrap_or(Position { line: 1, column: 1, width: 1 }))),
         path: String::new(),
-        message: message.to_string(),
-        help: Some(help.to_string()),
+        message: if message.is_empty() { first } else { message }.to_string(),
+        help: Some((*help).to_string()),
     }
 }
 

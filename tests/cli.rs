@@ -1,0 +1,62 @@
+//! The program as a person runs it: exit codes and streams.
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+fn sim(arguments: &[&str], input: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sim"));
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn exit_codes_are_as_documented() {
+    // (arguments, exit code, part of standard output, part of standard error)
+    let table: &[(&[&str], i32, &str, &str)] = &[
+        (&["validate", "scenarios/hello.yaml", "scenarios/manifests/web.yaml"], 0, "hello.yaml: ok (3 nodes", ""),
+        (
+            &["validate", "tests/bad/scenarios/07-unknown-node.yaml"],
+            2,
+            "",
+            "07-unknown-node.yaml:9:21: error: timeline[0]",
+        ),
+        (&["validate", "tests/bad/manifests/03-wrong-type.yaml"], 2, "", "spec.replicas: expected a whole number"),
+        (&["validate", "no-such-file.yaml"], 4, "", "error: no-such-file.yaml: No such file or directory"),
+        (&["run", "scenarios/hello.yaml", "--set", "cluster.pool=3"], 2, "", "did you mean `pools`?"),
+        (&["validate"], 2, "", "required arguments were not provided"),
+        (&["simulate"], 2, "", "unrecognized subcommand"),
+        (&["--help"], 0, "130  interrupted", ""),
+        (&["schema"], 0, "\"$schema\"", ""),
+        (&["completions", "bash"], 0, "complete -F _sim", ""),
+        (&["man"], 0, ".TH sim 1", ""),
+    ];
+    for (arguments, code, out, error) in table {
+        let output = sim(arguments, "");
+        assert_eq!(output.status.code(), Some(*code), "{arguments:?}: {}", text(&output.stderr));
+        assert!(text(&output.stdout).contains(out), "{arguments:?}: {}", text(&output.stdout));
+        assert!(text(&output.stderr).contains(error), "{arguments:?}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn standard_input_is_a_file() {
+    let output = sim(&["validate", "-"], "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n");
+    assert_eq!(text(&output.stdout), "<stdin>: ok (1 object)\n");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn a_closed_pipe_is_success() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sim"));
+    let mut child = command.arg("schema").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Nobody reads: the schema is longer than a pipe holds only on some systems, so the pipe is closed first.
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
+}
