@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod cluster;
+pub mod controllers;
 pub mod engine;
 pub mod error;
 pub mod faults;

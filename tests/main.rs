@@ -1,4 +1,5 @@
 //! One integration binary: a file per behaviour.
+mod golden_endpointslice;
 mod golden_scheduler;
 mod bad;
 mod cli;

@@ -90,7 +90,7 @@ pub struct Service {
 }
 
 /// A resolved port of a slice.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct EndpointPort {
     /// The service port's name; may be empty.
     pub name: Name,

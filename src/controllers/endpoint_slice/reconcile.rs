@@ -1,0 +1,309 @@
+//! Which slices a service should have, given its pods: a pure function
+//! (`staging/src/k8s.io/endpointslice/reconciler.go`).
+//!
+//! Slices change as little as possible: an endpoint stays in its slice, new ones fill slices that are being
+//! written anyway, then one more slice, then new ones. Upstream takes endpoints and slices in the order of a hash
+//! table; here pods come in the order given and slices in the order of creation.
+
+use super::endpoints;
+use crate::model::service::{Endpoint, EndpointPort, EndpointSlice, SERVICE_NAME, Service};
+use crate::model::{Kind, Labels, Meta, Name, OwnerReference, Pod};
+use indexmap::IndexMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+/// Who manages the slices, as their label says.
+pub const MANAGED_BY: Name = crate::name!("endpointslice.kubernetes.io/managed-by");
+const MANAGER: Name = crate::name!("endpointslice-controller.k8s.io");
+const HEADLESS: Name = crate::name!("service.kubernetes.io/headless");
+
+/// What is asked for. Slices without a name are to be created with a generated one.
+#[derive(Debug, Default)]
+pub struct Decisions {
+    /// New slices.
+    pub create: Vec<EndpointSlice>,
+    /// New contents of slices that exist.
+    pub update: Vec<EndpointSlice>,
+    /// Names of slices that go.
+    pub delete: Vec<Name>,
+    /// Pods that had to be left out; the service must be looked at again.
+    pub errors: Vec<String>,
+}
+
+/// Where a node is: `None` if there is no such node, an empty name if it is in no zone.
+pub type ZoneOf<'a> = dyn Fn(&Name) -> Option<Name> + 'a;
+
+/// Decides for `service`, whose slices are `existing` and whose selector matches `pods`; `max` endpoints a slice.
+pub fn reconcile(
+    service: &Service,
+    existing: &[Arc<EndpointSlice>],
+    pods: &[&Arc<Pod>],
+    zone_of: &ZoneOf<'_>,
+    max: usize,
+) -> Decisions {
+    let mut decisions = Decisions::default();
+    let mut slices: BTreeMap<Vec<EndpointPort>, Vec<&Arc<EndpointSlice>>> = BTreeMap::new();
+    for slice in existing {
+        match owned(slice, service) {
+            true => slices.entry(sorted(&slice.ports)).or_default().push(slice),
+            false => decisions.delete.push(slice.meta.name.clone()),
+        }
+    }
+    let mut unchanged = Vec::new();
+    for (key, (ports, wanted)) in wanted(service, pods, zone_of, &mut decisions.errors) {
+        let group = slices.remove(&key).unwrap_or_default();
+        one_port_set(service, &group, &ports, wanted, max, &mut decisions, &mut unchanged);
+    }
+    decisions.delete.extend(slices.into_values().flatten().map(|slice| slice.meta.name.clone()));
+    keep_placeholder(service, existing, &mut decisions);
+    hint(service, &unchanged, &mut decisions);
+    reuse_deleted(service, existing, &mut decisions);
+    decisions
+}
+
+fn owned(slice: &EndpointSlice, service: &Service) -> bool {
+    slice.meta.controller().is_some_and(|owner| owner.uid == service.meta.uid)
+}
+
+fn sorted(ports: &[EndpointPort]) -> Vec<EndpointPort> {
+    let mut ports = ports.to_vec();
+    ports.sort();
+    ports
+}
+
+/// Endpoints wished for, by set of ports in the order of the first pod that has it.
+type Wanted = IndexMap<Vec<EndpointPort>, (Vec<EndpointPort>, EndpointSet), FxBuildHasher>;
+
+fn wanted(service: &Service, pods: &[&Arc<Pod>], zone_of: &ZoneOf<'_>, errors: &mut Vec<String>) -> Wanted {
+    let mut wanted = Wanted::default();
+    for pod in pods.iter().filter(|pod| endpoints::eligible(pod)) {
+        let ports = endpoints::ports(service, pod);
+        let (_, set) = wanted.entry(sorted(&ports)).or_insert_with(|| (ports, EndpointSet::default()));
+        let node = pod.node.clone().unwrap_or_default();
+        let zone = zone_of(&node);
+        if zone.is_none() && !service.publish_not_ready {
+            let (service, pod) = (&service.meta, &pod.meta.name);
+            let (namespace, name) = (&service.namespace, &service.name);
+            errors.push(format!("skipping Pod {pod} for Service {namespace}/{name}: Node {node} Not Found"));
+            continue;
+        }
+        if let Some(endpoint) = endpoints::endpoint(service, pod, zone.unwrap_or_default()) {
+            set.insert(endpoint);
+        }
+    }
+    wanted
+}
+
+/// What makes an endpoint the same one (`staging/src/k8s.io/endpointslice/util/endpointset.go`).
+type Identity = (Ipv4Addr, Name, Name);
+
+fn identity(endpoint: &Endpoint) -> Identity {
+    (endpoint.address, endpoint.hostname.clone(), endpoint.pod.clone())
+}
+
+/// Endpoints by identity, taken in the order they were put in.
+#[derive(Debug, Default)]
+struct EndpointSet {
+    endpoints: Vec<Option<Endpoint>>,
+    places: FxHashMap<Identity, usize>,
+    next: usize,
+}
+
+impl EndpointSet {
+    fn insert(&mut self, endpoint: Endpoint) {
+        match self.places.get(&identity(&endpoint)) {
+            Some(place) => self.endpoints[*place] = Some(endpoint),
+            None => {
+                self.places.insert(identity(&endpoint), self.endpoints.len());
+                self.endpoints.push(Some(endpoint));
+            }
+        }
+    }
+
+    fn take(&mut self, like: &Endpoint) -> Option<Endpoint> {
+        let place = self.places.remove(&identity(like))?;
+        self.endpoints[place].take()
+    }
+
+    fn pop(&mut self) -> Option<Endpoint> {
+        while let Some(slot) = self.endpoints.get_mut(self.next) {
+            self.next += 1;
+            if let Some(endpoint) = slot.take() {
+                self.places.remove(&identity(&endpoint));
+                return Some(endpoint);
+            }
+        }
+        None
+    }
+
+    fn len(&self) -> usize {
+        self.places.len()
+    }
+}
+
+/// Whether two versions of an endpoint differ in what a slice says; hints are judged later.
+fn same(a: &Endpoint, b: &Endpoint) -> bool {
+    let parts = |e: &Endpoint| (e.ready, e.serving, e.terminating, e.node.clone(), e.zone.clone(), e.pod_uid);
+    parts(a) == parts(b)
+}
+
+fn one_port_set(
+    service: &Service,
+    existing: &[&Arc<EndpointSlice>],
+    ports: &[EndpointPort],
+    mut wanted: EndpointSet,
+    max: usize,
+    decisions: &mut Decisions,
+    untouched: &mut Vec<Arc<EndpointSlice>>,
+) {
+    let mut update: Vec<EndpointSlice> = Vec::new();
+    let mut unchanged: Vec<&Arc<EndpointSlice>> = Vec::new();
+    for slice in existing {
+        let (kept, changed) = keep(slice, &mut wanted);
+        let relabelled = labels(service) != slice.meta.labels;
+        if changed && kept.is_empty() {
+            decisions.delete.push(slice.meta.name.clone());
+        } else if changed || relabelled {
+            let mut slice = EndpointSlice::clone(slice);
+            slice.meta.labels = labels(service);
+            if changed {
+                slice.endpoints = Arc::new(kept);
+            }
+            update.push(slice);
+        } else {
+            unchanged.push(slice);
+        }
+    }
+    // The fullest first, as long as something is left to place.
+    update.sort_by_key(|slice| std::cmp::Reverse(slice.endpoints.len()));
+    for slice in &mut update {
+        fill(slice, &mut wanted, max);
+    }
+    while wanted.len() > 0 {
+        let room = if wanted.len() < max { fitting(&unchanged, wanted.len(), max) } else { None };
+        let mut slice = match room {
+            Some(at) => EndpointSlice::clone(unchanged.remove(at)),
+            None => new_slice(service, ports),
+        };
+        fill(&mut slice, &mut wanted, max);
+        let list = if slice.meta.name.is_empty() { &mut decisions.create } else { &mut update };
+        list.push(slice);
+    }
+    decisions.update.append(&mut update);
+    untouched.extend(unchanged.into_iter().cloned());
+}
+
+/// The endpoints of a slice that are still wished for, in their newest form, and whether that is a change.
+fn keep(slice: &EndpointSlice, wanted: &mut EndpointSet) -> (Vec<Endpoint>, bool) {
+    let mut changed = false;
+    let mut kept = Vec::with_capacity(slice.endpoints.len());
+    for endpoint in slice.endpoints.iter() {
+        if let Some(newest) = wanted.take(endpoint) {
+            changed |= !same(endpoint, &newest);
+            kept.push(newest);
+        }
+    }
+    let removed = kept.len() != slice.endpoints.len();
+    (kept, changed || removed)
+}
+
+fn fill(slice: &mut EndpointSlice, wanted: &mut EndpointSet, max: usize) {
+    if wanted.len() == 0 || slice.endpoints.len() >= max {
+        return;
+    }
+    let list = Arc::make_mut(&mut slice.endpoints);
+    while list.len() < max
+        && let Some(endpoint) = wanted.pop()
+    {
+        list.push(endpoint);
+    }
+}
+
+/// The slice that `count` more endpoints fill best without going over `max`. An empty one is not worth it.
+fn fitting(slices: &[&Arc<EndpointSlice>], count: usize, max: usize) -> Option<usize> {
+    let left = |slice: &EndpointSlice| max.checked_sub(slice.endpoints.len() + count);
+    let fits = slices.iter().enumerate().filter_map(|(at, slice)| Some((left(slice)?, at)));
+    fits.min().filter(|(left, _)| *left < max).map(|(_, at)| at)
+}
+
+fn new_slice(service: &Service, ports: &[EndpointPort]) -> EndpointSlice {
+    let mut meta = Meta::named(service.meta.namespace.clone(), Name::new());
+    meta.generate_name = Name::from(format!("{}-", service.meta.name));
+    meta.labels = labels(service);
+    meta.owners.push(OwnerReference {
+        kind: Kind::Service,
+        name: service.meta.name.clone(),
+        uid: service.meta.uid,
+        controller: true,
+        block_owner_deletion: true,
+    });
+    EndpointSlice { meta, ports: Arc::new(ports.to_vec()), endpoints: Arc::default() }
+}
+
+/// The labels of a service's slices: its own and those that name service and manager.
+fn labels(service: &Service) -> Labels {
+    let reserved = |key: &Name| [SERVICE_NAME, MANAGED_BY, HEADLESS].contains(key);
+    let mut labels: Labels = service.meta.labels.iter().filter(|(key, _)| !reserved(key)).cloned().collect();
+    if service.headless || service.cluster_ip.is_none() {
+        labels = labels.with(HEADLESS, Name::new());
+    }
+    labels.with(SERVICE_NAME, service.meta.name.clone()).with(MANAGED_BY, MANAGER)
+}
+
+/// A service always has a slice: an empty one when there is nothing to say.
+fn keep_placeholder(service: &Service, existing: &[Arc<EndpointSlice>], decisions: &mut Decisions) {
+    if existing.len() != decisions.delete.len() || !decisions.create.is_empty() {
+        return;
+    }
+    let placeholder = new_slice(service, &[]);
+    let stays = |slice: &EndpointSlice| {
+        slice.endpoints.is_empty()
+            && slice.ports.is_empty()
+            && slice.meta.labels == placeholder.meta.labels
+            && slice.meta.owners == placeholder.meta.owners
+    };
+    match existing {
+        [one] if stays(one) => decisions.delete.clear(),
+        _ => decisions.create.push(placeholder),
+    }
+}
+
+/// Traffic hints on everything written, and on what would have stayed but for them.
+fn hint(service: &Service, unchanged: &[Arc<EndpointSlice>], decisions: &mut Decisions) {
+    let distribution = service.traffic_distribution.as_str();
+    for slice in decisions.create.iter_mut().chain(&mut decisions.update) {
+        if !(distribution.is_empty() && slice.endpoints.iter().all(|endpoint| endpoint.hint_zones.is_empty())) {
+            for endpoint in Arc::make_mut(&mut slice.endpoints) {
+                endpoints::give_hints(distribution, endpoint);
+            }
+        }
+    }
+    for slice in unchanged {
+        let mut hinted = Vec::clone(&slice.endpoints);
+        let changes = hinted.iter_mut().filter_map(|e| endpoints::give_hints(distribution, e).then_some(()));
+        if changes.count() > 0 {
+            let mut slice = EndpointSlice::clone(slice);
+            slice.endpoints = Arc::new(hinted);
+            decisions.update.push(slice);
+        }
+    }
+}
+
+/// Instead of deleting one slice and creating another the first gets the content of the second.
+fn reuse_deleted(service: &Service, existing: &[Arc<EndpointSlice>], decisions: &mut Decisions) {
+    let foreign: BTreeSet<Name> =
+        existing.iter().filter(|slice| !owned(slice, service)).map(|slice| slice.meta.name.clone()).collect();
+    let mut at = 0;
+    while at < decisions.delete.len() {
+        if foreign.contains(&decisions.delete[at]) {
+            at += 1;
+            continue;
+        }
+        let Some(mut slice) = decisions.create.pop() else { return };
+        slice.meta.name = decisions.delete.remove(at);
+        slice.meta.generate_name = Name::new();
+        decisions.update.push(slice);
+    }
+}
