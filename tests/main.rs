@@ -1,9 +1,9 @@
 //! One integration binary: a file per behaviour.
-mod golden_endpointslice;
 
 // A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
 
+mod golden_endpointslice;
 mod golden_scheduler;
 mod bad;
 mod cli;
