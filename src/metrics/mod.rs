@@ -17,7 +17,10 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use record::{EventRow, IncidentRecord, NodeMark, NodeRecord, PodRecord, Record, ServiceRecord, WorkloadRecord};
+pub use record::{
+    EventRow, IncidentRecord, NodeMark, NodeRecord, PodRecord, Record, Rollout, RolloutState, ServiceRecord,
+    WorkloadRecord,
+};
 pub use recorder::Recorder;
 pub use recovery::{Impact, PodRecovery, Recovery};
 pub use series::Series;

@@ -72,8 +72,37 @@ pub struct WorkloadRecord {
     pub unavailable: Series,
     /// Ready pods whose machine really is up: what users feel before Kubernetes notices.
     pub serving: Series,
+    /// Container restarts of its pods so far.
+    pub restarts: Series,
+    /// The state of its rollout, from each instant on; deployments only.
+    pub rollout: Vec<(SimTime, RolloutState)>,
     /// When rollouts were complete (updated, available and current equal the wish), one entry each.
     pub rollouts: Vec<Rollout>,
+}
+
+/// How a deployment's newest template spreads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RolloutState {
+    /// Every pod is of it and available.
+    Complete,
+    /// Not yet.
+    Progressing,
+    /// The progress deadline passed.
+    Failed,
+    /// It waits.
+    Paused,
+}
+
+impl RolloutState {
+    /// `complete`, …
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            RolloutState::Complete => "complete",
+            RolloutState::Progressing => "progressing",
+            RolloutState::Failed => "failed",
+            RolloutState::Paused => "paused",
+        }
+    }
 }
 
 /// One change of a workload's template and how long it took to spread.
@@ -136,6 +165,8 @@ pub struct NodeRecord {
     pub control_plane: bool,
     /// Price of an hour in millionths.
     pub price_per_hour_micros: i64,
+    /// The API knows it: 1 or 0.
+    pub registered: Series,
     /// Machine is up: 1 or 0.
     pub up: Series,
     /// Ready is True: 1 or 0.
@@ -217,8 +248,10 @@ pub struct PodRecord {
     pub ended: Option<SimTime>,
     /// Restarts of all containers.
     pub restarts: u32,
-    /// The last phase seen.
-    pub phase: Phase,
+    /// Its phase, from each instant on.
+    pub phases: SmallVec<[(SimTime, Phase); 2]>,
+    /// It was evicted: by a taint, a drain or preemption (condition `DisruptionTarget`).
+    pub evicted: bool,
     /// Why: `status.reason`, or the waiting or termination reason of a container; empty usually.
     pub reason: Name,
 }
@@ -232,6 +265,11 @@ impl PodRecord {
     /// When it first was a ready endpoint.
     pub fn first_endpoint(&self) -> Option<SimTime> {
         first(&self.endpoint, true, SimTime::ZERO)
+    }
+
+    /// The last phase seen.
+    pub fn phase(&self) -> Phase {
+        self.phases.last().map_or(Phase::Pending, |last| last.1)
     }
 
     /// From creation to binding.

@@ -177,6 +177,7 @@ impl Recorder {
         let at = self.node_index(name);
         let record = &mut self.record.nodes[at];
         self.node_states[at].registered = new.is_some();
+        record.registered.set(now, i64::from(new.is_some()));
         if let Some(node) = new {
             record.zone = node.zone();
             record.control_plane = node.is_control_plane();
@@ -210,7 +211,8 @@ impl Recorder {
         if was == up {
             return;
         }
-        if now > SimTime::ZERO || up == 0 {
+        let first = record.up.points.len() == 1;
+        if !first {
             record.marks.push((now, if up == 1 { NodeMark::Up } else { NodeMark::Down }));
         }
         self.set_used(now, at);

@@ -3,7 +3,7 @@
 //! Counts follow the pods, not the workload's own status: a status lags behind, and says nothing of a
 //! machine that died a second ago. Only `updated` is taken from the status.
 
-use super::record::{PodRecord, Record, Rollout, WorkloadRecord};
+use super::record::{PodRecord, Record, Rollout, RolloutState, WorkloadRecord};
 use super::series::Series;
 use crate::model::{ContainerState, Deployment, Name, Object, Pod, Truth, Uid, condition};
 use crate::store::Change;
@@ -106,6 +106,8 @@ impl Workloads {
             available: Series::default(),
             unavailable: Series::default(),
             serving: Series::default(),
+            restarts: Series::default(),
+            rollout: Vec::new(),
             rollouts: Vec::new(),
         });
         at
@@ -218,12 +220,18 @@ impl Workloads {
         }
         for _ in row.restarts..pod.restarts() {
             row.restarts_at.push(now);
+            if let Some(workload) = row.workload {
+                record.workloads[workload].restarts.add(now, 1);
+            }
         }
         row.restarts = row.restarts.max(pod.restarts());
         if pod.status.phase.terminal() {
             row.ended.get_or_insert(now);
         }
-        row.phase = pod.status.phase;
+        if row.phases.last().map(|last| last.1) != Some(pod.status.phase) {
+            row.phases.push((now, pod.status.phase));
+        }
+        row.evicted |= condition::is_true(&pod.status.conditions, "DisruptionTarget");
         if old.is_none_or(|old| old.status != pod.status) {
             row.reason = reason(pod);
         }
@@ -264,22 +272,30 @@ fn add_available(now: SimTime, row: &mut WorkloadRecord, sign: i64) {
     row.unavailable.set(now, (row.desired.last() - row.available.last()).max(0));
 }
 
-/// Ends the newest rollout when its deployment says it is complete
+/// Notes the state of a deployment's rollout, ends the newest one when its deployment says it is complete
 /// (`pkg/controller/deployment/util/deployment_util.go`, `DeploymentComplete`), or notes that it stalled.
 fn follow_rollout(now: SimTime, row: &mut WorkloadRecord, deployment: &Deployment) {
     let Some(rollout) = row.rollouts.last_mut() else { return };
     let status = &deployment.status;
     let wished = deployment.replicas;
-    let complete = status.observed_generation >= deployment.meta.generation
-        && (status.updated, status.replicas, status.available) == (wished, wished, wished);
-    if complete && status.observed_generation > 0 {
-        rollout.completed.get_or_insert(now);
-    }
+    let observed = status.observed_generation > 0 && status.observed_generation >= deployment.meta.generation;
+    let complete = observed && (status.updated, status.replicas, status.available) == (wished, wished, wished);
     let progressing = condition::find(&status.conditions, "Progressing");
-    if progressing.is_some_and(|c| c.status == Truth::False && c.reason == "ProgressDeadlineExceeded")
-        && status.observed_generation >= deployment.meta.generation
-    {
+    let late = |c: &crate::model::Condition| c.status == Truth::False && c.reason == "ProgressDeadlineExceeded";
+    let stalled = observed && progressing.is_some_and(late);
+    let state = match () {
+        () if complete => RolloutState::Complete,
+        () if deployment.paused => RolloutState::Paused,
+        () if stalled => RolloutState::Failed,
+        () => RolloutState::Progressing,
+    };
+    if complete {
+        rollout.completed.get_or_insert(now);
+    } else if stalled {
         rollout.stalled.get_or_insert(now);
+    }
+    if row.rollout.last().map(|last| last.1) != Some(state) {
+        row.rollout.push((now, state));
     }
 }
 

@@ -1,3 +1,24 @@
-//! Reports: one file per format.
+//! What a run came to, for people and programs: one file per format.
+//!
+//! ```text
+//! Outcome ──▶ terminal (80 columns)
+//!         ──▶ summary (JSON, YAML)
+//!         ──▶ csv, plots ──▶ files (a results folder, whole or not at all)
+//! ```
 
+// Row 7: files are this module's business.
+#![allow(clippy::disallowed_methods)]
+
+pub mod chart;
+pub mod csv;
 pub mod explain;
+pub mod files;
+pub mod summary;
+pub mod tables;
+pub mod terminal;
+pub mod text;
+
+#[cfg(test)]
+mod tests;
+
+pub use summary::Summary;
