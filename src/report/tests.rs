@@ -47,7 +47,7 @@ fn the_terminal_report_fits_80_columns_and_says_what_matters() {
         "seed 42 · 10m0s of virtual time",
         "1:00.000  node b crashes",
         "web: 3 → 2 serving, full strength after 5m45.0s, 345.0 replica-seconds lost",
-        "replacement created            5m40.1s     +100ms",
+        "5m40.1s     +100ms",
         "▲",
         "all workers (3)",
     ] {
