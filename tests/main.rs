@@ -7,6 +7,7 @@ mod golden_endpointslice;
 mod golden_scheduler;
 mod bad;
 mod cli;
+mod golden_timelines;
 mod scenarios;
 mod scheduler;
 mod store;

@@ -1,0 +1,168 @@
+//! Replays recorded timelines of the real control plane and compares the milestones.
+
+#[path = "timelines/compare.rs"]
+mod compare;
+#[path = "timelines/courses.rs"]
+mod courses;
+#[path = "timelines/driver.rs"]
+mod driver;
+#[path = "timelines/node_crash.rs"]
+mod node_crash;
+#[path = "timelines/observe.rs"]
+mod observe;
+#[path = "timelines/plan.rs"]
+mod plan;
+#[path = "timelines/recording.rs"]
+mod recording;
+#[path = "timelines/replay.rs"]
+mod replay;
+#[path = "timelines/rollout.rs"]
+mod rollout;
+#[path = "timelines/steps.rs"]
+mod steps;
+
+use compare::Recorded;
+use rayon::prelude::*;
+use recording::{Mark, Recording, Row, Scenario};
+use rollout::Course;
+use steps::Step;
+
+/// How many seeds each recording is replayed with.
+const SEEDS: u64 = 30;
+
+/// The extraction agrees with the measures that were taken when the recordings were made.
+#[test]
+fn extraction_agrees_with_the_summary() {
+    let Ok(text) = std::fs::read_to_string(recording::folder().join("node-crash-summary.csv")) else { return };
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let summary: Vec<csv::StringRecord> = reader.records().map(|row| row.unwrap()).collect();
+    let mut compared = 0;
+    for recording in recording::all().iter().filter(|r| r.scenario == Scenario::NodeCrash) {
+        let steps = node_crash::steps(&recording.rows, &recording.marks, &recording.manifests);
+        let begins: Vec<f64> = recording.marks.iter().filter(|m| m.mark.starts_with("crash")).map(|m| m.t).collect();
+        let backs: Vec<f64> = recording.marks.iter().filter(|m| m.mark.starts_with("recover")).map(|m| m.t).collect();
+        for row in summary.iter().filter(|row| row[0] == recording.name) {
+            let (cycle, wanted): (usize, f64) = (row[1].parse().unwrap(), row[3].parse().unwrap());
+            let Some((workload, key)) = key_of(&row[2]) else { continue };
+            let of = |step: &&Step| {
+                let mine = step.workload.split('/').nth(1).unwrap_or_default();
+                step.cycle == cycle && step.key.ends_with(key) && (workload.is_empty() || mine.starts_with(workload))
+            };
+            let origin = if row[2].starts_with("recovery") { backs[cycle] } else { begins[cycle] };
+            let at = steps.iter().filter(of).filter_map(|step| step.at).map(|at| at - origin);
+            let close = at.clone().any(|at| (at - wanted).abs() < 0.002);
+            assert!(close, "{} cycle {cycle} {}: {wanted}, not {:?}", &row[0], &row[2], at.collect::<Vec<_>>());
+            compared += 1;
+        }
+    }
+    println!("{compared} measures compared");
+}
+
+/// Workload and end of the key of a measure in the summary.
+fn key_of(measure: &str) -> Option<(&str, &'static str)> {
+    let (workload, rest) = measure.split_once(": ").unwrap_or(("", measure));
+    let key = match rest {
+        "node Ready=Unknown" => "crash -> node Ready=Unknown",
+        "taint unreachable:NoSchedule" => "taint NoSchedule",
+        "taint unreachable:NoExecute" => "taint NoExecute",
+        "first pod Ready=False" => "first pod Ready=False",
+        "last pod Ready=False" => "last pod Ready=False",
+        "first endpoint ready=false" => "first endpoint ready=false",
+        "last endpoint ready=false" => "last endpoint ready=false",
+        "first pod deletionTimestamp" => "first pod deletionTimestamp",
+        "last pod deletionTimestamp" => "last pod deletionTimestamp",
+        "first replacement created" => "first replacement created",
+        "last replacement scheduled" => "created -> scheduled",
+        "last replacement Ready" => "scheduled -> Ready",
+        "node Ready=True" => "recover -> node Ready=True",
+        "NoSchedule taint gone" => "taint NoSchedule gone",
+        "NoExecute taint gone" => "taint NoExecute gone",
+        "last terminating pod gone" => "last terminating pod gone",
+        _ => return None,
+    };
+    Some((if workload == "recovery" { "" } else { workload }, key))
+}
+
+/// Milestones and, for rollouts, courses of the actions.
+fn extract(recording: &Recording, rows: &[Row], marks: &[Mark]) -> (Vec<Step>, Vec<Course>) {
+    match recording.scenario {
+        Scenario::NodeCrash => (node_crash::steps(rows, marks, &recording.manifests), Vec::new()),
+        Scenario::Rollout => rollout::steps(rows, marks, &recording.manifests),
+    }
+}
+
+/// What one replay gave.
+struct Outcome {
+    steps: Vec<Step>,
+    problems: Vec<String>,
+}
+
+#[test]
+#[ignore = "waits for the controllers"]
+fn golden_timelines() {
+    let recordings = recording::all();
+    let mut problems = Vec::new();
+    for scenario in [Scenario::NodeCrash, Scenario::Rollout] {
+        let of_kind: Vec<&Recording> = recordings.iter().filter(|one| one.scenario == scenario).collect();
+        problems.extend(replay_all(scenario, &of_kind));
+    }
+    problems.sort();
+    problems.dedup();
+    assert!(problems.is_empty(), "{} problems:\n{}", problems.len(), problems.join("\n"));
+}
+
+/// Replays all recordings of one kind with all seeds, prints the table and gives what is wrong.
+fn replay_all(scenario: Scenario, recordings: &[&Recording]) -> Vec<String> {
+    let mut recorded = Recorded::default();
+    let mut courses = Vec::new();
+    for recording in recordings {
+        let (steps, course) = extract(recording, &recording.rows, &recording.marks);
+        recorded.learn(&steps);
+        courses.push(courses::Recorded { params: &recording.params, courses: course });
+    }
+    let plans: Vec<_> = recordings.iter().map(|recording| plan::plan(recording)).collect();
+    let runs: Vec<(usize, u64)> = (0..recordings.len()).flat_map(|at| (0..SEEDS).map(move |seed| (at, seed))).collect();
+    let outcomes: Vec<Outcome> = runs
+        .par_iter()
+        .map(|(at, seed)| {
+            let recording = recordings[*at];
+            let (rows, marks) = replay::run(recording, &plans[*at], *seed);
+            if let Some(folder) = std::env::var_os("KUBESIM_TIMELINES_OUT") {
+                let file = std::path::Path::new(&folder).join(format!("{}-{seed}.csv", recording.name));
+                std::fs::write(file, text(&rows, &marks)).unwrap();
+            }
+            let (steps, course) = extract(recording, &rows, &marks);
+            let mut problems = recorded.disorder(&steps);
+            problems.extend(courses::differences(&courses, &recording.params, &course));
+            let due = |key: &str| always_due(scenario, key);
+            problems.extend(recorded.missing(&steps, due));
+            let never = steps.iter().filter(|step| step.at.is_none());
+            problems.extend(never.map(|step| format!("cycle {}: `{}` never happened", step.cycle, step.key)));
+            let named = problems.into_iter().map(|problem| format!("{} seed {seed}: {problem}", recording.name));
+            Outcome { steps, problems: named.collect() }
+        })
+        .collect();
+    let mut problems: Vec<String> = Vec::new();
+    let mut steps = Vec::new();
+    for outcome in outcomes {
+        problems.extend(outcome.problems);
+        steps.extend(outcome.steps);
+    }
+    problems.extend(recorded.table(&format!("{scenario:?}"), &steps));
+    problems
+}
+
+/// Milestones that do not depend on which pods the victim happened to have.
+fn always_due(scenario: Scenario, key: &str) -> bool {
+    scenario == Scenario::Rollout || key.contains("taint NoSchedule") || key.contains("node Ready")
+}
+
+/// A run in the form of a recording, to look at.
+fn text(rows: &[Row], marks: &[Mark]) -> String {
+    let marks = marks.iter().map(|mark| format!("{:.3},MARK,,{},,{},,", mark.t, mark.mark, mark.detail));
+    let rows = rows.iter().map(|row| {
+        let Row { t, kind, namespace, name, op, field, old, new } = row;
+        format!("{t:.3},{kind},{namespace},{name},{op:?},{field},{old},{new}")
+    });
+    marks.chain(rows).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,143 @@
+//! Does the planned actions on our cluster, and notes when.
+
+use super::plan::{Act, Planned, When};
+use super::recording::Mark;
+use kubesim::model::{Deployment, Key, Kind, Machine, Meta, Name, Object, Truth};
+use kubesim::runtime::{Controller, Cx, Requeue, Wake};
+use kubesim::store::{Change, View, Write};
+use kubesim::time::{SimDuration, SimTime};
+use kubesim::wire::decode;
+use serde_json::Value;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// How often it looks whether what it waits for has come.
+const POLL: SimDuration = SimDuration::from_millis(20);
+
+/// What the driver has done so far.
+#[derive(Default)]
+pub struct Diary {
+    pub marks: Vec<Mark>,
+    pub done: bool,
+}
+
+pub struct Driver {
+    pub plan: Vec<Planned>,
+    pub zero: SimTime,
+    pub namespace: Name,
+    pub diary: Rc<RefCell<Diary>>,
+    next: usize,
+    /// When the next action is due, once that is known.
+    due: Option<SimTime>,
+    previous: SimTime,
+    deployment: Option<Key>,
+}
+
+impl Driver {
+    pub fn new(plan: Vec<Planned>, zero: SimTime, namespace: &str, diary: Rc<RefCell<Diary>>) -> Self {
+        let (next, due, previous, deployment) = (0, None, SimTime::ZERO, None);
+        Driver { plan, zero, namespace: namespace.into(), diary, next, due, previous, deployment }
+    }
+
+    fn key() -> Key {
+        Key::cluster(Kind::Incident, "driver")
+    }
+
+    /// When the next action is due, as far as that can be told.
+    fn due(&self, now: SimTime, view: View<'_>) -> Option<SimTime> {
+        let after = |seconds: f64| SimDuration::from_secs_f64(seconds);
+        match &self.plan[self.next].when {
+            When::At(t) => Some(self.zero + after(*t)),
+            When::AfterPrevious(delay) => Some(self.previous + after(*delay)),
+            When::AfterComplete(delay) => self.complete(view).then(|| now + after(*delay)),
+            When::AfterUnknown(node, delay) => {
+                let unknown = view.node(&Name::from(node.as_str())).is_some_and(|node| node.ready() == Truth::Unknown);
+                unknown.then(|| now + after(*delay))
+            }
+        }
+    }
+
+    fn complete(&self, view: View<'_>) -> bool {
+        let Some(deployment) = self.deployment.as_ref().and_then(|key| view.fetch_key::<Deployment>(key)) else {
+            return false;
+        };
+        let status = &deployment.status;
+        [status.updated, status.replicas, status.available].iter().all(|count| *count == deployment.replicas)
+            && status.observed_generation == deployment.meta.generation
+    }
+
+    fn act(&mut self, cx: &mut Cx<'_>) {
+        let planned = self.plan[self.next].clone();
+        match planned.act {
+            Act::Create(document) => {
+                let object = self.decode(&document);
+                if object.kind() == Kind::Deployment {
+                    self.deployment = Some(object.key());
+                }
+                cx.write(Write::Create(object));
+            }
+            Act::Update(document) => {
+                let Object::Deployment(wish) = self.decode(&document) else { panic!("{document} is no Deployment") };
+                let live = cx.live().get(&Object::Deployment(wish.clone()).key()).expect("it was created");
+                let meta = Meta { resource_version: 0, ..live.meta().clone() };
+                cx.write(Write::Update(Object::from(Deployment { meta, ..Deployment::clone(&wish) })));
+            }
+            Act::Power { node, up } => {
+                let machine = cx.live().fetch::<Machine>(&Name::new(), &Name::from(node.as_str()));
+                let mut machine = Machine::clone(machine.expect("the victim is one of the machines"));
+                machine.up = up;
+                let since = if up { &mut machine.up_since } else { &mut machine.down_since };
+                *since = cx.now;
+                machine.meta.resource_version = 0;
+                cx.write(Write::Update(Object::Machine(Arc::new(machine))));
+            }
+            Act::Nothing => {}
+        }
+        if let Some((mark, detail)) = planned.mark {
+            let t = (cx.now - self.zero).as_secs_f64();
+            self.diary.borrow_mut().marks.push(Mark { t, mark, detail });
+        }
+    }
+
+    fn decode(&self, document: &Value) -> Object {
+        let mut object = decode::object(document).unwrap_or_else(|errors| panic!("{document}: {errors:?}"));
+        object.meta_mut().namespace = self.namespace.clone();
+        object
+    }
+}
+
+impl Controller for Driver {
+    fn name(&self) -> &'static str {
+        "driver"
+    }
+
+    fn watches(&self) -> &'static [Kind] {
+        &[]
+    }
+
+    fn start(&mut self, wake: &mut Wake<'_>) {
+        wake.add(Driver::key());
+    }
+
+    fn wake(&mut self, _: &Change, _: View<'_>, _: &mut Wake<'_>) {}
+
+    fn reconcile(&mut self, _: &Key, cx: &mut Cx<'_>) -> Requeue {
+        if self.due.is_none() {
+            self.due = self.due(cx.now, cx.live());
+        }
+        match self.due {
+            None => return Requeue::After(POLL),
+            Some(due) if due > cx.now => return Requeue::After(due - cx.now),
+            Some(_) => {}
+        }
+        self.act(cx);
+        (self.next, self.due, self.previous) = (self.next + 1, None, cx.now);
+        if self.next == self.plan.len() {
+            self.diary.borrow_mut().done = true;
+            return Requeue::Done;
+        }
+        // Not at this very instant: what was asked for must have happened.
+        Requeue::After(SimDuration::from_millis(1))
+    }
+}

@@ -1,0 +1,191 @@
+//! Our cluster under the conditions of a recording: the same machines, the same actions.
+
+use super::driver::{Diary, Driver};
+use super::observe::Recorder;
+use super::plan::Planned;
+use super::recording::{Mark, Op, Recording, Row, Scenario};
+use kubesim::cluster::machines::bootstrap_objects;
+use kubesim::model::core::Namespace;
+use kubesim::model::{Labels, Machine, Meta, Name, Node, Object, Resources};
+use kubesim::rng::{Delay, Seed};
+use kubesim::runtime::{ActorSettings, Controller, Runtime, RuntimeLimits};
+use kubesim::store::{Store, Write};
+use kubesim::time::{SimDuration, SimTime};
+use std::cell::RefCell;
+use std::net::Ipv4Addr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Pods a node has room for.
+const POD_SLOTS: i64 = 110;
+
+/// Zones of clusters whose nodes are not among the recorded kinds.
+const ZONES: usize = 3;
+
+/// Without recorded nodes: so long before the zero are they up.
+const WARM_UP: f64 = 30.0;
+
+/// The name of the controller whose passes have a phase that users can see.
+const NODE_LIFECYCLE: &str = "node-lifecycle-controller";
+
+/// The conditions under which a recording began.
+struct Conditions {
+    /// When the nodes were there.
+    nodes_up: f64,
+    /// The first pass of the node monitor.
+    first_pass: f64,
+    /// How long a pass took: the next one comes five seconds after its end.
+    pass_time: f64,
+    machines: Vec<Machine>,
+    namespace: String,
+}
+
+/// Processor cores and GiB of the nodes, dealt round-robin.
+fn capacities(scenario: Scenario) -> &'static [(i64, i64)] {
+    match scenario {
+        Scenario::NodeCrash => &[(8, 32), (4, 16), (16, 64), (8, 64)],
+        Scenario::Rollout => &[(16, 64), (8, 32)],
+    }
+}
+
+fn conditions(recording: &Recording) -> Conditions {
+    let nodes_up = recording.rows.iter().find(|row| row.whole("Node", Op::Add)).map_or(-WARM_UP, |row| row.t);
+    let registered = recording.rows.iter().find(|row| row.kind == "Event" && row.new.contains("|RegisteredNode|"));
+    let first_pass = registered.map_or(nodes_up, |row| row.t.max(nodes_up));
+    let namespace = recording.rows.iter().find(|row| row.kind == "Deployment").map(|row| row.namespace.clone());
+    Conditions {
+        nodes_up,
+        first_pass,
+        pass_time: pass_time(&recording.rows, first_pass),
+        machines: machines(recording, nodes_up),
+        namespace: namespace.unwrap_or_else(|| "default".to_string()),
+    }
+}
+
+/// The monitor sleeps five seconds between passes, so its phase moves by the length of a pass. The first
+/// return of a node shows how far it has come by then.
+fn pass_time(rows: &[Row], first_pass: f64) -> f64 {
+    let cleaned = |row: &&Row| {
+        row.is("Node", "taints") && row.old.contains("unreachable:NoExecute") && !row.new.contains("NoExecute")
+    };
+    let Some(row) = rows.iter().find(cleaned) else { return 0.0 };
+    let passes = ((row.t - first_pass) / 5.0).floor();
+    ((row.t - first_pass) / passes - 5.0).clamp(0.0, 0.02)
+}
+
+fn machines(recording: &Recording, nodes_up: f64) -> Vec<Machine> {
+    let zone_of = |name: &str| {
+        let row = recording.rows.iter().find(|row| row.is("Node", "zone") && row.name == name);
+        row.map(|row| row.new.clone())
+    };
+    let number = |name: &str| name.trim_start_matches('n').parse::<usize>().ok();
+    let seen = recording.rows.iter().filter_map(|row| match row.kind.as_str() {
+        "Node" => number(&row.name),
+        "Pod" if row.field == "node" => number(&row.new),
+        _ => None,
+    });
+    let given = |key: &str| recording.params[key].as_u64().map(|n| n as usize);
+    let count = given("nodes").unwrap_or_else(|| seen.max().map_or(1, |last| last + 1));
+    let zones = given("zones").unwrap_or(ZONES);
+    let capacities = capacities(recording.scenario);
+    (0..count)
+        .map(|index| {
+            let name = format!("n{index}");
+            let zone = zone_of(&name).unwrap_or_else(|| format!("z{}", index % zones));
+            machine(&name, &zone, capacities[index % capacities.len()], index, nodes_up)
+        })
+        .collect()
+}
+
+fn machine(name: &str, zone: &str, (cores, gibibytes): (i64, i64), index: usize, up: f64) -> Machine {
+    let capacity = Resources {
+        milli_cpu: cores * 1000,
+        memory: gibibytes << 30,
+        pods: POD_SLOTS,
+        ephemeral_storage: 100 << 30,
+        ..Resources::default()
+    };
+    let mut meta = Meta::named("", name);
+    let labels =
+        [("kubernetes.io/hostname", name), ("kubernetes.io/os", "linux"), ("topology.kubernetes.io/zone", zone)];
+    meta.labels = Labels::from_iter(labels);
+    let node = Node {
+        meta,
+        unschedulable: false,
+        taints: Vec::new(),
+        provider_id: Name::new(),
+        capacity: capacity.clone(),
+        allocatable: capacity,
+        images: Arc::default(),
+        conditions: Vec::new(),
+        address: Some(Ipv4Addr::new(10, 0, 0, 10 + index as u8)),
+        raw: None,
+    };
+    Machine {
+        meta: Meta::named("", name),
+        pool: Name::new(),
+        node: Arc::new(node),
+        up: true,
+        up_since: instant(up),
+        down_since: instant(up),
+        boot: 0,
+        price_per_hour_micros: 0,
+    }
+}
+
+fn instant(seconds: f64) -> SimTime {
+    SimTime::ZERO + SimDuration::from_secs_f64(seconds)
+}
+
+/// Does `plan` on our cluster with one seed. Times of the results are those of the recording: zero is zero.
+pub fn run(recording: &Recording, plan: &[Planned], seed: u64) -> (Vec<Row>, Vec<Mark>) {
+    let conditions = conditions(recording);
+    let start = instant(conditions.nodes_up);
+    let store = Store::new(Seed(seed), Default::default());
+    let mut runtime = Runtime::new(store, Seed(seed), start, RuntimeLimits::default(), false);
+    let rows = Rc::new(RefCell::new(Vec::new()));
+    runtime.observe(Box::new(Recorder { zero: SimTime::ZERO, rows: rows.clone() }));
+    let mut first = bootstrap_objects();
+    if !first.iter().any(|object| object.meta().name == conditions.namespace.as_str()) {
+        let meta = Meta::named("", conditions.namespace.as_str());
+        first.push(Object::from(Namespace {
+            meta,
+            terminating: false,
+            spec_finalizers: Vec::new(),
+            conditions: vec![],
+        }));
+    }
+    first.extend(conditions.machines.iter().cloned().map(Object::from));
+    for object in first {
+        runtime.commit_now(Write::Create(object), "bootstrap").expect("an empty store takes the first objects");
+    }
+    let diary = Rc::new(RefCell::new(Diary::default()));
+    let driver = Driver::new(plan.to_vec(), SimTime::ZERO, &conditions.namespace, diary.clone());
+    runtime.add(Box::new(driver), ActorSettings::immediate());
+    let (later, now): (Vec<_>, Vec<_>) = actors().into_iter().partition(|(actor, _)| actor.name() == NODE_LIFECYCLE);
+    for (actor, settings) in now {
+        runtime.add(actor, settings);
+    }
+    advance(&mut runtime, instant(conditions.first_pass));
+    for (actor, settings) in later {
+        let work_time = Delay::Constant(SimDuration::from_secs_f64(conditions.pass_time));
+        runtime.add(actor, ActorSettings { work_time, ..settings });
+    }
+    // Twice the recorded time is plenty; a driver that waits for ever ends here.
+    let end = instant(recording.marks.last().map_or(0.0, |mark| mark.t) * 2.0 + 60.0);
+    while !diary.borrow().done && runtime.now() < end {
+        let next = runtime.now() + SimDuration::from_secs(1);
+        advance(&mut runtime, next);
+    }
+    runtime.finish();
+    (rows.take(), diary.take().marks)
+}
+
+fn advance(runtime: &mut Runtime, until: SimTime) {
+    runtime.run_until(until, &mut |_, _| true).expect("no limit is near");
+}
+
+/// Everyone at the table but the driver.
+fn actors() -> Vec<(Box<dyn Controller>, ActorSettings)> {
+    Vec::new()
+}
