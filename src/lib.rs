@@ -7,6 +7,7 @@ pub mod engine;
 pub mod error;
 pub mod faults;
 pub mod metrics;
+pub mod kubelet;
 pub mod model;
 pub mod outcome;
 pub mod report;

@@ -1,0 +1,84 @@
+//! What a kubelet refuses to run (`pkg/kubelet/lifecycle/predicate.go`,
+//! `pkg/scheduler/framework/plugins/*/` as far as the kubelet asks them).
+//!
+//! Pressure, node shutdown and the device managers come before these and have their place in
+//! [`admit`], first lines. Critical pods do not evict others yet.
+
+use super::node::NodeState;
+use crate::model::access::untolerated;
+use crate::model::{Name, Node, Pod, TaintEffect};
+
+/// Why a pod is refused: it becomes Failed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rejection {
+    /// `OutOfcpu`, `NodeAffinity`, …
+    pub reason: Name,
+    /// A sentence.
+    pub message: String,
+}
+
+/// Whether `pod` may run beside the pods accepted before it.
+///
+/// # Errors
+/// Why not.
+pub fn admit(pod: &Pod, state: &NodeState, node: &Node) -> Result<(), Rejection> {
+    fits(pod, state, node)?;
+    let failed = |predicate: Name, why: &str| {
+        Err(Rejection { message: format!("Predicate {predicate} failed: {why}"), reason: predicate })
+    };
+    let required = pod.spec.affinity.as_ref().and_then(|affinity| affinity.node_required.as_ref());
+    if !pod.spec.node_selector.subset_of(&node.meta.labels) || required.is_some_and(|terms| !terms.matches(node)) {
+        return failed(crate::name!("NodeAffinity"), "node(s) didn't match Pod's node affinity/selector");
+    }
+    if pod.spec.node_name.as_ref().is_some_and(|wanted| *wanted != node.meta.name) {
+        return failed(crate::name!("NodeName"), "node(s) didn't match the requested node name");
+    }
+    if wanted_ports(pod).any(|port| state.host_ports.iter().any(|held| clashes(&port, held))) {
+        return failed(crate::name!("NodePorts"), "node(s) didn't have free ports for the requested pod ports");
+    }
+    if untolerated(&node.taints, &pod.spec.tolerations, &[TaintEffect::NoExecute]).is_some() {
+        return failed(crate::name!("TaintToleration"), "node(s) had taints that the pod didn't tolerate");
+    }
+    Ok(())
+}
+
+fn fits(pod: &Pod, state: &NodeState, node: &Node) -> Result<(), Rejection> {
+    let room = &node.allocatable;
+    let refuse = |resource: &str, requested: i64, used: i64, capacity: i64| {
+        let reason = Name::from(format!("OutOf{resource}"));
+        let message = format!(
+            "Node didn't have enough resource: {resource}, requested: {requested}, used: {used}, capacity: {capacity}"
+        );
+        Err(Rejection { reason, message })
+    };
+    if state.pods + 1 > room.pods {
+        return refuse("pods", 1, state.pods, room.pods);
+    }
+    let requests = pod.requests();
+    for resource in ["cpu", "memory", "ephemeral-storage"] {
+        let (wanted, used, capacity) = (requests.get(resource), state.used.get(resource), room.get(resource));
+        if wanted > 0 && wanted > capacity - used {
+            return refuse(resource, wanted, used, capacity);
+        }
+    }
+    for (name, wanted) in requests.scalar.iter().filter(|(_, wanted)| *wanted > 0) {
+        // A resource that the node does not have at all is not the kubelet's to judge.
+        let known = room.scalar.iter().any(|(have, _)| have == name);
+        let (used, capacity) = (state.used.get(name), room.get(name));
+        if known && *wanted > capacity - used {
+            return refuse(name, *wanted, used, capacity);
+        }
+    }
+    Ok(())
+}
+
+/// The ports on the node that a pod wants: address, protocol, port.
+pub fn wanted_ports(pod: &Pod) -> impl Iterator<Item = (Name, Name, u16)> + '_ {
+    let ports = pod.spec.long_running().flat_map(|container| &container.ports);
+    ports.filter(|port| port.host_port > 0).map(|port| (port.host_ip.clone(), port.protocol.clone(), port.host_port))
+}
+
+fn clashes(a: &(Name, Name, u16), b: &(Name, Name, u16)) -> bool {
+    let any = |address: &Name| address.is_empty() || address == "0.0.0.0";
+    a.1 == b.1 && a.2 == b.2 && (a.0 == b.0 || any(&a.0) || any(&b.0))
+}

@@ -1,0 +1,167 @@
+//! How a container behaves: what a manifest cannot state, resolved for one run of one container.
+
+use crate::model::pod::Usage;
+use crate::model::{Container, Pod};
+use crate::rng::{Seed, Stream};
+use crate::scenario::Behavior;
+use crate::scenario::behavior::{ImagePull, Readiness};
+use crate::scenario::units::{self, Distribution, Unit};
+use crate::time::SimDuration;
+
+/// One run of one container.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ContainerBehavior {
+    /// Before it counts as running, beside what the node takes to start any container.
+    pub start_delay: SimDuration,
+    /// From its start until probes are answered well.
+    pub serve_after: SimDuration,
+    /// Whether it is ever ready.
+    pub ready: bool,
+    /// Bytes of its image, where known.
+    pub image_size: Option<i64>,
+    /// Whether the registry has the image.
+    pub image_exists: bool,
+    /// How long it runs before it ends by itself; `None` is for ever.
+    pub run_time: Option<SimDuration>,
+    /// The code it ends with by itself.
+    pub exit_code: i32,
+    /// From SIGTERM to its end.
+    pub termination_time: SimDuration,
+    /// The code it ends with on SIGTERM.
+    pub termination_exit_code: i32,
+    /// What it uses while it runs.
+    pub usage: Usage,
+}
+
+/// Tells how containers behave.
+pub trait BehaviorSource {
+    /// The behaviour of run number `run` (0 is the first) of a pod's container. Equal questions get equal
+    /// answers.
+    fn resolve(&self, pod: &Pod, container: &Container, run: u32, seed: Seed) -> ContainerBehavior;
+}
+
+impl ContainerBehavior {
+    /// A container that starts at once, serves, uses half of what it requests, runs on, and ends one second
+    /// after SIGTERM.
+    pub fn plain(container: &Container) -> Self {
+        ContainerBehavior {
+            start_delay: SimDuration::ZERO,
+            serve_after: SimDuration::ZERO,
+            ready: true,
+            image_size: None,
+            image_exists: true,
+            run_time: None,
+            exit_code: 0,
+            termination_time: SimDuration::from_secs(1),
+            termination_exit_code: 0,
+            usage: Usage { milli_cpu: container.requests.milli_cpu / 2, memory: container.requests.memory / 2 },
+        }
+    }
+}
+
+/// The stream of one quantity of one run: independent of all others.
+fn stream(seed: Seed, purpose: &str, pod: &Pod, container: &Container, run: u32) -> Stream {
+    seed.stream(purpose, &format!("{}/{}/{}#{run}", pod.meta.namespace, pod.meta.name, container.name))
+}
+
+/// The `behavior` block of a scenario.
+#[derive(Clone, Debug, Default)]
+pub struct ScenarioBehavior {
+    /// The entries; later ones win field by field.
+    pub rules: Vec<Behavior>,
+}
+
+impl BehaviorSource for ScenarioBehavior {
+    fn resolve(&self, pod: &Pod, container: &Container, run: u32, seed: Seed) -> ContainerBehavior {
+        let mut rule = Behavior::default();
+        let label = |key: &str| pod.meta.labels.get(key).map(|value| value.as_str());
+        for entry in &self.rules {
+            let (namespace, name) = (&pod.meta.namespace, &pod.meta.name);
+            if entry.matching.matches(namespace, name, label, &container.name, &container.image) {
+                rule.overlay(entry);
+            }
+        }
+        let draw = |purpose: &str, time: Distribution<units::Duration>| {
+            sample(&time, || stream(seed, purpose, pod, container, run)).0
+        };
+        let mut behavior = ContainerBehavior::plain(container);
+        if let Some(time) = rule.start_time {
+            let time = draw("start-time", time);
+            // Without a probe nobody could tell: such a container counts as started when it can serve.
+            let probed = container.readiness.is_some() || container.startup.is_some();
+            match probed {
+                true => behavior.serve_after = time,
+                false => behavior.start_delay = time,
+            }
+        }
+        behavior.ready = rule.ready != Some(Readiness::Never);
+        behavior.image_size = rule.image_size.map(|size| size.0.whole());
+        behavior.image_exists = rule.image_pull != Some(ImagePull::Fails);
+        if rule.runs.is_none_or(|runs| run < runs) {
+            behavior.run_time = rule.run_time.map(|time| draw("run-time", time));
+        }
+        behavior.exit_code = rule.exit_code.unwrap_or(0);
+        if let Some(time) = rule.termination_time {
+            behavior.termination_time = draw("termination-time", time);
+        }
+        let amount = |purpose: &str, usage: units::Usage, request: f64| match usage {
+            units::Usage::Absolute(amount) => {
+                sample(&amount, || stream(seed, purpose, pod, container, run)).0.as_f64()
+            }
+            units::Usage::OfRequest(share) => {
+                sample(&share, || stream(seed, purpose, pod, container, run)).0 * request
+            }
+        };
+        if let Some(usage) = rule.cpu {
+            let cores = amount("cpu", usage, container.requests.milli_cpu as f64 / 1000.0);
+            behavior.usage.milli_cpu = (cores * 1000.0).round() as i64;
+        }
+        if let Some(usage) = rule.memory {
+            behavior.usage.memory = amount("memory", usage, container.requests.memory as f64).round() as i64;
+        }
+        behavior
+    }
+}
+
+/// A draw that makes a stream only if it needs one.
+fn sample<U: Unit>(distribution: &Distribution<U>, stream: impl FnOnce() -> Stream) -> U {
+    match distribution {
+        Distribution::Constant(value) => *value,
+        other => other.sample(&mut stream()),
+    }
+}
+
+/// Behaviour written on the pods themselves, as the recorded timelines have it: annotations
+/// `sim/start-seconds`, `sim/run-seconds`, `sim/exit-code`, `sim/fail-indexes`, `sim/ready: never`,
+/// `sim/term-seconds`; an image with `broken` in its name does not exist.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AnnotatedBehavior;
+
+impl BehaviorSource for AnnotatedBehavior {
+    fn resolve(&self, pod: &Pod, container: &Container, run: u32, seed: Seed) -> ContainerBehavior {
+        let text = |key: &str| pod.meta.annotations.get(key).map(|value| value.as_str());
+        let seconds = |key: &str| text(key).and_then(|text| text.parse::<f64>().ok()).map(SimDuration::from_secs_f64);
+        let start = match run {
+            0 => seconds("sim/start-seconds").unwrap_or_else(|| {
+                let jitter = stream(seed, "start-time", pod, container, run).uniform(1.5, 2.0);
+                SimDuration::from_secs_f64(jitter)
+            }),
+            _ => SimDuration::ZERO,
+        };
+        let index = text("batch.kubernetes.io/job-completion-index");
+        let listed = |list: &str| index.is_some_and(|index| list.split(',').any(|one| one.trim() == index));
+        let exit_code = match text("sim/fail-indexes") {
+            Some(list) => i32::from(listed(list)),
+            None => text("sim/exit-code").and_then(|code| code.parse().ok()).unwrap_or(0),
+        };
+        ContainerBehavior {
+            start_delay: start,
+            ready: text("sim/ready") != Some("never"),
+            image_exists: !container.image.contains("broken"),
+            run_time: seconds("sim/run-seconds"),
+            exit_code,
+            termination_time: seconds("sim/term-seconds").unwrap_or(SimDuration::from_secs(1)),
+            ..ContainerBehavior::plain(container)
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! All kubelets as one controller: each node's machine registers its node, runs its pods and reports them.
+//!
+//! ```text
+//! mod.rs          the controller: what wakes which pod, what is written
+//! node.rs         one kubelet's node: registration, status, lease, addresses
+//! admission.rs    what it refuses to run
+//! pod_worker.rs   one pod: a state machine driven by instants
+//!   starting.rs   sandbox, images, start order, restarts      instance.rs  one container
+//!   termination.rs  preStop, SIGTERM, SIGKILL, removal        restart.rs   CrashLoopBackOff
+//! status.rs       phase, conditions, container statuses: pure
+//! images.rs  probes.rs  behavior.rs  settings.rs
+//! ```
+//!
+//! One thing to know: a worker's time is not the caller's. Whatever fell due since the last look happens at
+//! its own instant, so busy clients and slow requests delay reports, never the containers.
+//!
+//! Not here yet: pressure eviction, volumes, device managers, node shutdown.
+
+pub mod admission;
+pub mod behavior;
+pub mod images;
+pub mod instance;
+pub mod node;
+pub mod pod_worker;
+pub mod probes;
+pub mod restart;
+pub mod settings;
+pub mod starting;
+pub mod status;
+pub mod termination;
+
+#[cfg(test)]
+mod tests;
+
+pub use behavior::{AnnotatedBehavior, BehaviorSource, ContainerBehavior, ScenarioBehavior};
+pub use settings::KubeletSettings;
+
+use crate::model::core::{Fault, Incident};
+use crate::model::{Key, Kind, Machine, Name, Node, Object, Pod, Truth};
+use crate::rng::Seed;
+use crate::runtime::{Controller, Cx, Requeue, Wake};
+use crate::store::{Change, DeleteOptions, Patch, Preconditions, StoreError, Verb, View, Write, Written};
+use crate::time::SimTime;
+use node::NodeState;
+use pod_worker::{Env, PodWorker, Stage, Verdict};
+use rustc_hash::FxHashMap;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+/// The first pod address block; each node gets the next one.
+const POD_NETWORK: Ipv4Addr = Ipv4Addr::new(10, 244, 0, 0);
+/// The smallest block: 253 pods.
+const BLOCK_SIZE_MIN: u32 = 256;
+
+/// The kubelets of all nodes.
+pub struct Kubelet {
+    settings: KubeletSettings,
+    source: Box<dyn BehaviorSource>,
+    seed: Seed,
+    nodes: Vec<NodeState>,
+    by_name: FxHashMap<Name, usize>,
+    workers: FxHashMap<Key, Box<PodWorker>>,
+    crashes: FxHashMap<Key, Vec<Crash>>,
+    next_block: u32,
+}
+
+/// A fault that ends containers of a pod.
+#[derive(Clone, Debug)]
+struct Crash {
+    at: SimTime,
+    container: Option<Name>,
+    exit_code: i32,
+}
+
+impl Kubelet {
+    /// Kubelets without machines yet: those come through the store.
+    pub fn new(settings: KubeletSettings, source: Box<dyn BehaviorSource>, seed: Seed) -> Self {
+        Kubelet {
+            settings,
+            source,
+            seed,
+            nodes: Vec::new(),
+            by_name: FxHashMap::default(),
+            workers: FxHashMap::default(),
+            crashes: FxHashMap::default(),
+            next_block: u32::from(POD_NETWORK),
+        }
+    }
+
+    fn node_of(&self, name: &Name) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+
+    /// What a machine does now.
+    fn machine_changed(&mut self, machine: &Machine) {
+        let name = &machine.meta.name;
+        let Some(at) = self.node_of(name) else {
+            let pods = u32::try_from(machine.node.allocatable.pods).unwrap_or(0);
+            let size = BLOCK_SIZE_MIN.max(pods.saturating_add(3).next_power_of_two());
+            let node = NodeState::new(machine, self.next_block, size, self.seed, &self.settings);
+            self.next_block = self.next_block.wrapping_add(size);
+            self.by_name.insert(name.clone(), self.nodes.len());
+            self.nodes.push(node);
+            return;
+        };
+        let node = &mut self.nodes[at];
+        node.up = machine.up;
+        node.since = machine.up_since;
+        node.boot = machine.boot;
+        node.registers = machine.node.clone();
+    }
+
+    fn incident(&mut self, incident: &Incident, wake: &mut Wake<'_>) {
+        let (pods, container, exit_code) = match &incident.fault {
+            Fault::PodCrash { pods, exit_code } => (pods, None, *exit_code),
+            Fault::ContainerCrash { pods, container, exit_code } => (pods, Some(container.clone()), *exit_code),
+            Fault::NodeCrash { .. } | Fault::UserAction { .. } => return,
+        };
+        for pod in pods.iter().filter(|pod| self.workers.contains_key(pod)) {
+            let crash = Crash { at: incident.started, container: container.clone(), exit_code };
+            self.crashes.entry(pod.clone()).or_default().push(crash);
+            wake.add(pod.clone());
+        }
+    }
+
+    fn reconcile_pod(&mut self, key: &Key, cx: &mut Cx<'_>) -> Requeue {
+        let view = cx.view;
+        let pod = view.fetch_key::<Pod>(key);
+        if self.workers.get(key).is_some_and(|worker| pod.is_none_or(|pod| pod.meta.uid != worker.uid)) {
+            // Removed behind the kubelet's back: its containers are killed without a word.
+            self.forget(key);
+        }
+        let Some(pod) = pod else { return Requeue::Done };
+        let Some(node) = pod.node.as_ref().and_then(|name| self.node_of(name)) else { return Requeue::Done };
+        if !self.nodes[node].up {
+            return Requeue::Done;
+        }
+        let crashes = self.crashes.remove(key).unwrap_or_default();
+        let mut worker = match self.workers.remove(key) {
+            Some(worker) => worker,
+            None if pod.status.phase.terminal() => return Requeue::Done,
+            None => Box::new(PodWorker::new(pod, node, self.nodes[node].boot, cx.now)),
+        };
+        let mut env = Env {
+            settings: &self.settings,
+            source: &*self.source,
+            seed: cx.seed,
+            eager: cx.eager,
+            node: &mut self.nodes[node],
+            pod,
+            events: Vec::new(),
+        };
+        work(&mut worker, &mut env, &crashes, cx);
+        let (events, host) = (std::mem::take(&mut env.events), env.node.registers.address);
+        if !events.is_empty() {
+            let object = Object::Pod(pod.clone());
+            for event in events {
+                cx.event(&object, event.warning, node::SOURCE, event.reason, event.message);
+            }
+        }
+        report(&mut worker, pod, host, cx);
+        let next = worker.next;
+        self.workers.insert(key.clone(), worker);
+        match next {
+            // After writes the key is woken by `settled`, at the exact instant.
+            Some(at) if !cx.has_writes() => Requeue::After(at - cx.now),
+            _ => Requeue::Done,
+        }
+    }
+
+    fn forget(&mut self, key: &Key) {
+        self.crashes.remove(key);
+        if let Some(mut worker) = self.workers.remove(key) {
+            let node = &mut self.nodes[worker.node];
+            // One that is over has given back everything.
+            if let Some(held) = worker.held.take() {
+                node.give_back(&held);
+                worker.address.into_iter().for_each(|address| node.free_address(address));
+            }
+        }
+    }
+}
+
+/// Brings a worker up to date with what the API wants and with what happened.
+fn work(worker: &mut PodWorker, env: &mut Env<'_>, crashes: &[Crash], cx: &Cx<'_>) {
+    let now = cx.now;
+    if worker.fresh() {
+        begin(worker, env, cx);
+    }
+    if worker.boot != env.node.boot {
+        let (boot, since) = (env.node.boot, env.node.since);
+        worker.reboot(env, boot, since);
+    }
+    for crash in crashes {
+        worker.advance(env, crash.at.min(now));
+        worker.crash(env, crash.container.as_ref(), crash.exit_code, crash.at);
+    }
+    worker.advance(env, now);
+    let ended_by_others = env.pod.status.phase.terminal() && !worker.stopping();
+    if let Some(deletion) = env.pod.meta.deletion {
+        worker.deletion(env, deletion, now);
+    } else if ended_by_others {
+        worker.stop(env, now, env.pod.spec.grace_seconds);
+    }
+    worker.advance(env, now);
+}
+
+/// First sight: the pod is accepted or refused.
+fn begin(worker: &mut PodWorker, env: &mut Env<'_>, cx: &Cx<'_>) {
+    let registered: &Arc<Node> = &env.node.registers.clone();
+    let node = cx.view.node(&env.node.name).unwrap_or(registered);
+    match admission::admit(env.pod, env.node, node) {
+        Ok(()) => {
+            worker.held = Some(env.node.hold(env.pod));
+            worker.begin_sandbox(env, cx.now);
+        }
+        Err(rejection) => {
+            env.warn(rejection.reason.clone(), rejection.message.clone());
+            worker.instances.clear();
+            let message = Name::from(format!("Pod was rejected: {}", rejection.message));
+            worker.verdict = Some(Verdict { reason: rejection.reason, message });
+            worker.stage = Stage::Final { removal: None };
+        }
+    }
+}
+
+/// Writes what is new: the status, or the removal of a pod that is over.
+fn report(worker: &mut PodWorker, pod: &Arc<Pod>, host: Option<Ipv4Addr>, cx: &mut Cx<'_>) {
+    let key = Key { kind: Kind::Pod, namespace: pod.meta.namespace.clone(), name: pod.meta.name.clone() };
+    let preconditions = Preconditions::uid(pod.meta.uid);
+    let starting = matches!(worker.stage, Stage::Sandbox { .. } | Stage::Pass { .. });
+    if std::mem::take(&mut worker.publish) || !starting {
+        let status = status::generate(worker, pod, host, cx.now);
+        if status != pod.status {
+            cx.write(Write::Patch(key.clone(), Patch::PodStatus(Box::new(status)), preconditions));
+        }
+    }
+    if let Stage::Final { removal: Some(at) } = worker.stage
+        && at <= cx.now
+    {
+        worker.next = None;
+        // With grace 0 only finalizers keep it, and those are not the kubelet's.
+        if pod.meta.deletion.is_some_and(|deletion| deletion.grace_seconds > 0) {
+            cx.write(Write::Delete(key, DeleteOptions { grace_seconds: Some(0), propagation: None, preconditions }));
+        }
+    }
+}
+
+impl Controller for Kubelet {
+    fn name(&self) -> &'static str {
+        "kubelet"
+    }
+
+    fn watches(&self) -> &'static [Kind] {
+        &[Kind::Machine, Kind::Pod, Kind::Incident, Kind::Node]
+    }
+
+    fn wake(&mut self, change: &Change, view: View<'_>, wake: &mut Wake<'_>) {
+        match change.object() {
+            Object::Machine(machine) => {
+                self.machine_changed(machine);
+                if change.verb == Verb::Deleted {
+                    if let Some(at) = self.node_of(&machine.meta.name) {
+                        self.nodes[at].up = false;
+                    }
+                } else if machine.up {
+                    wake.add(change.key.clone());
+                    for pod in view.pods_on(&machine.meta.name) {
+                        wake.add(Key::new(Kind::Pod, pod.meta.namespace.clone(), pod.meta.name.clone()));
+                    }
+                }
+            }
+            Object::Pod(pod) => {
+                // Its own reports tell a kubelet nothing.
+                let own = change.writer == self.name() && change.verb != Verb::Deleted;
+                if pod.node.is_some() && !own {
+                    wake.add(change.key.clone());
+                }
+            }
+            Object::Node(node) => {
+                let Some(at) = self.node_of(&node.meta.name) else { return };
+                let state = &self.nodes[at];
+                if state.up && change.verb != Verb::Deleted && node.ready() != Truth::True {
+                    let tick = state.next_status_tick(wake.now(), &self.settings);
+                    wake.add_after(Key::cluster(Kind::Machine, node.meta.name.clone()), tick - wake.now());
+                }
+            }
+            Object::Incident(incident) if change.verb == Verb::Added => self.incident(incident, wake),
+            _ => {}
+        }
+    }
+
+    fn reconcile(&mut self, key: &Key, cx: &mut Cx<'_>) -> Requeue {
+        match key.kind {
+            Kind::Machine => match self.node_of(&key.name) {
+                Some(at) => self.nodes[at].reconcile(cx, &self.settings),
+                None => Requeue::Done,
+            },
+            _ => self.reconcile_pod(key, cx),
+        }
+    }
+
+    fn lane(&self, key: &Key, _view: View<'_>) -> u64 {
+        let at = match key.kind {
+            Kind::Machine => self.node_of(&key.name),
+            _ => self.workers.get(key).map(|worker| worker.node),
+        };
+        at.map_or(0, |at| at as u64 + 1)
+    }
+
+    fn settled(&mut self, key: &Key, _result: Result<&[Written], &StoreError>, wake: &mut Wake<'_>) {
+        let Some(worker) = self.workers.get(key) else { return };
+        if let Some(at) = worker.next {
+            wake.add_after(key.clone(), at - wake.now());
+        }
+        let node = &mut self.nodes[worker.node];
+        if let Some(at) = node.plan_report(wake.now(), &self.settings) {
+            wake.add_after(Key::cluster(Kind::Machine, node.name.clone()), at - wake.now());
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! What a kubelet knows of its own node: whether it runs, what its pods hold, its images and addresses.
+
+use super::admission::wanted_ports;
+use super::images::ImageStore;
+use super::settings::KubeletSettings;
+use crate::model::core::Lease;
+use crate::model::{Condition, Key, Kind, Machine, Meta, Name, Node, Object, Pod, PodSpec, Resources, Truth};
+use crate::model::condition;
+use crate::rng::Seed;
+use crate::runtime::{Cx, Requeue};
+use crate::store::{Patch, Preconditions, Write};
+use crate::time::{SimDuration, SimTime};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+/// The component name in events.
+pub const SOURCE: Name = crate::name!("kubelet");
+
+/// One kubelet.
+#[derive(Clone, Debug)]
+pub struct NodeState {
+    /// The node's name.
+    pub name: Name,
+    /// What it registers.
+    pub registers: Arc<Node>,
+    /// Whether the kubelet works.
+    pub up: bool,
+    /// Since when it works.
+    pub since: SimTime,
+    /// Which boot this is.
+    pub boot: u32,
+    /// The boot of which events were recorded.
+    announced: Option<u32>,
+    /// Requests of the pods it accepted and that have not ended.
+    pub used: Resources,
+    /// How many those are.
+    pub pods: i64,
+    /// Their ports on the node: address, protocol, port.
+    pub host_ports: Vec<(Name, Name, u16)>,
+    /// Images.
+    pub images: ImageStore,
+    relist_phase: SimDuration,
+    /// When the images are reported next.
+    report_at: Option<SimTime>,
+    addresses: Addresses,
+}
+
+/// What one pod holds of its node.
+#[derive(Clone, Debug)]
+pub struct Held {
+    spec: Arc<PodSpec>,
+    ports: Vec<(Name, Name, u16)>,
+}
+
+/// The pod addresses of a node, handed out in a circle (`host-local` IPAM).
+#[derive(Clone, Debug)]
+struct Addresses {
+    base: u32,
+    size: u32,
+    last: u32,
+    taken: Vec<bool>,
+}
+
+impl NodeState {
+    /// The kubelet of a machine, with the block of `size` pod addresses at `base`.
+    pub fn new(machine: &Machine, base: u32, size: u32, seed: Seed, settings: &KubeletSettings) -> Self {
+        let name = machine.meta.name.clone();
+        let phase = match settings.relist.0 {
+            0 => 0,
+            period => seed.stream("relist", &name).below(period.unsigned_abs()),
+        };
+        NodeState {
+            registers: machine.node.clone(),
+            up: machine.up,
+            since: machine.up_since,
+            boot: machine.boot,
+            announced: None,
+            used: Resources::default(),
+            pods: 0,
+            host_ports: Vec::new(),
+            images: ImageStore::new(&name, &machine.node.images, seed),
+            relist_phase: SimDuration(phase as i64),
+            report_at: None,
+            addresses: Addresses { base, size, last: 1, taken: vec![false; size as usize] },
+            name,
+        }
+    }
+
+    /// When the container runtime is next looked at, at or after `at`.
+    pub fn relist(&self, at: SimTime, settings: &KubeletSettings) -> SimTime {
+        let period = settings.relist.0;
+        if period <= 0 {
+            return at;
+        }
+        let rest = (at.0 - self.relist_phase.0).rem_euclid(period);
+        if rest == 0 { at } else { at + SimDuration(period - rest) }
+    }
+
+    /// Counts a pod against the node.
+    pub fn hold(&mut self, pod: &Pod) -> Held {
+        let ports: Vec<_> = wanted_ports(pod).collect();
+        self.used.add(pod.requests());
+        self.pods += 1;
+        self.host_ports.extend(ports.iter().cloned());
+        Held { spec: pod.spec.clone(), ports }
+    }
+
+    /// Takes a pod off the count.
+    pub fn give_back(&mut self, held: &Held) {
+        self.used.sub(&held.spec.requests);
+        self.pods -= 1;
+        for port in &held.ports {
+            if let Some(at) = self.host_ports.iter().position(|have| have == port) {
+                self.host_ports.swap_remove(at);
+            }
+        }
+    }
+
+    /// A free pod address.
+    pub fn take_address(&mut self) -> Ipv4Addr {
+        let Addresses { base, size, last, taken } = &mut self.addresses;
+        // The first is the network, the second the bridge, the last the broadcast address.
+        let usable = *size - 3;
+        let next = (1..=usable).map(|step| 2 + (*last + usable - 2 + step) % usable).find(|at| !taken[*at as usize]);
+        let at = next.unwrap_or(2);
+        *last = at;
+        taken[at as usize] = true;
+        Ipv4Addr::from(*base + at)
+    }
+
+    /// Gives an address back.
+    pub fn free_address(&mut self, address: Ipv4Addr) {
+        let at = u32::from(address).wrapping_sub(self.addresses.base);
+        if let Some(taken) = self.addresses.taken.get_mut(at as usize) {
+            *taken = false;
+        }
+    }
+
+    /// The first status tick after `now`.
+    pub fn next_status_tick(&self, now: SimTime, settings: &KubeletSettings) -> SimTime {
+        let period = settings.node_status_period.0.max(1);
+        let ticks = (now - self.since).0.max(0) / period + 1;
+        self.since + SimDuration(ticks * period)
+    }
+
+    /// Registers the node, keeps its status and its lease.
+    pub fn reconcile(&mut self, cx: &mut Cx<'_>, settings: &KubeletSettings) -> Requeue {
+        if !self.up {
+            return Requeue::Done;
+        }
+        let known = cx.view.node(&self.name).cloned();
+        self.announce(cx, known.as_ref(), settings);
+        if known.is_none() {
+            let mut node = Node::clone(&self.registers);
+            node.images = Arc::new(self.images.report(cx.now));
+            cx.write(Write::Create(Object::Node(Arc::new(node))));
+            self.images.changed = false;
+        }
+        let ready_at = self.since + settings.ready_delay;
+        if cx.now >= ready_at {
+            self.post_status(cx, known.as_ref(), settings);
+        }
+        self.keep_lease(cx, settings);
+        if cx.now < ready_at {
+            return Requeue::After(ready_at - cx.now);
+        }
+        Requeue::Done
+    }
+
+    fn announce(&mut self, cx: &mut Cx<'_>, known: Option<&Arc<Node>>, settings: &KubeletSettings) {
+        if !settings.events || self.announced == Some(self.boot) {
+            self.announced = Some(self.boot);
+            return;
+        }
+        let node = Object::Node(known.unwrap_or(&self.registers).clone());
+        if self.announced.replace(self.boot).is_some() {
+            let message = format!("Node {} has been rebooted, boot id: {}", self.name, self.boot);
+            cx.event(&node, true, SOURCE, crate::name!("Rebooted"), message);
+        }
+        cx.event(&node, false, SOURCE, crate::name!("Starting"), "Starting kubelet.");
+        let enforced = "Updated Node Allocatable limit across pods";
+        cx.event(&node, false, SOURCE, crate::name!("NodeAllocatableEnforced"), enforced);
+    }
+
+    /// Writes the conditions if one differs from what the API has, and the images if they changed.
+    fn post_status(&mut self, cx: &mut Cx<'_>, known: Option<&Arc<Node>>, settings: &KubeletSettings) {
+        let key = Key::cluster(Kind::Node, self.name.clone());
+        let have = known.map_or(&[][..], |node| node.conditions.as_slice());
+        let wanted = conditions(cx.now);
+        let status_of = |wish: &Condition| condition::find(have, &wish.kind).map(|condition| condition.status);
+        let differing: Vec<&Condition> = wanted.iter().filter(|wish| status_of(wish) != Some(wish.status)).collect();
+        let changed = !differing.is_empty();
+        if changed {
+            if settings.events {
+                let node = Object::Node(known.unwrap_or(&self.registers).clone());
+                for wish in &differing {
+                    let reason = status_event(&wish.kind);
+                    let message = format!("Node {} status is now: {reason}", self.name);
+                    cx.event(&node, false, SOURCE, reason, message);
+                }
+            }
+            cx.write(Write::Patch(key, Patch::Conditions(wanted), Preconditions::default()));
+        }
+        if let Some(node) = known.filter(|_| !changed && self.report_at.is_some_and(|at| at <= cx.now)) {
+            let mut node = Node::clone(node);
+            node.images = Arc::new(self.images.report(cx.now));
+            self.images.changed = self.images.pulling(cx.now);
+            self.report_at = None;
+            cx.write(Write::UpdateStatus(Object::Node(Arc::new(node))));
+        }
+    }
+
+    /// When the images pulled since the last report are to be reported: with a status tick. `None` if there
+    /// is nothing new or it is already planned.
+    pub fn plan_report(&mut self, now: SimTime, settings: &KubeletSettings) -> Option<SimTime> {
+        let planned = self.report_at.is_some_and(|at| at > now);
+        if !self.up || planned || !self.images.changed || !settings.report_images {
+            return None;
+        }
+        self.report_at = Some(self.next_status_tick(now, settings));
+        self.report_at
+    }
+
+    /// The lease exists; its renewals are a function of the machine, see [`crate::store::View::lease_renewed`].
+    fn keep_lease(&self, cx: &mut Cx<'_>, settings: &KubeletSettings) {
+        let namespace = crate::name!("kube-node-lease");
+        if cx.view.fetch::<Lease>(&namespace, &self.name).is_some() {
+            return;
+        }
+        let lease = Lease {
+            meta: Meta::named(namespace, self.name.clone()),
+            holder: self.name.clone(),
+            duration: settings.lease_duration,
+            acquired: cx.now,
+            renewed: cx.now,
+            transitions: 0,
+        };
+        cx.write(Write::Create(Object::Lease(Arc::new(lease))));
+    }
+}
+
+/// What a healthy node says of itself (`pkg/kubelet/nodestatus/setters.go`).
+fn conditions(now: SimTime) -> Vec<Condition> {
+    let good = |kind: Name, status: Truth, reason: Name, message: &'static str| {
+        Condition::new(kind, status, reason, message, now)
+    };
+    vec![
+        good(
+            crate::name!("MemoryPressure"),
+            Truth::False,
+            crate::name!("KubeletHasSufficientMemory"),
+            "kubelet has sufficient memory available",
+        ),
+        good(
+            crate::name!("DiskPressure"),
+            Truth::False,
+            crate::name!("KubeletHasNoDiskPressure"),
+            "kubelet has no disk pressure",
+        ),
+        good(
+            crate::name!("PIDPressure"),
+            Truth::False,
+            crate::name!("KubeletHasSufficientPID"),
+            "kubelet has sufficient PID available",
+        ),
+        good(
+            crate::name!("Ready"),
+            Truth::True,
+            crate::name!("KubeletReady"),
+            "kubelet is posting ready status",
+        ),
+    ]
+}
+
+fn status_event(condition: &str) -> Name {
+    match condition {
+        "MemoryPressure" => crate::name!("NodeHasSufficientMemory"),
+        "DiskPressure" => crate::name!("NodeHasNoDiskPressure"),
+        "PIDPressure" => crate::name!("NodeHasSufficientPID"),
+        _ => crate::name!("NodeReady"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_go_round() {
+        let machine = Machine {
+            meta: Meta::named("", "n"),
+            pool: Name::new(),
+            node: Arc::new(crate::model::builder::node("n", 1, 1, 5)),
+            up: true,
+            up_since: SimTime::ZERO,
+            down_since: SimTime::ZERO,
+            boot: 0,
+            price_per_hour_micros: 0,
+        };
+        let mut node =
+            NodeState::new(&machine, u32::from(Ipv4Addr::new(10, 244, 3, 0)), 8, Seed(1), &KubeletSettings::default());
+        let mut take = || node.take_address().octets()[3];
+        // Eight addresses: 2 to 6 are for pods.
+        assert_eq!((take(), take(), take()), (2, 3, 4));
+        node.free_address(Ipv4Addr::new(10, 244, 3, 2));
+        let mut take = || node.take_address().octets()[3];
+        assert_eq!((take(), take(), take()), (5, 6, 2));
+    }
+}

@@ -1,0 +1,354 @@
+//! One pod on its node: a state machine driven by instants (`pkg/kubelet/pod_workers.go`).
+//!
+//! Nothing ticks. The worker knows the next instant at which something happens (a process ends, a pull is
+//! done, a probe is due) and is asked then; what fell due meanwhile happens in order, each at its own
+//! instant, so a late caller changes nothing but when it is reported.
+//!
+//! ```text
+//! Sandbox ─▶ Pass ⇄ Idle        starting.rs: sandbox, images, init and app containers, restarts
+//!    └─────────┴─────┴─▶ Stopping ─▶ Stopped ─▶ Final      termination.rs
+//! ```
+
+use super::behavior::BehaviorSource;
+use super::instance::{Instance, State};
+use super::node::NodeState;
+use super::probes::{self, ProbeKind};
+use super::settings::KubeletSettings;
+use crate::model::{Container, Name, Pod, Uid};
+use crate::rng::{Delay, Seed};
+use crate::time::{SimDuration, SimTime};
+use std::collections::VecDeque;
+use std::net::Ipv4Addr;
+
+/// A pod's worker.
+#[derive(Clone, Debug)]
+pub struct PodWorker {
+    /// The pod.
+    pub uid: Uid,
+    /// Its node, by number.
+    pub node: usize,
+    /// The boot in which its containers run.
+    pub boot: u32,
+    /// What the worker is at.
+    pub stage: Stage,
+    /// Init containers, then app containers.
+    pub instances: Vec<Instance>,
+    /// All init containers have done their work.
+    pub initialized: bool,
+    /// The sandbox exists.
+    pub sandbox: bool,
+    /// Counts sandboxes.
+    pub sandboxes: u32,
+    /// When the kubelet first handled the pod.
+    pub start_time: SimTime,
+    /// The pod's address.
+    pub address: Option<Ipv4Addr>,
+    /// Why the pod failed as a whole, if it did.
+    pub verdict: Option<Verdict>,
+    /// The end of the grace period, while stopping.
+    pub stop_by: SimTime,
+    /// There is something new to report.
+    pub publish: bool,
+    /// What it holds of its node.
+    pub held: Option<super::node::Held>,
+    /// When something happens next.
+    pub next: Option<SimTime>,
+}
+
+/// What a worker is at.
+#[derive(Clone, Debug)]
+pub enum Stage {
+    /// The sandbox is being made.
+    Sandbox {
+        /// Done then.
+        until: SimTime,
+    },
+    /// Containers are being started, one after the other.
+    Pass {
+        /// Those to come.
+        todo: VecDeque<usize>,
+        /// The one in hand.
+        step: Step,
+        /// Whether an init container is among them.
+        init: bool,
+    },
+    /// Everything that can run does.
+    Idle {
+        /// When to look again.
+        sync: Option<SimTime>,
+    },
+    /// Containers are being stopped.
+    Stopping,
+    /// No container runs any more.
+    Stopped {
+        /// The final status is due then.
+        at: SimTime,
+    },
+    /// The final status is known.
+    Final {
+        /// When the object is to be removed.
+        removal: Option<SimTime>,
+    },
+}
+
+/// A container being started.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// Which.
+    pub container: usize,
+    /// Its image is being pulled; else it is being created.
+    pub pull: Option<super::images::Pull>,
+    /// Done then.
+    pub until: SimTime,
+}
+
+/// Why a pod failed as a whole.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Verdict {
+    /// In one word.
+    pub reason: Name,
+    /// In a sentence.
+    pub message: Name,
+}
+
+/// An event to record.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Happening {
+    /// `Warning` rather than `Normal`.
+    pub warning: bool,
+    /// In one word.
+    pub reason: Name,
+    /// In a sentence.
+    pub message: Name,
+}
+
+/// What surrounds a worker.
+pub struct Env<'a> {
+    /// How fast kubelets are.
+    pub settings: &'a KubeletSettings,
+    /// How containers behave.
+    pub source: &'a dyn BehaviorSource,
+    /// The run's seed.
+    pub seed: Seed,
+    /// Tick what could be computed.
+    pub eager: bool,
+    /// The worker's node.
+    pub node: &'a mut NodeState,
+    /// The pod as the API has it.
+    pub pod: &'a Pod,
+    /// Events so far.
+    pub events: Vec<Happening>,
+}
+
+impl Env<'_> {
+    /// Records an event.
+    pub fn normal(&mut self, reason: Name, message: impl Into<Name>) {
+        self.record(false, reason, message.into());
+    }
+
+    /// Records a warning.
+    pub fn warn(&mut self, reason: Name, message: impl Into<Name>) {
+        self.record(true, reason, message.into());
+    }
+
+    fn record(&mut self, warning: bool, reason: Name, message: Name) {
+        if self.settings.events {
+            self.events.push(Happening { warning, reason, message });
+        }
+    }
+
+    /// A draw for this pod; `what` names the occasion.
+    pub fn draw(&self, delay: Delay, purpose: &str, what: &str, count: u32) -> SimDuration {
+        match delay {
+            Delay::Constant(length) => length,
+            _ => {
+                let meta = &self.pod.meta;
+                let entity = format!("{}/{}/{what}#{count}", meta.namespace, meta.name);
+                delay.sample(&mut self.seed.stream(purpose, &entity))
+            }
+        }
+    }
+
+    /// The init or app container with that number.
+    pub fn container(&self, at: usize) -> &Container {
+        let init = &self.pod.spec.init_containers;
+        init.get(at).unwrap_or_else(|| &self.pod.spec.containers[at - init.len()])
+    }
+}
+
+/// What happens; of several at one instant the first in this order comes first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Due {
+    /// The end of a container's run is seen.
+    End(usize),
+    /// The stage goes on.
+    Stage,
+    /// A probe is due.
+    Probe(usize, ProbeKind),
+    /// `activeDeadlineSeconds` are over.
+    Deadline,
+}
+
+impl PodWorker {
+    /// The worker of a pod that its kubelet sees for the first time.
+    pub fn new(pod: &Pod, node: usize, boot: u32, now: SimTime) -> Self {
+        let count = pod.spec.init_containers.len() + pod.spec.containers.len();
+        PodWorker {
+            uid: pod.meta.uid,
+            node,
+            boot,
+            stage: Stage::Idle { sync: None },
+            instances: vec![Instance::default(); count],
+            initialized: false,
+            sandbox: false,
+            sandboxes: 0,
+            start_time: now,
+            address: None,
+            verdict: None,
+            stop_by: now,
+            publish: true,
+            held: None,
+            next: None,
+        }
+    }
+
+    /// Lets everything happen that is due by `now`.
+    pub fn advance(&mut self, env: &mut Env<'_>, now: SimTime) {
+        loop {
+            let due = self.next_due(env.pod, env.node.since);
+            match due {
+                Some((at, due)) if at <= now => self.happen(env, due, at),
+                _ => break,
+            }
+        }
+        self.next = self.next_due(env.pod, env.node.since).map(|(at, _)| at);
+        if let Stage::Final { removal: Some(at) } = self.stage {
+            self.next = Some(at);
+        }
+    }
+
+    /// The next thing that happens. Nothing happens before the kubelet works: what fell due while it did
+    /// not is seen when it does again.
+    fn next_due(&self, pod: &Pod, since: SimTime) -> Option<(SimTime, Due)> {
+        let mut next: Option<(SimTime, Due)> = None;
+        let mut consider = |at: SimTime, due: Due| {
+            let candidate = (at.max(since), due);
+            if next.is_none_or(|next| candidate < next) {
+                next = Some(candidate);
+            }
+        };
+        match &self.stage {
+            Stage::Sandbox { until } => consider(*until, Due::Stage),
+            Stage::Pass { step, .. } => consider(step.until, Due::Stage),
+            Stage::Idle { sync: Some(at) } | Stage::Stopped { at } => consider(*at, Due::Stage),
+            Stage::Idle { sync: None } | Stage::Stopping => {}
+            Stage::Final { .. } => return None,
+        }
+        for (at, instance) in self.instances.iter().enumerate().filter(|(_, instance)| instance.running()) {
+            if let Some(end) = &instance.end {
+                consider(end.observed, Due::End(at));
+            }
+            if let Some((tick, kind)) = instance.probes.as_ref().and_then(|probes| probes.next()) {
+                consider(tick, Due::Probe(at, kind));
+            }
+        }
+        let stopping = matches!(self.stage, Stage::Stopping | Stage::Stopped { .. });
+        if let Some(seconds) = pod.spec.active_deadline_seconds.filter(|_| !stopping) {
+            let begun = pod.status.start_time.unwrap_or(self.start_time);
+            consider(begun + SimDuration::from_secs(seconds), Due::Deadline);
+        }
+        next
+    }
+
+    fn happen(&mut self, env: &mut Env<'_>, due: Due, at: SimTime) {
+        match due {
+            Due::End(container) => self.container_ended(env, container, at),
+            Due::Probe(container, kind) => self.probe(env, container, kind, at),
+            Due::Deadline => {
+                let verdict = Verdict {
+                    reason: crate::name!("DeadlineExceeded"),
+                    message: crate::name!("Pod was active on the node longer than the specified deadline"),
+                };
+                env.normal(verdict.reason.clone(), verdict.message.clone());
+                self.verdict = Some(verdict);
+                self.stop(env, at, env.pod.spec.grace_seconds);
+            }
+            Due::Stage => match &self.stage {
+                Stage::Sandbox { .. } => self.sandbox_ready(env, at),
+                Stage::Pass { .. } => self.step_done(env, at),
+                Stage::Idle { .. } => self.sync(env, at),
+                Stage::Stopped { .. } => self.conclude(env, at),
+                Stage::Stopping | Stage::Final { .. } => {}
+            },
+        }
+    }
+
+    /// Whether nothing has been done for the pod yet.
+    pub fn fresh(&self) -> bool {
+        self.held.is_none() && self.sandboxes == 0 && matches!(self.stage, Stage::Idle { sync: None })
+    }
+
+    /// Whether the pod is over.
+    pub fn concluded(&self) -> bool {
+        matches!(self.stage, Stage::Final { .. })
+    }
+
+    /// Whether the pod is being stopped or over.
+    pub fn stopping(&self) -> bool {
+        matches!(self.stage, Stage::Stopping | Stage::Stopped { .. } | Stage::Final { .. })
+    }
+
+    /// A process is gone and the kubelet sees it.
+    fn container_ended(&mut self, env: &mut Env<'_>, at: usize, now: SimTime) {
+        let instance = &mut self.instances[at];
+        let State::Running { started } = instance.state else { return };
+        let Some(end) = instance.end.take() else { return };
+        let how = crate::model::Terminated {
+            exit_code: end.exit_code,
+            reason: end.reason,
+            message: Name::new(),
+            started,
+            finished: end.at.max(started),
+        };
+        instance.state = State::Ended { how: Box::new(how), seen: now };
+        instance.seen = true;
+        instance.probes = None;
+        match self.stage {
+            Stage::Idle { .. } => self.sync(env, now),
+            Stage::Stopping => self.go_on_stopping(env, now),
+            // A pass looks again when it is through.
+            _ => {}
+        }
+    }
+
+    /// A probe asks.
+    fn probe(&mut self, env: &mut Env<'_>, at: usize, kind: ProbeKind, now: SimTime) {
+        let container = env.container(at);
+        let instance = &mut self.instances[at];
+        let State::Running { started } = instance.state else { return };
+        let behavior = instance.behavior.expect("a running container has a behaviour");
+        let good = now >= started + behavior.serve_after && (kind != ProbeKind::Readiness || behavior.ready);
+        let Some(probes) = instance.probes.as_mut() else { return };
+        let attempt = probes.attempt(container, kind, now, good, env.eager);
+        let message = (!good).then(|| {
+            let port = container.ports.first().map_or(80, |port| port.container_port);
+            let address = self.address.map_or(String::new(), |address| format!("{address}:{port}"));
+            probes::failure_message(kind, probes::handler(container, kind), &address)
+        });
+        if let Some(message) = message {
+            env.warn(crate::name!("Unhealthy"), message);
+        }
+        self.publish |= attempt.changed;
+        if !attempt.changed || kind == ProbeKind::Readiness {
+            return;
+        }
+        if good {
+            // A sidecar that has started lets the next container start.
+            if let Stage::Idle { .. } = self.stage {
+                self.sync(env, now);
+            }
+            return;
+        }
+        self.kill_for_probe(env, at, kind, now);
+    }
+}

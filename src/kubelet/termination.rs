@@ -1,0 +1,163 @@
+//! From running to gone: preStop, SIGTERM, SIGKILL, sidecars last, the final status, removal
+//! (`pkg/kubelet/kuberuntime/kuberuntime_container.go`, `killContainer`; `pkg/kubelet/kubelet.go`,
+//! `SyncTerminatingPod`, `SyncTerminatedPod`).
+
+use super::instance::{Ending, State, Wait, exit_reason};
+use super::pod_worker::{Env, PodWorker, Stage};
+use super::probes::{self, ProbeKind};
+use super::restart::restarts;
+use crate::model::{Deletion, Name, Terminated};
+use crate::time::{SimDuration, SimTime};
+
+/// The exit code of SIGKILL.
+const KILLED: i32 = 137;
+
+impl PodWorker {
+    /// The API wants the pod gone.
+    pub fn deletion(&mut self, env: &mut Env<'_>, deletion: Deletion, now: SimTime) {
+        let grace = deletion.grace_seconds.max(1);
+        match &mut self.stage {
+            Stage::Final { removal } => {
+                removal.get_or_insert(now + env.settings.removal_delay);
+            }
+            Stage::Stopped { .. } => {}
+            Stage::Stopping => self.hurry(now + SimDuration::from_secs(grace)),
+            Stage::Sandbox { .. } | Stage::Pass { .. } | Stage::Idle { .. } => self.stop(env, now, grace),
+        }
+    }
+
+    /// Stops everything within `grace_seconds`.
+    pub fn stop(&mut self, env: &mut Env<'_>, now: SimTime, grace_seconds: i64) {
+        let grace = SimDuration::from_secs(grace_seconds.max(1));
+        self.stage = Stage::Stopping;
+        self.stop_by = now + grace;
+        self.publish = true;
+        for at in env.pod.spec.init_containers.len()..self.instances.len() {
+            self.stop_container(env, at, grace, now);
+        }
+        // An init container under way stops with the app containers.
+        for at in 0..env.pod.spec.init_containers.len() {
+            if !env.container(at).sidecar {
+                self.stop_container(env, at, grace, now);
+            }
+        }
+        self.go_on_stopping(env, now);
+    }
+
+    /// Stops the next sidecar when nothing else runs; when nothing runs at all, the pod is stopped.
+    pub(super) fn go_on_stopping(&mut self, env: &mut Env<'_>, now: SimTime) {
+        let running: Vec<usize> = (0..self.instances.len()).filter(|at| self.instances[*at].running()).collect();
+        if let Some(last) = running.last() {
+            if running.iter().all(|at| env.container(*at).sidecar) {
+                let left = (self.stop_by - now).max(SimDuration::ZERO);
+                self.stop_container(env, *last, left, now);
+            }
+            return;
+        }
+        let started = self.instances.iter().any(|instance| instance.starts > 0);
+        let delay = if started { env.settings.final_status_delay } else { env.settings.stop_unstarted };
+        self.stage = Stage::Stopped { at: now + delay };
+    }
+
+    /// Sends SIGTERM after the preStop hook, and SIGKILL at the end of the grace period.
+    fn stop_container(&mut self, env: &mut Env<'_>, at: usize, grace: SimDuration, now: SimTime) {
+        let container = env.container(at);
+        let hook = container.pre_stop.map_or(SimDuration::ZERO, |hook| hook.min(grace));
+        let instance = &mut self.instances[at];
+        if !instance.running() {
+            return;
+        }
+        let left = (grace + SimDuration(-hook.0)).max(env.settings.stop_least);
+        let behavior = instance.behavior.expect("a running container has a behaviour");
+        let killed = behavior.termination_time > left;
+        let exit_code = if killed { KILLED } else { behavior.termination_exit_code };
+        let end = now + hook + behavior.termination_time.min(left);
+        // It may end by itself before that.
+        if let Some(own) = instance.end.as_mut().filter(|own| own.at <= end) {
+            own.observed = own.at.max(now);
+        } else {
+            instance.end = Some(Ending { at: end, exit_code, reason: exit_reason(exit_code), observed: end });
+        }
+        if let Some(probes) = &mut instance.probes {
+            probes.stop();
+        }
+        let message = format!("Stopping container {}", container.name);
+        env.normal(crate::name!("Killing"), message);
+    }
+
+    /// The grace period became shorter.
+    fn hurry(&mut self, by: SimTime) {
+        if by >= self.stop_by {
+            return;
+        }
+        self.stop_by = by;
+        for instance in self.instances.iter_mut().filter(|instance| instance.running()) {
+            if let Some(end) = instance.end.as_mut().filter(|end| end.at > by) {
+                *end = Ending { at: by, exit_code: KILLED, reason: exit_reason(KILLED), observed: by };
+            }
+        }
+    }
+
+    /// A startup or liveness probe failed too often: the container is stopped, and started again if the
+    /// policy says so.
+    pub(super) fn kill_for_probe(&mut self, env: &mut Env<'_>, at: usize, kind: ProbeKind, now: SimTime) {
+        let container = env.container(at);
+        let init = at < env.pod.spec.init_containers.len();
+        let again = restarts(container, env.pod.spec.restart_policy, init, KILLED);
+        let grace = probes::own_grace(container, kind).unwrap_or(env.pod.spec.grace_seconds);
+        let probe = if kind == ProbeKind::Startup { "startup" } else { "liveness" };
+        let suffix = if again { ", will be restarted" } else { "" };
+        let message = format!("Container {} failed {probe} probe{suffix}", container.name);
+        let events = env.events.len();
+        self.stop_container(env, at, SimDuration::from_secs(grace.max(1)), now);
+        env.events.truncate(events);
+        env.normal(crate::name!("Killing"), message);
+        self.instances[at].killed_by_probe = true;
+    }
+
+    /// The processes of a container, or of all, end at `at` with `exit_code`: a fault.
+    pub fn crash(&mut self, env: &mut Env<'_>, container: Option<&Name>, exit_code: i32, at: SimTime) {
+        for index in 0..self.instances.len() {
+            if container.is_some_and(|name| *name != env.container(index).name) {
+                continue;
+            }
+            let observed = env.node.relist(at, env.settings);
+            let instance = &mut self.instances[index];
+            if instance.running() && instance.end.as_ref().is_none_or(|end| end.at > at) {
+                instance.end = Some(Ending { at, exit_code, reason: exit_reason(exit_code), observed });
+            }
+        }
+    }
+
+    /// Nothing runs any more: the final status, and the node's resources are free.
+    pub(super) fn conclude(&mut self, env: &mut Env<'_>, now: SimTime) {
+        // Of containers that never ran nobody can say how they ended.
+        let inits = env.pod.spec.init_containers.len();
+        for (at, instance) in self.instances.iter_mut().enumerate() {
+            let lost = matches!(instance.state, State::Waiting(_)) && instance.last.is_none();
+            if lost && (at < inits || self.initialized || inits == 0) {
+                let how = Terminated {
+                    exit_code: KILLED,
+                    reason: crate::name!("ContainerStatusUnknown"),
+                    message: crate::name!("The container could not be located when the pod was terminated"),
+                    started: now,
+                    finished: now,
+                };
+                instance.state = State::Ended { how: Box::new(how), seen: now };
+            } else if let State::Waiting(Wait::CrashLoop) = instance.state
+                && let Some(how) = instance.last.clone()
+            {
+                instance.state = State::Ended { how, seen: now };
+            }
+        }
+        let removal = env.pod.meta.deletion.map(|_| now + env.settings.removal_delay);
+        self.stage = Stage::Final { removal };
+        self.publish = true;
+        if let Some(held) = self.held.take() {
+            env.node.give_back(&held);
+        }
+        if let Some(address) = self.address {
+            env.node.free_address(address);
+        }
+    }
+}
