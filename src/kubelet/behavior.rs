@@ -105,12 +105,8 @@ impl BehaviorSource for ScenarioBehavior {
             behavior.termination_time = draw("termination-time", time);
         }
         let amount = |purpose: &str, usage: units::Usage, request: f64| match usage {
-            units::Usage::Absolute(amount) => {
-                sample(&amount, || stream(seed, purpose, pod, container, run)).0.as_f64()
-            }
-            units::Usage::OfRequest(share) => {
-                sample(&share, || stream(seed, purpose, pod, container, run)).0 * request
-            }
+            units::Usage::Absolute(amount) => sample(&amount, || stream(seed, purpose, pod, container, run)).0.as_f64(),
+            units::Usage::OfRequest(share) => sample(&share, || stream(seed, purpose, pod, container, run)).0 * request,
         };
         if let Some(usage) = rule.cpu {
             let cores = amount("cpu", usage, container.requests.milli_cpu as f64 / 1000.0);

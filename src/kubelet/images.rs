@@ -54,7 +54,7 @@ impl ImageStore {
         let names = cached.iter().flat_map(|image| image.names.iter().map(|name| (short(name), image.size)));
         ImageStore {
             present: names.map(|(name, size)| (name, (SimTime(i64::MIN), size))).collect(),
-            busy_until: SimTime::ZERO,
+            busy_until: SimTime(i64::MIN),
             stream: seed.stream("image-pull", node),
             changed: false,
         }

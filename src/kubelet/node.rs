@@ -3,9 +3,9 @@
 use super::admission::wanted_ports;
 use super::images::ImageStore;
 use super::settings::KubeletSettings;
+use crate::model::condition;
 use crate::model::core::Lease;
 use crate::model::{Condition, Key, Kind, Machine, Meta, Name, Node, Object, Pod, PodSpec, Resources, Truth};
-use crate::model::condition;
 use crate::rng::Seed;
 use crate::runtime::{Cx, Requeue};
 use crate::store::{Patch, Preconditions, Write};
@@ -263,12 +263,7 @@ fn conditions(now: SimTime) -> Vec<Condition> {
             crate::name!("KubeletHasSufficientPID"),
             "kubelet has sufficient PID available",
         ),
-        good(
-            crate::name!("Ready"),
-            Truth::True,
-            crate::name!("KubeletReady"),
-            "kubelet is posting ready status",
-        ),
+        good(crate::name!("Ready"), Truth::True, crate::name!("KubeletReady"), "kubelet is posting ready status"),
     ]
 }
 

@@ -120,7 +120,14 @@ impl Probes {
 
     /// Makes an attempt at `now`, which the container answers well or not. `eager` keeps the ticker going
     /// when nothing can change any more.
-    pub fn attempt(&mut self, container: &Container, kind: ProbeKind, now: SimTime, good: bool, eager: bool) -> Attempt {
+    pub fn attempt(
+        &mut self,
+        container: &Container,
+        kind: ProbeKind,
+        now: SimTime,
+        good: bool,
+        eager: bool,
+    ) -> Attempt {
         let probe = spec(container, kind).expect("only a probe that exists has a ticker");
         let ticker = &mut self.tickers[kind as usize];
         ticker.next = Some(now + probe.period);

@@ -73,8 +73,15 @@ mod tests {
         }
         // 600 s after the last start it still counts, 601 s after it is forgotten.
         let mut remembered = backoff;
-        assert!(remembered.try_start(now + SimDuration::from_secs(600), now + SimDuration::from_secs(601), &settings).is_err());
-        assert_eq!(backoff.try_start(now + SimDuration::from_secs(601), now + SimDuration::from_secs(601), &settings), Ok(()));
+        assert!(
+            remembered
+                .try_start(now + SimDuration::from_secs(600), now + SimDuration::from_secs(601), &settings)
+                .is_err()
+        );
+        assert_eq!(
+            backoff.try_start(now + SimDuration::from_secs(601), now + SimDuration::from_secs(601), &settings),
+            Ok(())
+        );
         assert_eq!(backoff.current(), SimDuration::from_secs(10));
     }
 

@@ -5,7 +5,9 @@ use super::instance::{Instance, State, Wait};
 use super::pod_worker::PodWorker;
 use super::restart::restarts;
 use crate::model::pod::Usage;
-use crate::model::{Condition, Container, ContainerState, ContainerStatus, Name, Phase, Pod, PodSpec, PodStatus, Truth};
+use crate::model::{
+    Condition, Container, ContainerState, ContainerStatus, Name, Phase, Pod, PodSpec, PodStatus, Truth,
+};
 use crate::model::{RestartPolicy, condition};
 use crate::time::SimTime;
 use std::net::Ipv4Addr;
@@ -189,7 +191,13 @@ fn last_exit(status: &ContainerStatus) -> Option<i32> {
 }
 
 /// The kubelet's own conditions, in the order written. Transition times of unchanged statuses are kept.
-pub fn conditions(spec: &PodSpec, status: &PodStatus, sandbox: bool, have: &[Condition], now: SimTime) -> Vec<Condition> {
+pub fn conditions(
+    spec: &PodSpec,
+    status: &PodStatus,
+    sandbox: bool,
+    have: &[Condition],
+    now: SimTime,
+) -> Vec<Condition> {
     let make = |kind: Name, (truth, reason, message): Verdict| {
         let mut new = Condition::new(kind, truth, reason, message, now);
         if let Some(old) = condition::find(have, &new.kind) {

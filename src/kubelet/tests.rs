@@ -3,9 +3,9 @@
 use super::*;
 use crate::model::builder::{node as node_object, pod as pod_object, spec};
 use crate::model::core::Namespace;
-use crate::model::{ContainerState, Meta, Phase, PodSpec, PodStatus, RestartPolicy, condition};
+use crate::model::{ContainerState, Meta, PodSpec, PodStatus};
 use crate::rng::Delay;
-use crate::runtime::{ActorSettings, RuntimeLimits, Runtime};
+use crate::runtime::{ActorSettings, Runtime, RuntimeLimits};
 use crate::store::Store;
 use crate::time::SimDuration;
 
@@ -47,7 +47,7 @@ impl World {
     fn with(settings: KubeletSettings, source: Box<dyn BehaviorSource>, eager: bool) -> Self {
         let seed = Seed(1);
         let store = Store::new(seed, Default::default());
-        let mut runtime = Runtime::new(store, seed, RuntimeLimits::default(), eager);
+        let mut runtime = Runtime::new(store, seed, SimTime::ZERO, RuntimeLimits::default(), eager);
         for name in ["default", "kube-node-lease"] {
             let meta = Meta::named("", name);
             let namespace = Namespace { meta, terminating: false, spec_finalizers: vec![], conditions: vec![] };
@@ -88,8 +88,7 @@ impl World {
     }
 
     fn commit(&mut self, write: Write) {
-        let now = self.runtime.now();
-        self.runtime.submit(now, write, "test");
+        self.runtime.commit_now(write, "test").unwrap();
     }
 
     fn create(&mut self, name: &str, change: impl FnOnce(&mut PodSpec)) {
@@ -167,4 +166,87 @@ impl World {
 
 fn lines(rows: &[(i64, &str)]) -> Vec<(i64, String)> {
     rows.iter().map(|(at, line)| (*at, line.to_string())).collect()
+}
+
+#[test]
+fn a_node_registers_and_a_pod_runs_and_goes() {
+    let mut world = World::new(exact(), |_, _, _| {});
+    world.until(10);
+    let node = world.runtime.store.live().node(&crate::name!("n")).unwrap().clone();
+    assert_eq!(node.ready(), Truth::True);
+    assert_eq!(node.conditions.len(), 4);
+    world.create("web", |_| {});
+    let seen = world.history("web", 3000);
+    let expected = [(10, "Pending unready ContainerCreating#0"), (1010, "Running ready running#0")];
+    assert_eq!(seen, lines(&expected));
+    let status = world.status("web");
+    assert_eq!(status.pod_ip, Some(Ipv4Addr::new(10, 244, 0, 2)));
+    // Half of the request of 500m.
+    assert_eq!(status.containers[0].usage.milli_cpu, 250);
+    assert_eq!(status.start_time, Some(SimTime(10_000_000)));
+    world.delete("web", None);
+    // SIGTERM at 3 s, ends 1 s later, removed 1 s after the final status.
+    let seen = world.history("web", 6000);
+    let expected = [(3000, "Running ready running#0"), (4000, "Succeeded unready Completed(0)#0"), (5000, "gone")];
+    assert_eq!(seen, lines(&expected));
+    let events = world.events("web");
+    let expected = [
+        "Pulling Pulling image \"app:1\"",
+        "Pulled Successfully pulled image \"app:1\" in 0s (0s including waiting). Image size: 104857600 bytes.",
+        "Created Container created",
+        "Started Container started",
+        "Killing Stopping container c",
+    ];
+    assert_eq!(events, expected);
+    let node_events = world.events("n");
+    assert_eq!(node_events.first().map(String::as_str), Some("Starting Starting kubelet."));
+    assert!(node_events.contains(&"NodeReady Node n status is now: NodeReady".to_string()));
+}
+
+#[test]
+fn a_machine_dies_and_returns() {
+    let mut world = World::new(exact(), |_, _, _| {});
+    world.until(10);
+    world.create("stays", |_| {});
+    world.create("goes", |_| {});
+    world.until(10_000);
+    world.machine("n", false, 0);
+    // The node controller's part.
+    let ready = crate::model::Condition::new(
+        crate::name!("Ready"),
+        Truth::Unknown,
+        crate::name!("NodeStatusUnknown"),
+        "Kubelet stopped posting node status.",
+        world.runtime.now(),
+    );
+    let key = Key::cluster(Kind::Node, "n");
+    world.commit(Write::Patch(key, Patch::Conditions(vec![ready]), Preconditions::default()));
+    let unready =
+        crate::model::Condition::new(crate::name!("Ready"), Truth::False, Name::new(), "", world.runtime.now());
+    for pod in ["stays", "goes"] {
+        let key = Key::new(Kind::Pod, "default", pod);
+        world.commit(Write::Patch(key, Patch::Conditions(vec![unready.clone()]), Preconditions::default()));
+    }
+    world.delete("goes", None);
+    world.create("later", |_| {});
+    world.until(60_000);
+    assert_eq!(world.line("stays"), "Running unready running#0");
+    assert_eq!(world.line("goes"), "Running unready running#0");
+    assert_eq!(world.line("later"), "Pending unready ");
+    world.machine("n", true, 0);
+    world.until(60_010);
+    assert_eq!(world.runtime.store.live().node(&crate::name!("n")).unwrap().ready(), Truth::True);
+    assert_eq!(world.line("stays"), "Running ready running#0");
+    world.until(61_010);
+    assert_eq!(world.line("goes"), "Succeeded unready Completed(0)#0");
+    assert_eq!(world.line("later"), "Running ready running#0");
+    world.until(62_010);
+    assert_eq!(world.line("goes"), "gone");
+    // Power lost and back: every container is gone and started again, with a restart to show for it.
+    world.machine("n", false, 0);
+    world.until(70_000);
+    world.machine("n", true, 1);
+    let seen = world.history("stays", 75_000);
+    let expected = [(70_000, "Running unready Unknown(255)#0"), (71_000, "Running ready running#1")];
+    assert_eq!(seen, lines(&expected));
 }
