@@ -1,5 +1,6 @@
 //! kubesim: a deterministic Kubernetes cluster simulator and scheduling testbed.
 
+pub mod checks;
 pub mod cli;
 pub mod cluster;
 pub mod controllers;

@@ -1,5 +1,6 @@
 //! What a run comes to: plain data that outlives the cluster.
 
+pub use crate::checks::expect::ExpectationResult;
 use crate::metrics::Record;
 use crate::time::{SimDuration, SimTime};
 
@@ -41,17 +42,6 @@ pub struct RunStats {
     pub writes: u64,
     /// Writes refused.
     pub refused: u64,
-}
-
-/// One expectation and how it turned out.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct ExpectationResult {
-    /// As the scenario wrote it.
-    pub text: String,
-    /// Whether it held.
-    pub passed: bool,
-    /// What was measured.
-    pub detail: String,
 }
 
 impl Outcome {

@@ -1,7 +1,7 @@
 //! The record of a run: plain data, with nothing in it that points back into the cluster.
 
 use super::recovery::Recovery;
-use super::series::Series;
+use super::series::{Series, together};
 use crate::model::core::Fault;
 use crate::model::{Kind, Name, Phase, Uid};
 use crate::time::{SimDuration, SimTime};
@@ -116,6 +116,22 @@ pub struct Rollout {
     pub stalled: Option<SimTime>,
     /// The first image of the new template.
     pub image: Name,
+}
+
+impl WorkloadRecord {
+    /// Wished and not serving, in replica × nanoseconds.
+    pub fn missing(&self, from: SimTime, to: SimTime) -> i128 {
+        together([&self.desired, &self.serving], from, to)
+            .map(|(_, length, [desired, serving])| i128::from((desired - serving).max(0)) * i128::from(length.0))
+            .sum()
+    }
+
+    /// When as many served as were wished, for the first time: the way up from nothing is no loss.
+    pub fn first_whole(&self) -> Option<SimTime> {
+        let whole = |time: SimTime| self.serving.at(time) >= self.desired.at(time) && self.desired.at(time) > 0;
+        let turns = self.serving.points.iter().chain(&self.desired.points).map(|point| point.0);
+        turns.filter(|time| whole(*time)).min()
+    }
 }
 
 /// The endpoints of one service over time.

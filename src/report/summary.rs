@@ -316,8 +316,7 @@ fn workload<'a>(record: &Record, row: &'a crate::metrics::WorkloadRecord) -> Wor
         completed: rollout.completed.map(seconds),
         stalled: rollout.stalled.map(seconds),
     };
-    // The lowest after it was first whole: the way up from nothing is no loss.
-    let whole = row.serving.points.iter().find(|(time, value)| *value >= row.desired.at(*time)).map(|point| point.0);
+    let whole = row.first_whole();
     Workload {
         kind: row.kind.as_str(),
         namespace: &row.namespace,
@@ -327,7 +326,7 @@ fn workload<'a>(record: &Record, row: &'a crate::metrics::WorkloadRecord) -> Wor
         available: row.available.last(),
         serving: row.serving.last(),
         serving_lowest: whole.map_or(0, |from| row.serving.min(from, record.end)),
-        unavailable_replica_seconds: row.unavailable.integral(SimTime::ZERO, record.end) as f64 / 1e9,
+        unavailable_replica_seconds: whole.map_or(0, |from| row.missing(from, record.end)) as f64 / 1e9,
         restarts: row.restarts.last(),
         rollouts: row.rollouts.iter().map(rollout).collect(),
     }

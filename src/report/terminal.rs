@@ -260,7 +260,7 @@ fn rollouts(record: &Record) -> Vec<String> {
                 fit(&rollout.image, 22),
                 rollout.completed.map_or("-".to_string(), |at| length(at - rollout.started)),
                 row.serving.min(rollout.started, end).to_string(),
-                format!("{} s", replica_seconds(missing(row, rollout.started, end))),
+                format!("{} s", replica_seconds(row.missing(rollout.started, end))),
                 state.to_string(),
             ]);
         }
@@ -269,13 +269,6 @@ fn rollouts(record: &Record) -> Vec<String> {
         return Vec::new();
     }
     std::iter::once(heading("Rollouts")).chain(table.lines()).collect()
-}
-
-/// Wished and not serving, in replica × nanoseconds.
-fn missing(row: &WorkloadRecord, from: SimTime, to: SimTime) -> i128 {
-    crate::metrics::series::together([&row.desired, &row.serving], from, to)
-        .map(|(_, length, [desired, serving])| i128::from((desired - serving).max(0)) * i128::from(length.0))
-        .sum()
 }
 
 fn charts(record: &Record) -> Vec<String> {

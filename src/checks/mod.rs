@@ -1,0 +1,3 @@
+//! What must hold: of every run (invariants), and of this one (expectations).
+
+pub mod expect;
