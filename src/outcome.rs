@@ -32,17 +32,7 @@ pub struct Outcome {
 }
 
 /// What the event loop counted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct RunStats {
-    /// Events handled.
-    pub events: u64,
-    /// Reconciles.
-    pub reconciles: u64,
-    /// Writes accepted.
-    pub writes: u64,
-    /// Writes refused.
-    pub refused: u64,
-}
+pub type RunStats = crate::runtime::Stats;
 
 impl Outcome {
     /// Whether every expectation held and nothing was broken.

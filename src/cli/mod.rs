@@ -13,6 +13,7 @@ pub mod man;
 pub mod progress;
 pub mod run;
 pub mod schema;
+pub mod simulate;
 pub mod source;
 pub mod trace;
 pub mod validate;

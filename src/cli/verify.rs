@@ -24,7 +24,7 @@ pub struct Verdict {
 /// # Errors
 /// Wrong input, a limit that was reached, an interruption.
 pub fn verify(scenario: &Scenario, options: &Options) -> Result<Verdict> {
-    let eager_options = Options { eager: true, ..*options };
+    let eager_options = Options { eager: true, ..options.clone() };
     let plain = fingerprint(scenario, options)?;
     let eager = fingerprint(scenario, &eager_options)?;
     let difference = match plain.first_difference(&eager) {

@@ -5,22 +5,29 @@
 pub mod boot;
 pub mod digest;
 pub mod machines;
+pub mod observe;
+pub mod seats;
 pub mod settings;
 pub mod steps;
 
 use crate::error::Result;
+use crate::model::Name;
+use crate::outcome::Outcome;
 use crate::rng::Seed;
-use crate::runtime::{ActorSettings, Controller, Observer, Runtime, Stats, Stop};
+use crate::runtime::{Observer, Runtime, Stats, Stop};
 use crate::scenario::Scenario;
+use crate::scheduler::explain::Explanations;
 use crate::store::{Store, Write};
 use crate::time::SimTime;
+use digest::Digest;
+use observe::RecorderSeat;
 
 /// When the machines of a cluster come up: a little before the manifests are applied at time zero, so that
 /// a scenario begins with a cluster at rest.
 pub const BOOT: SimTime = SimTime::from_secs(-20);
 
 /// What of a run is not in its scenario.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// The seed.
     pub seed: Seed,
@@ -28,12 +35,14 @@ pub struct Options {
     pub until: Option<SimTime>,
     /// Tick what could be computed when asked; the outcome is the same.
     pub eager: bool,
+    /// Pods whose placement is to be explained, by name.
+    pub explain: Vec<Name>,
 }
 
 impl Options {
     /// As the scenario says.
     pub fn of(scenario: &Scenario) -> Self {
-        Options { seed: scenario.seed(), until: None, eager: false }
+        Options { seed: scenario.seed(), until: None, eager: false, explain: Vec::new() }
     }
 }
 
@@ -41,6 +50,7 @@ impl Options {
 pub struct Cluster {
     runtime: Runtime,
     end: SimTime,
+    explanations: Explanations,
 }
 
 impl Cluster {
@@ -58,11 +68,12 @@ impl Cluster {
         for object in machines::bootstrap_objects() {
             runtime.commit_now(Write::Create(object), "bootstrap").expect("an empty store takes the first objects");
         }
-        for (controller, own) in actors(scenario, options)? {
+        let seats = seats::all(scenario, options)?;
+        for (controller, own) in seats.actors {
             runtime.add(controller, own);
         }
         let end = options.until.map_or(scenario.end(), |until| until.min(scenario.end()));
-        Ok(Cluster { runtime, end })
+        Ok(Cluster { runtime, end, explanations: seats.explanations })
     }
 
     /// Runs to the end, calling `progress` now and then; it answers whether to go on.
@@ -79,27 +90,39 @@ impl Cluster {
     pub fn runtime(&self) -> &Runtime {
         &self.runtime
     }
+
+    /// Why the pods named in the options are where they are, as far as it was decided.
+    pub fn explanations(&self) -> Explanations {
+        self.explanations.clone()
+    }
 }
 
-type Seats = Vec<(Box<dyn Controller>, ActorSettings)>;
-
-/// Everyone at the table, in a fixed order.
-fn actors(scenario: &Scenario, options: &Options) -> Result<Seats> {
-    let timing = &scenario.timing;
-    let api = |seats: Seats| {
-        seats.into_iter().map(|(controller, own)| {
-            let settings = settings::actor(timing, controller.name(), own);
-            (controller, settings)
-        })
+/// Runs a scenario and says what it came to, and why it stopped early if it did.
+///
+/// # Errors
+/// Manifests that the API server would refuse to read.
+pub fn run(
+    scenario: &Scenario,
+    options: &Options,
+    progress: &mut dyn FnMut(SimTime, Stats) -> bool,
+) -> Result<(Outcome, Option<Stop>)> {
+    let (digest, recorder) = (Digest::default(), RecorderSeat::default());
+    let observers: Vec<Box<dyn Observer>> = vec![Box::new(digest.clone()), Box::new(recorder.clone())];
+    let mut cluster = Cluster::new(scenario, options, observers)?;
+    let stop = cluster.run(progress).err();
+    let record = recorder.0.take().into_record();
+    let outcome = Outcome {
+        scenario_name: scenario.name.clone(),
+        description: scenario.description.clone(),
+        seed: options.seed.0,
+        duration: scenario.duration.0,
+        end: cluster.runtime.now(),
+        fingerprint: digest.0.borrow().to_string(),
+        stats: cluster.runtime.stats(),
+        record,
+        expectations: Vec::new(),
+        violations: Vec::new(),
+        stopped: stop.as_ref().map(ToString::to_string),
     };
-    let machines = machines::machines(&scenario.cluster, options.seed);
-    let user = script(scenario)?;
-    let mut seats: Seats = vec![(Box::new(boot::Deliveries::new(machines)), ActorSettings::immediate())];
-    seats.extend(crate::faults::all(&scenario.timeline));
-    seats.extend(api(vec![(user, settings::kubectl())]));
-    Ok(seats)
-}
-
-fn script(scenario: &Scenario) -> Result<Box<dyn Controller>> {
-    Ok(Box::new(crate::script::Kubectl::new(steps::steps(scenario)?)))
+    Ok((outcome, stop))
 }

@@ -4,6 +4,7 @@ use crate::rng::Delay;
 use crate::runtime::{ActorSettings, RuntimeLimits};
 use crate::scenario::units::{Distribution, Duration};
 use crate::scenario::{Limits, Timing};
+use crate::scheduler::queue::QueueSettings;
 use crate::store::StoreLimits;
 
 /// A length that may vary, as the runtime draws it.
@@ -48,4 +49,25 @@ pub fn runtime_limits(limits: &Limits) -> RuntimeLimits {
 /// The limits of the store.
 pub fn store_limits(limits: &Limits) -> StoreLimits {
     StoreLimits { nodes: limits.max_nodes, pods: limits.max_pods, objects: limits.max_objects }
+}
+
+/// kube-scheduler's own client and its one scheduling loop (`pkg/scheduler/apis/config/v1/defaults.go`).
+pub fn scheduler(timing: &Timing) -> ActorSettings {
+    let work_time = delay(timing.scheduler.cycle_time);
+    ActorSettings { milli_qps: 50_000, burst: 100, workers: 1, work_time, ..ActorSettings::default() }
+}
+
+/// The times of the scheduler's queue.
+pub fn scheduler_queue(timing: &Timing) -> QueueSettings {
+    QueueSettings {
+        initial_backoff: timing.scheduler.pod_initial_backoff.0,
+        max_backoff: timing.scheduler.pod_max_backoff.0,
+        unschedulable_timeout: timing.scheduler.unschedulable_timeout.0,
+    }
+}
+
+/// The kubelets: one client for each node, a worker for each pod
+/// (`pkg/kubelet/apis/config/v1beta1/defaults.go`).
+pub fn kubelet() -> ActorSettings {
+    ActorSettings { milli_qps: 50_000, burst: 100, workers: usize::MAX, ..ActorSettings::default() }
 }

@@ -45,6 +45,15 @@ pub enum Stop {
     Interrupted,
 }
 
+impl std::fmt::Display for Stop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Stop::Limit(message) => f.write_str(message),
+            Stop::Interrupted => f.write_str("interrupted"),
+        }
+    }
+}
+
 struct Actor {
     controller: Box<dyn Controller>,
     settings: ActorSettings,
