@@ -6,7 +6,7 @@ use super::errors::{MODIFIED, StoreError};
 use super::patch::Patch;
 use super::slots::{SlotId, Store};
 use super::write::Preconditions;
-use crate::model::{Key, Object};
+use crate::model::{Key, Kind, Object};
 use crate::time::SimTime;
 use std::sync::Arc;
 
@@ -27,7 +27,10 @@ impl Store {
         }
         let old = old.clone();
         let mut merged = if status { with_status_of(&old, &new) } else { with_status_of(&new, &old) };
-        keep_identity(&mut merged, &old, status);
+        keep_identity(&mut merged, &old, &new, status);
+        if !status {
+            count_generation(&old, &mut merged);
+        }
         self.finish_update(now, slot, &old, merged, key, writer)
     }
 
@@ -45,6 +48,9 @@ impl Store {
         let old = old.clone();
         let mut new = old.clone();
         patch.apply(&mut new);
+        if !patch.is_status() {
+            count_generation(&old, &mut new);
+        }
         self.finish_update(now, slot, &old, new, key, writer)
     }
 
@@ -53,7 +59,7 @@ impl Store {
         now: SimTime,
         slot: SlotId,
         old: &Object,
-        mut new: Object,
+        new: Object,
         key: Key,
         writer: &'static str,
     ) -> Result<Written, StoreError> {
@@ -61,9 +67,6 @@ impl Store {
             return Ok(Written { revision: self.revision(), key });
         }
         self.validate_update(old, &new)?;
-        if old.meta().generation > 0 && wish_differs(old, &new) {
-            new.meta_mut().generation += 1;
-        }
         let meta = new.meta();
         let ends = meta.finalizers.is_empty()
             && meta.deletion.is_some_and(|deletion| deletion.grace_seconds == 0)
@@ -109,11 +112,17 @@ fn with_status_of(wish: &Object, status: &Object) -> Object {
 }
 
 /// Identity and lifecycle are the server's: a client's values are overwritten.
-fn keep_identity(new: &mut Object, old: &Object, status: bool) {
+///
+/// Writing the status of a Deployment may change its annotations, without a new generation
+/// (`pkg/registry/apps/deployment/strategy.go`, `deploymentStatusStrategy`).
+fn keep_identity(merged: &mut Object, old: &Object, written: &Object, status: bool) {
     let was = old.meta().clone();
-    let meta = new.meta_mut();
+    let meta = merged.meta_mut();
     if status {
         *meta = was;
+        if written.kind() == Kind::Deployment {
+            meta.annotations = written.meta().annotations.clone();
+        }
         return;
     }
     meta.uid = was.uid;
@@ -122,6 +131,13 @@ fn keep_identity(new: &mut Object, old: &Object, status: bool) {
     meta.deletion = was.deletion;
     meta.generate_name = was.generate_name;
     meta.resource_version = was.resource_version;
+}
+
+/// A changed wish is a new generation.
+fn count_generation(old: &Object, new: &mut Object) {
+    if old.meta().generation > 0 && wish_differs(old, new) {
+        new.meta_mut().generation += 1;
+    }
 }
 
 /// Whether anything but metadata and status differs; for a Deployment annotations count too

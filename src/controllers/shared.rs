@@ -1,0 +1,115 @@
+//! What several controllers need: ownership, adoption, slow start
+//! (`pkg/controller/controller_ref_manager.go`, `pkg/controller/controller_utils.go`).
+
+use crate::model::{Key, Kind, Labels, Meta, Name, OwnerReference, Pod, Resource, Selector, Uid};
+use crate::runtime::Cx;
+use crate::store::{Change, Patch, Preconditions, View, Write};
+use crate::time::{SimDuration, SimTime};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The reference that makes an object the managing controller of another.
+pub fn controller_reference(kind: Kind, owner: &Meta) -> OwnerReference {
+    OwnerReference { kind, name: owner.name.clone(), uid: owner.uid, controller: true, block_owner_deletion: true }
+}
+
+/// Objects of one kind that no controller manages, by namespace: those that a controller might adopt.
+#[derive(Debug, Default)]
+pub struct Orphans(BTreeMap<Name, BTreeSet<Name>>);
+
+impl Orphans {
+    /// Follows a change of an object of the kind.
+    pub fn follow(&mut self, change: &Change) {
+        let orphan = change.new.as_ref().is_some_and(|new| new.meta().controller().is_none());
+        let names = self.0.entry(change.key.namespace.clone()).or_default();
+        if orphan {
+            names.insert(change.key.name.clone());
+        } else {
+            names.remove(&change.key.name);
+        }
+    }
+
+    /// The orphans in a namespace.
+    pub fn in_namespace(&self, namespace: &Name) -> impl Iterator<Item = &Name> {
+        self.0.get(namespace).into_iter().flatten()
+    }
+
+    /// Whether a namespace has none.
+    pub fn none_in(&self, namespace: &Name) -> bool {
+        self.0.get(namespace).is_none_or(BTreeSet::is_empty)
+    }
+}
+
+/// The owner of a kind that a change of one of its objects concerns: before and after.
+pub fn owners_in(change: &Change, kind: Kind) -> impl Iterator<Item = Key> + use<'_> {
+    let of = move |object: &crate::model::Object| {
+        let owner = object.meta().controller().filter(|owner| owner.kind == kind)?;
+        Some((owner.uid, Key::new(kind, object.meta().namespace.clone(), owner.name.clone())))
+    };
+    let new = change.new.as_ref().and_then(of);
+    let old = change.old.as_ref().and_then(of).filter(|old| new.as_ref() != Some(old));
+    new.into_iter().chain(old).map(|(_, key)| key)
+}
+
+/// Whether `key` still names the live, undeleted object with `uid`: asked before adopting anything.
+pub fn may_adopt(cx: &Cx<'_>, key: &Key, uid: Uid) -> bool {
+    cx.live().get(key).is_some_and(|owner| owner.meta().uid == uid && !owner.meta().deleting())
+}
+
+/// The writes that adopt `orphans` for `owner`, and release what it owns but no longer matches.
+pub fn claim<'a, T: Resource + 'a>(
+    view: View<'_>,
+    owner: &OwnerReference,
+    selector: &Selector,
+    orphans: impl Iterator<Item = &'a T>,
+    adopt: bool,
+) -> Vec<Write> {
+    let mut writes = Vec::new();
+    for orphan in orphans {
+        let meta = orphan.meta();
+        if adopt && !meta.deleting() && meta.controller().is_none() && selector.matches(&meta.labels) {
+            let patch = Patch::AddOwner(owner.clone());
+            writes.push(Write::Patch(orphan.key(), patch, Preconditions::uid(meta.uid)));
+        }
+    }
+    for object in view.dependents(owner.uid).filter(|object| object.kind() == T::KIND) {
+        let meta = object.meta();
+        let ours = meta.controller().is_some_and(|have| have.uid == owner.uid);
+        if ours && !meta.deleting() && !selector.matches(&meta.labels) {
+            let patch = Patch::RemoveOwners(vec![owner.uid]);
+            writes.push(Write::Patch(object.key(), patch, Preconditions::uid(meta.uid)));
+        }
+    }
+    writes
+}
+
+/// Groups of 1, 2, 4, 8 … writes: the next is tried only if the one before went well.
+pub fn slow_start(mut writes: Vec<Write>) -> Vec<Vec<Write>> {
+    let mut groups = Vec::new();
+    let mut size = 1;
+    while !writes.is_empty() {
+        let rest = writes.split_off(size.min(writes.len()));
+        groups.push(std::mem::replace(&mut writes, rest));
+        size *= 2;
+    }
+    groups
+}
+
+/// Since when a pod is ready, in the whole seconds that the API keeps.
+pub fn ready_since(pod: &Pod) -> Option<SimTime> {
+    pod.ready_since().map(SimTime::truncated)
+}
+
+/// Ready for `min_ready_seconds` at `now` (`pkg/api/v1/pod/util.go`, `IsPodAvailable`).
+pub fn is_available(pod: &Pod, min_ready_seconds: i32, now: SimTime) -> bool {
+    ready_since(pod).is_some_and(|since| min_ready_seconds == 0 || available_at(since, min_ready_seconds) <= now)
+}
+
+/// When a pod that is ready since then becomes available.
+pub fn available_at(since: SimTime, min_ready_seconds: i32) -> SimTime {
+    since + SimDuration::from_secs(i64::from(min_ready_seconds))
+}
+
+/// `labels` with those of `more` set.
+pub fn merged(labels: &Labels, more: &Labels) -> Labels {
+    labels.iter().chain(more.iter()).cloned().collect()
+}
