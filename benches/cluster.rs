@@ -8,8 +8,8 @@
 
 use criterion::{Criterion, criterion_group};
 use kubesim::cluster::{Cluster, Options};
-use kubesim::scenario::load::{SourceFiles, load};
 use kubesim::scenario::Scenario;
+use kubesim::scenario::load::{SourceFiles, load};
 use kubesim::time::SimTime;
 use std::fmt::Write as _;
 use std::path::Path;

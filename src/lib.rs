@@ -7,6 +7,7 @@ pub mod controllers;
 pub mod engine;
 pub mod error;
 pub mod faults;
+pub mod kubelet;
 pub mod metrics;
 pub mod kubelet;
 pub mod model;

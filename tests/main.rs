@@ -3,10 +3,10 @@
 // A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
 
-mod golden_endpointslice;
-mod golden_scheduler;
 mod bad;
 mod cli;
+mod golden_endpointslice;
+mod golden_scheduler;
 mod golden_timelines;
 mod scenarios;
 mod scheduler;

@@ -2,8 +2,14 @@
 
 use clap::Args;
 
+use super::progress::{self, Progress};
 use super::source::Source;
-use crate::error::{Error, Result};
+use super::verify::stopped;
+use super::{FINE, print};
+use crate::cluster::{Cluster, Options};
+use crate::error::{Error, Problem, Result, did_you_mean};
+use crate::model::{Name, Pod};
+use crate::report;
 
 /// The arguments of `sim explain`.
 #[derive(Args, Debug)]
@@ -24,6 +30,38 @@ pub struct Arguments {
 /// # Errors
 /// Wrong input, or no such pod.
 pub fn execute(arguments: &Arguments) -> Result<u8> {
-    let _scenario = arguments.source.load()?;
-    Err(Error::input("explaining a placement is not built yet"))
+    let scenario = arguments.source.load()?;
+    let options = Options { explain: vec![Name::from(arguments.pod.as_str())], ..Options::of(&scenario) };
+    let mut cluster = Cluster::new(&scenario, &options, Vec::new())?;
+    progress::listen();
+    let mut progress = Progress::until(scenario.end(), false);
+    let ran = cluster.run(&mut |now, stats| progress.tick(now, stats));
+    progress.finish();
+    ran.map_err(stopped)?;
+    let all = cluster.explanations().take();
+    let wanted: Vec<_> = all.iter().filter(|one| one.namespace == arguments.namespace.as_str()).collect();
+    if wanted.is_empty() {
+        return Err(unknown(arguments, &cluster));
+    }
+    for (at, explanation) in wanted.iter().enumerate() {
+        let gap = if at > 0 { "\n" } else { "" };
+        print(&format!("{gap}{}", report::explain::text(explanation)))?;
+    }
+    Ok(FINE)
+}
+
+/// No attempt to place such a pod was seen: say which pods there are.
+fn unknown(arguments: &Arguments, cluster: &Cluster) -> Error {
+    let (wanted, namespace) = (&arguments.pod, Name::from(arguments.namespace.as_str()));
+    let view = cluster.runtime().store.live();
+    let names: Vec<&str> = view.list_in::<Pod>(&namespace).map(|pod| pod.meta.name.as_str()).collect();
+    let help = match (did_you_mean(wanted, names.iter().copied()), names.as_slice()) {
+        (Some(near), _) => format!("did you mean `{near}`?"),
+        (None, []) => format!("there are no pods in namespace {namespace}"),
+        (None, some) => {
+            format!("pods at the end of the run: {}", some.iter().take(5).copied().collect::<Vec<_>>().join(", "))
+        }
+    };
+    let message = format!("the scheduler never tried to place a pod {namespace}/{wanted}");
+    Error::Input(vec![Problem { place: None, path: String::new(), message, help: Some(help) }])
 }

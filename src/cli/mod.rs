@@ -30,6 +30,8 @@ use crate::error::{Error, Result};
 pub const FINE: u8 = 0;
 /// The run is complete and an expectation of its scenario failed.
 pub const EXPECTATION_FAILED: u8 = 1;
+/// The simulator contradicts itself.
+pub const BUG: u8 = 101;
 
 const EXIT_CODES: &str = "\
 Exit codes:

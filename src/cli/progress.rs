@@ -58,5 +58,6 @@ impl Progress {
 
 fn bar(end: SimTime) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} s virtual  {msg}  {elapsed}");
-    ProgressBar::new(end.whole_seconds().max(1) as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    ProgressBar::new(end.whole_seconds().max(1) as u64)
+        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

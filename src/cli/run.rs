@@ -1,13 +1,19 @@
 //! `sim run FILE`: run a scenario and report what happened.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum, ValueHint};
 
+use super::simulate::simulate;
 use super::source::Source;
-use crate::error::{Error, Result};
+use super::verify::{stopped, verify};
+use super::{BUG, EXPECTATION_FAILED, FINE, print, progress};
+use crate::cluster::Options;
+use crate::error::Result;
+use crate::report::{files, summary, terminal};
+use crate::scenario::Scenario;
 use crate::scenario::units::Duration;
-use crate::time::SimDuration;
+use crate::time::{SimDuration, SimTime};
 
 /// The arguments of `sim run`.
 #[derive(Args, Debug)]
@@ -56,6 +62,47 @@ pub fn duration(text: &str) -> std::result::Result<Duration, String> {
 /// # Errors
 /// Wrong input, a limit that was reached, a file that cannot be written.
 pub fn execute(arguments: &Arguments) -> Result<u8> {
-    let _scenario = arguments.source.load()?;
-    Err(Error::input("running a scenario is not built yet"))
+    let scenario = arguments.source.load()?;
+    let until = arguments.until.map(|until| SimTime(until.0.0));
+    let options = Options { until, ..Options::of(&scenario) };
+    if arguments.verify {
+        return compare(&scenario, &options);
+    }
+    let finished = simulate(&scenario, &options, arguments.quiet)?;
+    let outcome = &finished.outcome;
+    // Results first: a reader that closes the pipe early does not cost them.
+    let folder = arguments.out.clone().unwrap_or_else(|| Path::new("results").join(&scenario.name));
+    files::write(&folder, &files::contents(outcome))?;
+    print(&match (arguments.output, arguments.quiet) {
+        (Output::Table, true) => terminal::render_verdict(outcome),
+        (Output::Table, false) => terminal::render(outcome),
+        (Output::Json, _) => summary::json(outcome),
+        (Output::Yaml, _) => summary::yaml(outcome),
+    })?;
+    if !arguments.quiet {
+        eprintln!("results in {}, {:.0} ms", folder.display(), finished.took.as_secs_f64() * 1000.0);
+    }
+    match finished.stop {
+        Some(stop) => Err(stopped(stop)),
+        None if !outcome.violations.is_empty() => Ok(BUG),
+        None if outcome.passed() => Ok(FINE),
+        None => Ok(EXPECTATION_FAILED),
+    }
+}
+
+/// `--verify`: the verdict on standard output.
+fn compare(scenario: &Scenario, options: &Options) -> Result<u8> {
+    progress::listen();
+    let verdict = verify(scenario, options)?;
+    match verdict.difference {
+        None => {
+            let changes = verdict.plain.entries();
+            print(&format!("{}: equal, fingerprint {} over {changes} changes\n", scenario.name, verdict.plain))?;
+            Ok(FINE)
+        }
+        Some(difference) => {
+            print(&format!("{}: {} and {} differ\n{difference}\n", scenario.name, verdict.plain, verdict.eager))?;
+            Ok(BUG)
+        }
+    }
 }

@@ -1,10 +1,15 @@
 //! `sim trace FILE`: what happened, one line a change.
 
 use clap::Args;
+use std::rc::Rc;
 
 use super::run::duration;
 use super::source::Source;
-use crate::error::{Error, Result};
+use super::verify::stopped;
+use super::{FINE, print};
+use crate::cluster::digest::Window;
+use crate::cluster::{Cluster, Options};
+use crate::error::Result;
 use crate::scenario::units::{Duration, ObjectRef};
 
 /// The arguments of `sim trace`.
@@ -29,6 +34,13 @@ pub struct Arguments {
 /// # Errors
 /// Wrong input, or a limit that was reached.
 pub fn execute(arguments: &Arguments) -> Result<u8> {
-    let _scenario = arguments.source.load()?;
-    Err(Error::input("tracing a run is not built yet"))
+    let scenario = arguments.source.load()?;
+    let window = Window::new(0, u64::MAX);
+    let lines = Rc::clone(&window.lines);
+    let mut cluster = Cluster::new(&scenario, &Options::of(&scenario), vec![Box::new(window)])?;
+    cluster.run(&mut |_, _| true).map_err(stopped)?;
+    for (_, line) in lines.take() {
+        print(&format!("{line}\n"))?;
+    }
+    Ok(FINE)
 }

@@ -9,7 +9,6 @@ use crate::scenario::Scenario;
 use crate::scheduler::explain::Explanations;
 use crate::scheduler::{self, Scheduler};
 use crate::script::Kubectl;
-use crate::time::SimDuration;
 
 /// The actors, and where explanations of placements will be found.
 pub struct Seats {
@@ -35,7 +34,7 @@ pub fn all(scenario: &Scenario, options: &Options) -> Result<Seats> {
         (Box::new(scheduler), settings::scheduler(&scenario.timing)),
         (Box::new(kubelet(scenario, options)), settings::kubelet()),
     ];
-    for (controller, own) in clients.into_iter().chain(crate::controllers::all(&settings::controllers(&scenario.timing))) {
+    for (controller, own) in clients.into_iter().chain(crate::controllers::all()) {
         let settings = settings::actor(&scenario.timing, controller.name(), own);
         actors.push((controller, settings));
     }
@@ -50,6 +49,6 @@ fn scheduler(scenario: &Scenario, options: &Options) -> Scheduler {
 
 fn kubelet(scenario: &Scenario, options: &Options) -> Kubelet {
     let settings = KubeletSettings::from_timing(&scenario.timing);
-    let source = ScenarioBehavior::new(scenario.behavior.clone());
+    let source = ScenarioBehavior { rules: scenario.behavior.clone() };
     Kubelet::new(settings, Box::new(source), options.seed)
 }

@@ -6,6 +6,7 @@ pub mod replica_set;
 mod shared;
 
 use crate::runtime::{ActorSettings, Controller};
+use crate::time::SimDuration;
 
 /// Every controller of the controller manager with its own machinery
 /// (`cmd/kube-controller-manager/app/controllermanager.go`).
@@ -14,5 +15,9 @@ pub fn all() -> Vec<(Box<dyn Controller>, ActorSettings)> {
     vec![
         (Box::new(deployment::Deployments::default()), ActorSettings { max_retries: 15, ..own }),
         (Box::new(replica_set::ReplicaSets::default()), own),
+        (
+            Box::new(endpoint_slice::EndpointSliceController::default()),
+            ActorSettings { max_retries: 15, backoff_base: SimDuration::from_secs(1), ..own },
+        ),
     ]
 }

@@ -50,7 +50,7 @@ pub struct Options {
     pub queue: QueueSettings,
     /// Turns in one reconcile. 1 where a turn takes time (the runtime's `work_time`).
     pub turns: usize,
-    /// Pods by name whose decisions are to be explained.
+    /// Pods, by name or the beginning of it, whose decisions are to be explained.
     pub explain: Vec<Name>,
 }
 
@@ -149,7 +149,7 @@ impl Scheduler {
             return;
         }
         let Some(at) = self.framework_of(&pod) else { return };
-        let explain = self.explain.contains(&pod.meta.name);
+        let explain = self.explain.iter().any(|wanted| pod.meta.name.starts_with(wanted.as_str()));
         let decision = self.frameworks[at].decide(&mut self.snapshot, &self.nominated, &queued.info, explain);
         match decision.outcome {
             Outcome::Unfit(fit) => {

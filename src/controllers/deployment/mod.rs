@@ -101,8 +101,7 @@ impl Deployments {
         let namespace = &deployment.meta.namespace;
         let orphans = self.orphans.in_namespace(namespace).filter_map(|name| view.fetch::<ReplicaSet>(namespace, name));
         let adopt = !deployment.meta.deleting() && shared::may_adopt(cx, key, deployment.meta.uid);
-        let writes =
-            shared::claim::<ReplicaSet>(view, &owner, &deployment.selector, orphans.map(|set| &**set), adopt);
+        let writes = shared::claim::<ReplicaSet>(view, &owner, &deployment.selector, orphans.map(|set| &**set), adopt);
         let any = !writes.is_empty();
         cx.write_all(writes);
         any

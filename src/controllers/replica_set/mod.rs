@@ -248,9 +248,8 @@ fn matters(change: &Change) -> bool {
 fn adopters<'a>(change: &'a Change, view: View<'a>) -> impl Iterator<Item = Key> + use<'a> {
     let new = change.new.as_ref().filter(|new| {
         let meta = new.meta();
-        let moved = change.old.as_ref().is_none_or(|old| {
-            old.meta().labels != meta.labels || old.meta().controller().is_some()
-        });
+        let moved =
+            change.old.as_ref().is_none_or(|old| old.meta().labels != meta.labels || old.meta().controller().is_some());
         meta.controller().is_none() && moved && !meta.labels.is_empty()
     });
     new.into_iter().flat_map(move |pod| {
