@@ -9,7 +9,6 @@ pub mod error;
 pub mod faults;
 pub mod kubelet;
 pub mod metrics;
-pub mod kubelet;
 pub mod model;
 pub mod outcome;
 pub mod report;
