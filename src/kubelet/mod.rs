@@ -30,6 +30,8 @@ pub mod status;
 pub mod termination;
 
 #[cfg(test)]
+mod status_tests;
+#[cfg(test)]
 mod tests;
 
 pub use behavior::{AnnotatedBehavior, BehaviorSource, ContainerBehavior, ScenarioBehavior};

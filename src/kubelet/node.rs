@@ -31,6 +31,8 @@ pub struct NodeState {
     pub boot: u32,
     /// The boot of which events were recorded.
     announced: Option<u32>,
+    /// The start after which the API had the node.
+    registered: Option<SimTime>,
     /// Requests of the pods it accepted and that have not ended.
     pub used: Resources,
     /// How many those are.
@@ -75,6 +77,7 @@ impl NodeState {
             since: machine.up_since,
             boot: machine.boot,
             announced: None,
+            registered: None,
             used: Resources::default(),
             pods: 0,
             host_ports: Vec::new(),
@@ -150,7 +153,12 @@ impl NodeState {
         }
         let known = cx.view.node(&self.name).cloned();
         self.announce(cx, known.as_ref(), settings);
-        if known.is_none() {
+        if known.is_some() {
+            self.registered = Some(self.since);
+        } else if self.registered == Some(self.since) {
+            // Someone removed the node: a kubelet registers when it starts, not again.
+            return Requeue::Done;
+        } else {
             let mut node = Node::clone(&self.registers);
             node.images = Arc::new(self.images.report(cx.now));
             cx.write(Write::Create(Object::Node(Arc::new(node))));

@@ -21,7 +21,7 @@ impl PodWorker {
                 removal.get_or_insert(now + env.settings.removal_delay);
             }
             Stage::Stopped { .. } => {}
-            Stage::Stopping => self.hurry(now + SimDuration::from_secs(grace)),
+            Stage::Stopping => self.hurry(now + SimDuration::from_secs(grace).max(env.settings.stop_least)),
             Stage::Sandbox { .. } | Stage::Pass { .. } | Stage::Idle { .. } => self.stop(env, now, grace),
         }
     }
