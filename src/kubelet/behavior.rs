@@ -161,3 +161,44 @@ impl BehaviorSource for AnnotatedBehavior {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::builder::{pod, spec};
+    use crate::scenario::behavior::Match;
+    use crate::scenario::units::{Duration, Factor, Usage as Amount};
+
+    #[test]
+    fn later_rules_win_and_streams_are_apart() {
+        let all = Behavior {
+            start_time: Some(Distribution::Uniform(Duration::secs(1), Duration::secs(2))),
+            run_time: Some(Distribution::Constant(Duration::secs(9))),
+            runs: Some(1),
+            exit_code: Some(3),
+            ..Behavior::default()
+        };
+        let web = Behavior {
+            matching: Match { pod: Some("web-*".into()), ..Match::default() },
+            ready: Some(Readiness::Never),
+            cpu: Some(Amount::OfRequest(Distribution::Constant(Factor(0.2)))),
+            ..Behavior::default()
+        };
+        let source = ScenarioBehavior { rules: vec![all, web] };
+        let resolve = |name: &str, run: u32| {
+            let pod = pod(name, spec("app", 500, 1 << 20));
+            source.resolve(&pod, &pod.spec.containers[0], run, Seed(1))
+        };
+        let (web, db) = (resolve("web-1", 0), resolve("db-1", 0));
+        assert_eq!((web.ready, db.ready), (false, true));
+        // A fifth of 500m, and the default of half.
+        assert_eq!((web.usage.milli_cpu, db.usage.milli_cpu), (100, 250));
+        assert_eq!((web.exit_code, web.run_time), (3, Some(SimDuration::from_secs(9))));
+        // Only the first run ends by itself.
+        assert_eq!(resolve("web-1", 1).run_time, None);
+        // Without a probe the start time delays the start; each pod has its own draw, always the same.
+        assert!((SimDuration::from_secs(1)..SimDuration::from_secs(2)).contains(&web.start_delay));
+        assert_ne!(web.start_delay, db.start_delay);
+        assert_eq!(web, resolve("web-1", 0));
+    }
+}

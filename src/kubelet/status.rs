@@ -134,7 +134,7 @@ pub fn never_pull(image: &str) -> String {
 /// The phase that container statuses make. `finalised`: the pod is over, whatever could be restarted.
 pub fn phase(spec: &PodSpec, init: &[ContainerStatus], apps: &[ContainerStatus], finalised: bool) -> Phase {
     let (mut failed_init, mut pending_init) = (false, false);
-    let any_app_started = apps.iter().any(|status| has_run(status));
+    let any_app_started = apps.iter().any(has_run);
     let (mut running, mut waiting, mut stopped, mut ok) = (0, 0, 0, 0);
     for (container, status) in spec.init_containers.iter().zip(init) {
         if container.sidecar {
