@@ -7,6 +7,7 @@ use kubesim::model::pod_spec::{PreferredNode, SpreadConstraint};
 use kubesim::model::{Kind, Labels, Name, NodeSelector, Object, Pod, Selector};
 use kubesim::scheduler::cycle::{Framework, Outcome, select_host};
 use kubesim::scheduler::explain::Record;
+use kubesim::scheduler::fit_error::FitError;
 use kubesim::scheduler::nominated::Nominated;
 use kubesim::scheduler::plugin::{NodeId, Plugin, Point};
 use kubesim::scheduler::plugins::balanced_allocation::BalancedAllocation;
@@ -15,8 +16,10 @@ use kubesim::scheduler::plugins::node_affinity::NodeAffinity;
 use kubesim::scheduler::plugins::resource_allocation::ResourceWeight;
 use kubesim::scheduler::plugins::resources_fit::{ResourcesFit, Strategy};
 use kubesim::scheduler::plugins::topology_spread::TopologySpread;
+use kubesim::scheduler::preemption::{Budget, Candidate, Preemption};
 use kubesim::scheduler::profile::Profile;
 use kubesim::scheduler::snapshot::Snapshot;
+use kubesim::time::SimTime;
 use kubesim::wire::decode;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -25,7 +28,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Families whose plugins all exist: they must agree in everything.
-const COMPLETE: [&str; 12] = [
+const COMPLETE: [&str; 14] = [
     "taints",
     "node-affinity",
     "resources",
@@ -38,6 +41,8 @@ const COMPLETE: [&str; 12] = [
     "kitchen-sink",
     "sequences",
     "sequences-native",
+    "preemption",
+    "sequences-preemption",
 ];
 
 #[allow(clippy::disallowed_methods)] // The one place where a test is told where recordings are.
@@ -82,8 +87,7 @@ fn golden_scheduler() {
 fn check(case: &Value) -> Result<(), String> {
     match case.get("mode").and_then(Value::as_str) {
         None => check_decision(case),
-        Some("native") => check_sequence(case, true),
-        Some(_) => check_sequence(case, false),
+        Some(mode) => check_sequence(case, mode),
     }
 }
 
@@ -150,6 +154,7 @@ fn cluster(case: &Value) -> (Snapshot, Nominated) {
             snapshot.listers.owners.insert(key, found);
         }
     }
+    snapshot.listers.budgets = list(case, "podDisruptionBudgets").map(budget).collect();
     for running in list(case, "pods") {
         let pod = pod(running);
         let info = snapshot.compile(&pod);
@@ -286,7 +291,12 @@ fn check_decision(case: &Value) -> Result<(), String> {
             } else {
                 compare_filters(&snapshot, &record, &expected["filter"])?;
             }
-            same("fitError", &json!(fit.to_string()), &expected["fitError"])
+            let whole = fit.to_string();
+            let bare = FitError { post_filter: String::new(), ..(**fit).clone() };
+            same("fitError", &json!(bare.to_string()), &expected["fitError"])?;
+            let preemption = decision.preemption.expect("the profile preempts");
+            compare_preemption(&snapshot, &preemption, &expected["preemption"])?;
+            same("fitErrorWithPostFilter", &json!(whole), &expected["fitErrorWithPostFilter"])
         }
         Outcome::Fits(scored) => {
             same("schedulable", &json!(true), &expected["schedulable"])?;
@@ -342,6 +352,42 @@ fn compare_filters(snapshot: &Snapshot, record: &Record, expected: &Value) -> Re
     Ok(())
 }
 
+fn compare_preemption(snapshot: &Snapshot, found: &Preemption, expected: &Value) -> Result<(), String> {
+    same("eligible", &json!(found.eligible), &expected["eligible"])?;
+    let mut potential: Vec<&str> = found.potential.iter().map(|node| snapshot.name(*node).as_str()).collect();
+    potential.sort_unstable();
+    if found.eligible {
+        same("potentialNodes", &json!(potential), expected.get("potentialNodes").unwrap_or(&json!([])))?;
+    }
+    let mut candidates = Map::new();
+    for candidate in &found.candidates {
+        let ours = json!({"pdbViolations": candidate.violations, "victims": victims(candidate)});
+        candidates.insert(snapshot.name(candidate.node).to_string(), ours);
+    }
+    same("candidates", &json!(candidates), expected.get("candidates").unwrap_or(&json!({})))?;
+    let nominated = found.chosen.map_or("", |at| snapshot.name(found.candidates[at].node).as_str());
+    same("nominatedNode", &json!(nominated), &expected["nominatedNode"])
+}
+
+fn victims(candidate: &Candidate) -> Vec<String> {
+    let key = |pod: &Pod| format!("{}/{}", pod.meta.namespace, pod.meta.name);
+    candidate.victims.iter().map(|victim| key(&victim.pod)).collect()
+}
+
+fn budget(value: &Value) -> Budget {
+    Budget {
+        namespace: text(&value["metadata"]["namespace"]),
+        selector: value["spec"].get("selector").map(selector).unwrap_or_default(),
+        allowed: number(&value["status"]["disruptionsAllowed"], 0),
+        disrupted: value["status"]["disruptedPods"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, _)| Name::from(name.as_str()))
+            .collect(),
+    }
+}
+
 fn compare_scores(record: &Record, scored: &[(NodeId, i64)], expected: &Value) -> Result<(), String> {
     for (at, node) in record.feasible.iter().enumerate() {
         let theirs = &expected[node.as_str()];
@@ -366,14 +412,18 @@ fn compare_scores(record: &Record, scored: &[(NodeId, i64)], expected: &Value) -
 
 // ---- sequences ----
 
-fn check_sequence(case: &Value, native: bool) -> Result<(), String> {
+/// Each pod once, in order: placed before the next one is looked at, or dropped.
+fn check_sequence(case: &Value, mode: &str) -> Result<(), String> {
+    let (native, preempts) = (mode == "native", mode == "preempt");
     let (mut snapshot, nominated) = cluster(case);
     let mut profile = profile(case);
     profile.percentage_of_nodes_to_score = if native { 0 } else { 100 };
     let mut framework = Framework::new(profile, &mut snapshot);
     let queue: Vec<&Value> = list(case, "queue").collect();
-    for (step, value) in list(&case["expected"], "steps").zip(queue) {
-        let pod = pod(value);
+    for (at, (step, value)) in list(&case["expected"], "steps").zip(queue).enumerate() {
+        let mut pod = (*pod(value)).clone();
+        pod.status.start_time = Some(SimTime::from_secs(10_000_000 + at as i64));
+        let pod = Arc::new(pod);
         let info = snapshot.compile(&pod);
         let decision = framework.decide(&mut snapshot, &nominated, &info, false);
         let mut ours = Map::new();
@@ -398,7 +448,26 @@ fn check_sequence(case: &Value, native: bool) -> Result<(), String> {
             }
             Outcome::Unfit(fit) => {
                 ours.insert("feasible".into(), json!(0));
-                ours.insert("fitError".into(), json!(fit.to_string()));
+                let found = decision.preemption.expect("the profile preempts");
+                match found.chosen.filter(|_| preempts).map(|at| &found.candidates[at]) {
+                    Some(candidate) => {
+                        let node = snapshot.name(candidate.node).clone();
+                        ours.insert("node".into(), json!(node.as_str()));
+                        ours.insert("nominated".into(), json!(node.as_str()));
+                        ours.insert("feasible".into(), json!(1));
+                        ours.insert("best".into(), json!(1));
+                        ours.insert("preempted".into(), json!(victims(candidate)));
+                        for victim in &candidate.victims {
+                            snapshot.unplace(&victim.pod.meta.namespace, &victim.pod.meta.name);
+                        }
+                        winner = Some(node);
+                    }
+                    None if preempts => drop(ours.insert("fitError".into(), json!(fit.to_string()))),
+                    None => {
+                        let bare = FitError { post_filter: String::new(), ..*fit };
+                        ours.insert("fitError".into(), json!(bare.to_string()));
+                    }
+                }
             }
         }
         ours.insert("evaluated".into(), json!(decision.evaluated));

@@ -110,7 +110,9 @@ fn assumed_pods_count_at_once() {
     bed.run_until(0.5);
     let placed = ["a", "b", "c"].map(|name| bed.place(name).is_some());
     assert_eq!(placed, [true, true, false], "2 x 400m fit in 1000m, 3 do not");
-    assert_eq!(bed.events("c")[0].1, "0/1 nodes are available: 1 Insufficient cpu.");
+    let message = "0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: 0/1 nodes \
+                   are available: 1 No preemption victims found for incoming pod.";
+    assert_eq!(bed.events("c")[0].1, message);
     let conditions = bed.pod("c").status.conditions.clone();
     let scheduled = condition::find(&conditions, "PodScheduled").unwrap();
     assert_eq!((scheduled.status, scheduled.reason.as_str()), (Truth::False, "Unschedulable"));
@@ -161,17 +163,49 @@ fn errors_back_off() {
     assert_eq!(all.last, SimTime::from_secs(30));
 }
 
+fn high_priority() -> PriorityClass {
+    let meta = Meta::named("", "high");
+    PriorityClass { meta, value: 10, global_default: false, preempts: true, description: Name::new() }
+}
+
+fn important(name: &str, milli_cpu: i64) -> Pod {
+    let mut pod = pod(name, milli_cpu);
+    Arc::make_mut(&mut pod.spec).priority_class = Name::from("high");
+    pod
+}
+
+/// The victim is told, deleted with its own grace, and the pod waits for its node until it is gone.
+#[test]
+fn a_higher_priority_takes_the_place() {
+    let mut bed = Bed::new(Options::default());
+    bed.create(high_priority());
+    bed.join(node("one", 1000));
+    bed.create(pod("low", 800));
+    bed.run_until(0.5);
+    assert_eq!(bed.place("low").as_deref(), Some("one"));
+    bed.create(important("high", 801));
+    bed.run_until(1.0);
+    let victim = bed.pod("low");
+    assert_eq!(victim.meta.deletion.map(|deletion| deletion.grace_seconds), Some(30));
+    let target = condition::find(&victim.status.conditions, "DisruptionTarget").unwrap();
+    assert_eq!(target.reason, "PreemptionByScheduler");
+    assert_eq!(target.message, "default-scheduler: preempting to accommodate a higher priority pod");
+    let uid = bed.pod("high").meta.uid;
+    assert_eq!(bed.events("low")[1], ("Preempted".into(), format!("Preempted by pod {uid} on node one")));
+    assert_eq!(bed.pod("high").status.nominated_node.as_deref(), Some("one"));
+    assert_eq!(bed.place("high"), None);
+    bed.write(Write::Delete(pod_key("low"), DeleteOptions { grace_seconds: Some(0), ..DeleteOptions::default() }));
+    bed.run_until(1.5);
+    assert_eq!(bed.place("high").as_deref(), Some("one"));
+}
+
 #[test]
 fn higher_priority_goes_first() {
     let mut bed = Bed::new(Options { turns: 10, ..Options::default() });
     bed.join(node("one", 1000));
     bed.create(pod("low", 800));
-    let mut high = pod("high", 801);
-    Arc::make_mut(&mut high.spec).priority_class = Name::from("high");
-    let meta = Meta::named("", "high");
-    let description = Name::new();
-    bed.create(PriorityClass { meta, value: 10, global_default: false, preempts: true, description });
-    bed.create(high);
+    bed.create(high_priority());
+    bed.create(important("high", 801));
     bed.run_until(0.5);
     assert_eq!((bed.place("low"), bed.place("high").as_deref()), (None, Some("one")));
 }
@@ -193,7 +227,8 @@ fn gated_and_foreign_pods_wait() {
 
 #[test]
 fn decisions_are_explained_on_request() {
-    let scheduler = Scheduler::new(Options { explain: vec![Name::from("a")], ..Options::default() });
+    let scheduler =
+        Scheduler::new(Options { explain: vec![Name::from("a")], ..Options::default() });
     let basket = scheduler.explanations();
     let mut bed = Bed::with(scheduler);
     bed.join(node("one", 1000));

@@ -12,6 +12,7 @@ use super::plugin::{
     Candidates, Code, Cycle, NodeId, Plugin, Point, PreFilter, PreScore, Reasons, Rejection, State, Why,
 };
 use super::pod_info::PodInfo;
+use super::preemption::Preemption;
 use super::profile::Profile;
 use super::snapshot::Snapshot;
 use crate::model::Name;
@@ -34,6 +35,23 @@ pub struct Decision {
     pub evaluated: usize,
     /// Everything that was said, if that was asked for.
     pub record: Option<Box<Record>>,
+    /// What preemption found for a pod that fits nowhere.
+    pub preemption: Option<Box<Preemption>>,
+}
+
+impl Decision {
+    fn fits(scored: Vec<(NodeId, i64)>, evaluated: usize, record: Option<Box<Record>>) -> Self {
+        Decision { outcome: Outcome::Fits(scored), evaluated, record, preemption: None }
+    }
+
+    fn unfit(
+        fit: FitError,
+        preemption: Option<Box<Preemption>>,
+        evaluated: usize,
+        record: Option<Box<Record>>,
+    ) -> Self {
+        Decision { outcome: Outcome::Unfit(Box::new(fit)), evaluated, record, preemption }
+    }
 }
 
 /// How many feasible nodes to look for among `nodes` (`numFeasibleNodesToFind`).
@@ -71,19 +89,33 @@ fn precedes(a: usize, b: usize) -> bool {
 pub struct Framework {
     /// The profile.
     pub profile: Profile,
-    memory: Memory,
-    why: Vec<Why>,
+    pub(super) memory: Memory,
+    pub(super) why: Vec<Why>,
     /// Where the next search begins.
     pub next_start: usize,
 }
 
 /// What PreFilter left: per plugin its state, or that it has nothing to say.
-struct Prepared {
-    states: Vec<State>,
-    skip: Vec<bool>,
+#[derive(Default)]
+pub(super) struct Prepared {
+    pub(super) states: Vec<State>,
+    pub(super) skip: Vec<bool>,
     names: Option<BTreeSet<Name>>,
     absent: Option<Rejection>,
     restricting: Vec<&'static str>,
+}
+
+impl Prepared {
+    /// A copy, for trying things out.
+    pub(super) fn duplicate(&self) -> Prepared {
+        Prepared {
+            states: self.states.iter().map(|state| state.as_deref().map(|state| state.duplicate())).collect(),
+            skip: self.skip.clone(),
+            names: None,
+            absent: None,
+            restricting: Vec::new(),
+        }
+    }
 }
 
 impl Framework {
@@ -102,62 +134,93 @@ impl Framework {
         snapshot.refresh();
         let nodes = snapshot.order().len();
         let mut record = explain.then(|| Box::new(Record::default()));
-        let unfit = |fit: FitError, evaluated, record| Decision {
-            outcome: Outcome::Unfit(Box::new(FitError { nodes, ..fit })),
-            evaluated,
-            record,
-        };
         if nodes == 0 {
-            return unfit(FitError::default(), 0, record);
+            return Decision::unfit(FitError::default(), None, 0, record);
         }
-        let prepared = match self.pre_filter(snapshot, pod) {
-            Ok(prepared) => prepared,
-            Err(rejection) => {
-                return unfit(FitError { pre_filter: Some(rejection), ..FitError::default() }, 0, record);
-            }
-        };
         // A pod that names its node has answers of its own: they are not those of its spec.
         let spec = if pod.pod.node.is_some() { Memory::NOBODY } else { pod.spec.id };
         self.memory.open(spec, snapshot.nodes.len());
         self.why.resize(snapshot.nodes.len(), Why::FITS);
-        if let Some(node) = pod.pod.status.nominated_node.as_ref().and_then(|name| snapshot.find(name)) {
-            let (feasible, _) = self.search(snapshot, nominated, pod, &prepared, &[node], 0, 1);
-            if !feasible.is_empty() {
-                if let Some(record) = &mut record {
-                    record.nominated = Some(snapshot.name(node).clone());
-                }
-                return Decision { outcome: Outcome::Fits(vec![(node, 0)]), evaluated: 1, record };
+        let prepared = match self.pre_filter(snapshot, pod) {
+            Ok(prepared) => prepared,
+            Err(rejection) => {
+                let mut fit = FitError { nodes, pre_filter: Some(rejection), ..FitError::default() };
+                let preemption = self.post_filter(snapshot, nominated, pod, &Prepared::default(), &mut fit);
+                return Decision::unfit(fit, preemption, 0, record);
             }
-        }
-        let list: Vec<NodeId> = match &prepared.names {
-            Some(names) => names.iter().filter_map(|name| snapshot.find(name)).collect(),
-            None => snapshot.order().to_vec(),
         };
-        let start =
-            if prepared.names.is_some() { self.next_start % list.len().max(1) } else { self.next_start % nodes };
-        let wanted = feasible_nodes_to_find(self.profile.percentage_of_nodes_to_score, list.len());
-        let (feasible, rejected) = self.search(snapshot, nominated, pod, &prepared, &list, start, wanted);
+        if let Some(node) = pod.pod.status.nominated_node.as_ref().and_then(|name| snapshot.find(name))
+            && !self.search(snapshot, nominated, pod, &prepared, &[node], 0, 1).0.is_empty()
+        {
+            if let Some(record) = &mut record {
+                record.nominated = Some(snapshot.name(node).clone());
+            }
+            return Decision::fits(vec![(node, 0)], 1, record);
+        }
+        let (feasible, rejected) = self.find_feasible(snapshot, nominated, pod, &prepared);
         let evaluated = feasible.len() + rejected.len();
         self.next_start = (self.next_start + evaluated) % nodes;
         if let Some(record) = &mut record {
             record.note_filters(snapshot, &feasible, &rejected, self.memory.verdicts(), &prepared.absent);
         }
         if feasible.is_empty() {
-            let verdicts = self.memory.verdicts().clone();
-            let fit = FitError {
-                rejected,
-                verdicts,
-                absent: prepared.absent,
-                restricting: prepared.restricting,
-                ..FitError::default()
-            };
-            return unfit(fit, evaluated, record);
+            let (verdicts, absent) = (self.memory.verdicts().clone(), prepared.absent.clone());
+            let restricting = prepared.restricting.clone();
+            let mut fit = FitError { nodes, rejected, verdicts, absent, restricting, ..FitError::default() };
+            let preemption = self.post_filter(snapshot, nominated, pod, &prepared, &mut fit);
+            return Decision::unfit(fit, preemption, evaluated, record);
         }
         if feasible.len() == 1 && record.is_none() {
-            return Decision { outcome: Outcome::Fits(vec![(feasible[0], 0)]), evaluated, record };
+            return Decision::fits(vec![(feasible[0], 0)], evaluated, record);
         }
         let totals = self.score(snapshot, pod, &feasible, record.as_deref_mut());
-        Decision { outcome: Outcome::Fits(feasible.into_iter().zip(totals).collect()), evaluated, record }
+        Decision::fits(feasible.into_iter().zip(totals).collect(), evaluated, record)
+    }
+
+    /// Looks for feasible nodes: among those that PreFilter named, or from where the last search ended.
+    fn find_feasible(
+        &mut self,
+        snapshot: &mut Snapshot,
+        nominated: &Nominated,
+        pod: &PodInfo,
+        prepared: &Prepared,
+    ) -> (Vec<NodeId>, Vec<(NodeId, Why)>) {
+        let list: Vec<NodeId> = match &prepared.names {
+            Some(names) => names.iter().filter_map(|name| snapshot.find(name)).collect(),
+            None => snapshot.order().to_vec(),
+        };
+        let start = self.next_start % list.len().max(1);
+        let wanted = feasible_nodes_to_find(self.profile.percentage_of_nodes_to_score, list.len());
+        self.search(snapshot, nominated, pod, prepared, &list, start, wanted)
+    }
+
+    /// PostFilter: preemption, if the profile has it; and what the others have to say if it finds nothing
+    /// (`pkg/scheduler/framework/runtime/framework.go`, `RunPostFilterPlugins`).
+    fn post_filter(
+        &mut self,
+        snapshot: &mut Snapshot,
+        nominated: &Nominated,
+        pod: &PodInfo,
+        prepared: &Prepared,
+        fit: &mut FitError,
+    ) -> Option<Box<Preemption>> {
+        let mut found = None;
+        let mut messages: Vec<String> = Vec::new();
+        for at in self.profile.order.get(&Point::PostFilter).cloned().unwrap_or_default() {
+            if self.profile.plugins[at].name() == "DefaultPreemption" {
+                let preemption = self.preempt(snapshot, nominated, pod, prepared, fit);
+                if preemption.chosen.is_some() {
+                    return Some(Box::new(preemption));
+                }
+                messages.push(format!("preemption: {}", preemption.message));
+                found = Some(Box::new(preemption));
+            } else {
+                let said = self.profile.plugins[at].post_filter(Cycle { pod, snapshot });
+                messages.extend(said.map(|message| message.to_string()));
+            }
+        }
+        fit.post_filter = messages.join(", ");
+        found
     }
 
     /// Runs PreFilter: the first unresolvable rejection ends it, an ordinary one is kept while the others
@@ -274,8 +337,8 @@ impl Framework {
     }
 
     /// On a node with nominated pods of equal or higher priority the pod must fit with them and without
-    /// them; what fails without them needs no second look (`RunFilterPluginsWithNominatedPods`).
-    fn judge_with_nominated(
+    /// them; the rejection with them is the one reported (`RunFilterPluginsWithNominatedPods`).
+    pub(super) fn judge_with_nominated(
         &mut self,
         snapshot: &mut Snapshot,
         nominated: &Nominated,
@@ -283,21 +346,12 @@ impl Framework {
         prepared: &Prepared,
         node: NodeId,
     ) {
-        if !self.why[node.at()].fits() {
-            return;
-        }
         let others = nominated.rivals(snapshot.name(node), &pod.pod);
         if others.is_empty() {
             return;
         }
         let saved = snapshot.save(node);
-        let mut with = Prepared {
-            states: prepared.states.iter().map(|state| state.as_deref().map(|s| s.duplicate())).collect(),
-            skip: prepared.skip.clone(),
-            names: None,
-            absent: None,
-            restricting: Vec::new(),
-        };
+        let mut with = prepared.duplicate();
         for other in &others {
             let other = Arc::new(snapshot.compile(other));
             snapshot.add_to_node(node, &other);
@@ -309,8 +363,12 @@ impl Framework {
         let all: Vec<usize> = self.profile.order.get(&Point::Filter).cloned().unwrap_or_default();
         let cycle = Cycle { pod, snapshot };
         let mut alive = vec![node];
+        let without = std::mem::take(&mut self.why[node.at()]);
         let (_, verdicts) = self.memory.verdicts_mut();
         run_filters(&self.profile, &all, cycle, &with, &mut alive, &mut self.why, verdicts);
+        if self.why[node.at()].fits() {
+            self.why[node.at()] = without;
+        }
         snapshot.restore(saved);
     }
 
@@ -359,7 +417,7 @@ impl Framework {
 }
 
 /// Runs filters over nodes that are still alive; rejections go to `why`.
-fn run_filters(
+pub(super) fn run_filters(
     profile: &Profile,
     filters: &[usize],
     cycle: Cycle<'_>,

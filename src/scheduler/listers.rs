@@ -13,6 +13,8 @@ pub struct Listers {
     /// Selectors of owners that count for default spreading (replica sets, stateful sets, replication
     /// controllers) by kind, namespace and name.
     pub owners: BTreeMap<(Name, Name, Name), Selector>,
+    /// Disruption budgets.
+    pub budgets: Vec<super::preemption::Budget>,
 }
 
 impl Listers {

@@ -19,6 +19,7 @@ pub mod nominated;
 pub mod plugin;
 pub mod plugins;
 pub mod pod_info;
+pub mod preemption;
 pub mod profile;
 pub mod queue;
 pub mod snapshot;
@@ -26,7 +27,7 @@ pub mod snapshot;
 use crate::model::{Condition, Key, Kind, Name, Object, Pod, Truth, condition};
 use crate::name;
 use crate::runtime::{Controller, Cx, Requeue, Wake};
-use crate::store::{Change, Patch, Preconditions, StoreError, View, Write, Written};
+use crate::store::{Change, DeleteOptions, Patch, Preconditions, StoreError, View, Write, Written};
 use crate::time::{SimDuration, SimTime};
 use cycle::{Framework, Outcome, select_host};
 use explain::{Explanation, Explanations};
@@ -34,6 +35,7 @@ use fit_error::FitError;
 use nominated::Nominated;
 use plugin::{NodeId, Permit, Point, QueueRank, Reasons};
 use pod_info::PodInfo;
+use preemption::{Candidate, Preemption};
 use profile::Profile;
 use queue::{PodKey, QueueSettings, QueuedPod, Rules, SchedulingQueue};
 use rustc_hash::FxHashMap;
@@ -156,7 +158,7 @@ impl Scheduler {
                 if let Some(record) = decision.record {
                     self.explanations.add(Explanation::unfit(cx.now, &queued, *record, fit.to_string()));
                 }
-                self.no_place(cx, queued, *fit);
+                self.no_place(cx, queued, *fit, decision.preemption);
             }
             Outcome::Fits(scored) => {
                 let winner = select_host(&scored).expect("a pod that fits has a node");
@@ -216,18 +218,52 @@ impl Scheduler {
             None => {
                 assumed.held_until = None;
                 let pod = &assumed.pod.info.pod;
-                let target = Key::new(Kind::Pod, pod.meta.namespace.clone(), pod.meta.name.clone());
-                cx.background(vec![Write::Bind { pod: target, uid: pod.meta.uid, node: assumed.node.clone() }]);
+                cx.background(vec![Write::Bind { pod: pod_key(pod), uid: pod.meta.uid, node: assumed.node.clone() }]);
             }
         }
     }
 
-    /// The pod fits nowhere: say so and put it where it waits for better times.
-    fn no_place(&mut self, cx: &mut Cx<'_>, queued: QueuedPod, fit: FitError) {
-        let message = fit.to_string();
-        self.report_failure(cx, &queued, &message, name!("Unschedulable"));
+    /// The pod fits nowhere: make room if that helps, say so, and put it where it waits for better times.
+    fn no_place(&mut self, cx: &mut Cx<'_>, queued: QueuedPod, fit: FitError, found: Option<Box<Preemption>>) {
+        let pod = &queued.info.pod;
+        let found = found.filter(|found| found.eligible);
+        let chosen = found.as_ref().and_then(|found| found.chosen.map(|at| &found.candidates[at]));
+        let mut nomination = None;
+        if let Some(candidate) = chosen {
+            let node = self.snapshot.name(candidate.node).clone();
+            self.evict(cx, pod, &node, candidate);
+            self.nominated.add(pod, &node);
+            nomination = Some(Patch::NominatedNode(Some(node)));
+        } else if found.is_some() && pod.status.nominated_node.is_some() {
+            self.nominated.remove(&pod.meta.namespace, &pod.meta.name);
+            nomination = Some(Patch::NominatedNode(None));
+        }
+        report_failure(cx, &queued, &fit.to_string(), name!("Unschedulable"), nomination);
         let key = queue::key_of(&queued.info);
         self.queue.failed(&key, fit.plugins(), cx.now, &ProfileRules(&self.frameworks));
+    }
+
+    /// Sends the victims away, and takes their nomination from pods of lower priority that wait for the node
+    /// (`pkg/scheduler/framework/preemption/executor.go`).
+    fn evict(&mut self, cx: &mut Cx<'_>, pod: &Pod, node: &Name, candidate: &Candidate) {
+        for victim in &candidate.victims {
+            let victim = &victim.pod;
+            let source = pod.spec.scheduler_name.clone();
+            let message = format!("{source}: preempting to accommodate a higher priority pod");
+            let target =
+                Condition::new(name!("DisruptionTarget"), Truth::True, name!("PreemptionByScheduler"), message, cx.now);
+            let still_this = Preconditions::uid(victim.meta.uid);
+            let options = DeleteOptions { preconditions: still_this, ..DeleteOptions::default() };
+            let patch = Write::Patch(pod_key(victim), Patch::Conditions(vec![target]), still_this);
+            cx.background(vec![patch, Write::Delete(pod_key(victim), options)]);
+            let message = format!("Preempted by pod {} on node {node}", pod.meta.uid);
+            cx.event(&Object::Pod(victim.clone()), false, source, name!("Preempted"), message);
+        }
+        for other in self.nominated.lower(node, pod.spec.priority) {
+            self.nominated.remove(&other.meta.namespace, &other.meta.name);
+            let still_this = Preconditions::uid(other.meta.uid);
+            cx.background(vec![Write::Patch(pod_key(&other), Patch::NominatedNode(None), still_this)]);
+        }
     }
 
     fn report(&mut self, cx: &mut Cx<'_>, news: News) {
@@ -237,21 +273,9 @@ impl Scheduler {
                 let message = format!("Successfully assigned {}/{} to {node}", pod.meta.namespace, pod.meta.name);
                 cx.event(&Object::Pod(pod), false, source, name!("Scheduled"), message);
             }
-            News::Refused(queued, message) => self.report_failure(cx, &queued, &message, name!("SchedulerError")),
-        }
-    }
-
-    fn report_failure(&mut self, cx: &mut Cx<'_>, queued: &QueuedPod, message: &str, reason: Name) {
-        let pod = &queued.info.pod;
-        let source = pod.spec.scheduler_name.clone();
-        cx.event(&Object::Pod(pod.clone()), true, source, FAILED_SCHEDULING, cut(message));
-        let known = condition::find(&pod.status.conditions, "PodScheduled");
-        let unchanged = |c: &Condition| c.status == Truth::False && c.reason == reason && c.message == message;
-        if !known.is_some_and(unchanged) {
-            let scheduled = Condition::new(name!("PodScheduled"), Truth::False, reason, message, cx.now);
-            let target = Key::new(Kind::Pod, pod.meta.namespace.clone(), pod.meta.name.clone());
-            let still_this = Preconditions::uid(pod.meta.uid);
-            cx.background(vec![Write::Patch(target, Patch::Conditions(vec![scheduled]), still_this)]);
+            News::Refused(queued, message) => {
+                report_failure(cx, &queued, &message, name!("SchedulerError"), None);
+            }
         }
     }
 
@@ -259,7 +283,7 @@ impl Scheduler {
     fn give_up(&mut self, cx: &mut Cx<'_>, key: &PodKey, blamed: Option<&'static str>, message: &str) {
         let reason = if blamed.is_some() { name!("Unschedulable") } else { name!("SchedulerError") };
         if let Some(queued) = self.forget(key, blamed, cx.now) {
-            self.report_failure(cx, &queued, message, reason);
+            report_failure(cx, &queued, message, reason, None);
         }
     }
 
@@ -346,7 +370,8 @@ impl Controller for Scheduler {
 
     fn settled(&mut self, _: &Key, result: Result<&[Written], &StoreError>, wake: &mut Wake<'_>) {
         let key = match result {
-            Ok(written) => written.first().map(|written| &written.key),
+            // A binding is the only batch of one write about an assumed pod.
+            Ok(written) => written.first().filter(|_| written.len() == 1).map(|written| &written.key),
             Err(error) => error.key(),
         };
         let Some(key) = key.map(|key| (key.namespace.clone(), key.name.clone())) else { return };
@@ -361,6 +386,29 @@ impl Controller for Scheduler {
             }
         }
         self.ask_to_run(wake);
+    }
+}
+
+fn pod_key(pod: &Pod) -> Key {
+    Key::new(Kind::Pod, pod.meta.namespace.clone(), pod.meta.name.clone())
+}
+
+/// Says why the pod is not placed: an event, the condition where it is news, and the nomination if it changes.
+fn report_failure(cx: &mut Cx<'_>, queued: &QueuedPod, message: &str, reason: Name, nomination: Option<Patch>) {
+    let pod = &queued.info.pod;
+    let source = pod.spec.scheduler_name.clone();
+    cx.event(&Object::Pod(pod.clone()), true, source, FAILED_SCHEDULING, cut(message));
+    let known = condition::find(&pod.status.conditions, "PodScheduled");
+    let unchanged = |c: &Condition| c.status == Truth::False && c.reason == reason && c.message == message;
+    let mut patches = Vec::new();
+    if !known.is_some_and(unchanged) {
+        let scheduled = Condition::new(name!("PodScheduled"), Truth::False, reason, message, cx.now);
+        patches.push(Patch::Conditions(vec![scheduled]));
+    }
+    patches.extend(nomination);
+    if !patches.is_empty() {
+        let still_this = Preconditions::uid(pod.meta.uid);
+        cx.background(patches.into_iter().map(|patch| Write::Patch(pod_key(pod), patch, still_this)).collect());
     }
 }
 

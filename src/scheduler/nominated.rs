@@ -36,7 +36,7 @@ impl Nominated {
         let there = self.by_node.get(node).into_iter().flatten();
         there
             .filter(|other| other.spec.priority >= pod.spec.priority)
-            .filter(|other| other.meta.name != pod.meta.name || other.meta.namespace != pod.meta.namespace)
+            .filter(|other| other.meta.uid != pod.meta.uid)
             .cloned()
             .collect()
     }

@@ -214,17 +214,6 @@ pub enum PreScore {
     Run(State),
 }
 
-/// What PostFilter achieved for a pod that fits nowhere.
-#[derive(Clone, Debug, Default)]
-pub struct PostFilter {
-    /// Added to the message; may be empty.
-    pub message: String,
-    /// The node where room was made.
-    pub nominated: Option<Name>,
-    /// Pods to evict there: namespace and name.
-    pub victims: Vec<(Name, Name)>,
-}
-
 /// What Permit says.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Permit {
@@ -306,8 +295,8 @@ pub trait Plugin: Send + Sync {
     /// Filter: reject nodes.
     fn filter(&self, _cycle: Cycle<'_>, _state: &State, _nodes: &mut Candidates<'_>) {}
 
-    /// PostFilter: make room for a pod that fits nowhere. `verdict` has the rejection of each node slot.
-    fn post_filter(&self, _cycle: Cycle<'_>, _rejection: &dyn Fn(NodeId) -> Option<Code>) -> Option<PostFilter> {
+    /// PostFilter: what to tell the user of a pod that fits nowhere. (Preemption itself is the framework's.)
+    fn post_filter(&self, _cycle: Cycle<'_>) -> Option<Name> {
         None
     }
 

@@ -120,6 +120,7 @@ pub struct Saved {
     scalars: Scalars,
     ports: Vec<HostPort>,
     pods: Vec<Arc<PodInfo>>,
+    generation: u64,
 }
 
 /// The columns.
@@ -523,6 +524,7 @@ impl Snapshot {
             scalars: self.scalars[at].clone(),
             ports: self.ports[at].clone(),
             pods: self.pods[at].clone(),
+            generation: self.generation[at],
         }
     }
 
@@ -540,7 +542,8 @@ impl Snapshot {
         self.scalars[at] = saved.scalars;
         self.ports[at] = saved.ports;
         self.pods[at] = saved.pods;
-        self.touch(saved.node);
+        // It is what it was; generations in between are never used again.
+        self.generation[at] = saved.generation;
     }
 }
 

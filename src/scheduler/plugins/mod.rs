@@ -14,6 +14,7 @@ pub mod taint_toleration;
 pub mod topology_spread;
 
 use super::plugin::Plugin;
+use super::preemption::DefaultPreemption;
 use std::sync::Arc;
 
 /// The default plugins in upstream's order, with their score weights
@@ -30,6 +31,8 @@ pub fn defaults() -> Vec<(Arc<dyn Plugin>, i64)> {
         (Arc::new(resources_fit::ResourcesFit::default()), 1),
         (Arc::new(topology_spread::TopologySpread::default()), 2),
         (Arc::new(inter_pod_affinity::InterPodAffinity::default()), 2),
+        (Arc::new(small::DynamicResources), 0),
+        (Arc::new(DefaultPreemption), 0),
         (Arc::new(balanced_allocation::BalancedAllocation::default()), 1),
         (Arc::new(image_locality::ImageLocality), 1),
         (Arc::new(small::DefaultBinder), 0),

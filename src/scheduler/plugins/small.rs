@@ -1,9 +1,10 @@
-//! The plugins of one line: SchedulingGates, PrioritySort, DefaultBinder
-//! (`pkg/scheduler/framework/plugins/{schedulinggates,queuesort,defaultbinder}/`).
+//! The plugins of one line: SchedulingGates, PrioritySort, DynamicResources, DefaultBinder
+//! (`pkg/scheduler/framework/plugins/{schedulinggates,queuesort,dynamicresources,defaultbinder}/`).
 
-use crate::model::Pod;
+use crate::model::{Name, Pod};
+use crate::name;
 use crate::scheduler::hint::{Hint, Occasion};
-use crate::scheduler::plugin::{Plugin, Point, QueueRank};
+use crate::scheduler::plugin::{Cycle, Plugin, Point, QueueRank};
 use crate::scheduler::pod_info::PodInfo;
 use std::cmp::Ordering;
 
@@ -46,6 +47,23 @@ impl Plugin for PrioritySort {
 
     fn compare(&self, a: QueueRank, b: QueueRank) -> Ordering {
         b.priority.cmp(&a.priority).then(a.since.cmp(&b.since))
+    }
+}
+
+/// Resource claims are not simulated; what is left is what the plugin says of pods that have none.
+pub struct DynamicResources;
+
+impl Plugin for DynamicResources {
+    fn name(&self) -> &'static str {
+        "DynamicResources"
+    }
+
+    fn points(&self) -> &'static [Point] {
+        &[Point::PostFilter]
+    }
+
+    fn post_filter(&self, _: Cycle<'_>) -> Option<Name> {
+        Some(name!("no new claims to deallocate"))
     }
 }
 
