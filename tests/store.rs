@@ -350,3 +350,32 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn finalizers_are_added_once_and_events_stay_out_of_namespaces_that_end() {
+    let mut store = store();
+    let pod = create_pod(&mut store, "a");
+    let hold = Name::from("example.com/hold");
+    for _ in 0..2 {
+        store.commit(SimTime::ZERO, patch(&pod.key(), Patch::AddFinalizer(hold.clone())), "test").unwrap();
+    }
+    assert_eq!(get(&store, "a").meta.finalizers, [hold]);
+    let meta = Meta::named("", "shop");
+    let namespace = Namespace { meta, terminating: false, spec_finalizers: Vec::new(), conditions: Vec::new() };
+    store.commit(SimTime::ZERO, Write::Create(namespace.into_object()), "test").unwrap();
+    let event = || {
+        Write::Event(EventRecord {
+            regarding: Key::new(Kind::Pod, "shop", "p"),
+            uid: Uid(1),
+            warning: false,
+            reason: Name::from("Killing"),
+            message: Name::from("Stopping container c"),
+            source: Name::from("kubelet"),
+        })
+    };
+    store.commit(SimTime::ZERO, event(), "test").unwrap();
+    let namespace = Key::cluster(Kind::Namespace, "shop");
+    store.commit(SimTime::ZERO, Write::Delete(namespace, DeleteOptions::default()), "test").unwrap();
+    let refused = store.commit(SimTime::ZERO, event(), "test").unwrap_err();
+    assert!(matches!(refused, StoreError::NamespaceTerminating(_)), "{refused}");
+}

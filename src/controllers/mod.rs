@@ -2,11 +2,15 @@
 
 pub mod deployment;
 pub mod endpoint_slice;
+pub mod garbage_collector;
+pub mod namespace;
+pub mod pod_gc;
 pub mod replica_set;
+pub mod service_account;
+pub mod service_load_balancer;
 mod shared;
 
 use crate::runtime::{ActorSettings, Controller};
-use crate::time::SimDuration;
 
 /// Every controller of the controller manager with its own machinery
 /// (`cmd/kube-controller-manager/app/controllermanager.go`).
@@ -15,9 +19,11 @@ pub fn all() -> Vec<(Box<dyn Controller>, ActorSettings)> {
     vec![
         (Box::new(deployment::Deployments::default()), ActorSettings { max_retries: 15, ..own }),
         (Box::new(replica_set::ReplicaSets::default()), own),
-        (
-            Box::new(endpoint_slice::EndpointSliceController::default()),
-            ActorSettings { max_retries: 15, backoff_base: SimDuration::from_secs(1), ..own },
-        ),
+        (Box::new(endpoint_slice::EndpointSliceController::default()), endpoint_slice::settings()),
+        (Box::new(garbage_collector::GarbageCollector), garbage_collector::settings()),
+        (Box::new(pod_gc::PodGarbageCollector::default()), pod_gc::settings()),
+        (Box::new(namespace::NamespaceController), namespace::settings()),
+        (Box::new(service_account::ServiceAccountController), service_account::settings()),
+        (Box::new(service_load_balancer::ServiceController::default()), service_load_balancer::settings()),
     ]
 }

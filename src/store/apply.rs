@@ -39,6 +39,7 @@ impl Store {
             Write::Bind { pod, uid, node } => self.bind(now, pod, uid, &node, writer),
             Write::Event(record) => {
                 let key = record.regarding.clone();
+                self.check_namespace(&key)?;
                 let revision = self.record_event(now, record, writer).unwrap_or(self.revision());
                 Ok(Written { revision, key })
             }
@@ -47,7 +48,7 @@ impl Store {
 
     fn create(&mut self, now: SimTime, mut object: Object, writer: &'static str) -> Result<Written, StoreError> {
         self.check_limits(&object)?;
-        self.check_namespace(&object)?;
+        self.check_namespace(&object.key())?;
         self.give_name(&mut object)?;
         let key = object.key();
         if self.live_slot(&key).is_some() {
@@ -65,17 +66,17 @@ impl Store {
         Ok(Written { revision, key })
     }
 
-    fn check_namespace(&self, object: &Object) -> Result<(), StoreError> {
-        let key = object.key();
+    /// Nothing new in a namespace that is missing or on its way out.
+    fn check_namespace(&self, key: &Key) -> Result<(), StoreError> {
         if !key.kind.namespaced() {
             return Ok(());
         }
         match self.live_slot(&Key::cluster(Kind::Namespace, key.namespace.clone())) {
             Some((_, Object::Namespace(namespace))) if namespace.terminating => {
-                Err(StoreError::NamespaceTerminating(key))
+                Err(StoreError::NamespaceTerminating(key.clone()))
             }
             Some(_) => Ok(()),
-            None => Err(StoreError::NotFound(Key::cluster(Kind::Namespace, key.namespace))),
+            None => Err(StoreError::NotFound(Key::cluster(Kind::Namespace, key.namespace.clone()))),
         }
     }
 

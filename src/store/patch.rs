@@ -16,6 +16,8 @@ pub enum Patch {
     AddOwner(OwnerReference),
     /// Removes owners by uid.
     RemoveOwners(Vec<Uid>),
+    /// Adds a finalizer, unless it is there.
+    AddFinalizer(Name),
     /// Removes a finalizer.
     RemoveFinalizer(Name),
     /// Adds taints (replacing those of the same key and effect) and removes others by key and effect.
@@ -71,6 +73,12 @@ impl Patch {
                 owners.push(owner.clone());
             }
             Patch::RemoveOwners(uids) => object.meta_mut().owners.retain(|owner| !uids.contains(&owner.uid)),
+            Patch::AddFinalizer(name) => {
+                let finalizers = &mut object.meta_mut().finalizers;
+                if !finalizers.contains(name) {
+                    finalizers.push(name.clone());
+                }
+            }
             Patch::RemoveFinalizer(name) => object.meta_mut().finalizers.retain(|have| have != name),
             Patch::Taints { .. } | Patch::Unschedulable(_) => self.apply_to_node(object),
             Patch::Conditions(new) => {

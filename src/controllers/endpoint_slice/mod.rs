@@ -10,7 +10,7 @@ pub mod reconcile;
 use self::reconcile::{Decisions, MANAGED_BY};
 use crate::model::service::{EndpointSlice, SERVICE_NAME, Service, ServiceType};
 use crate::model::{Key, Kind, Labels, Name, Object, Pod, Resource, Selector};
-use crate::runtime::{Controller, Cx, Requeue, Wake};
+use crate::runtime::{ActorSettings, Controller, Cx, Requeue, Wake};
 use crate::store::{Change, DeleteOptions, View, Write};
 use crate::time::SimDuration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +31,12 @@ pub struct EndpointSliceController {
     by_pair: BTreeMap<Name, BTreeMap<(Name, Name), BTreeSet<Name>>>,
     /// Slices by the service that their label names.
     slices: BTreeMap<(Name, Name), BTreeSet<Name>>,
+}
+
+/// Its machinery: a service that fails waits from one second on, and is given up after fifteen times.
+pub fn settings() -> ActorSettings {
+    let backoff_base = SimDuration::from_secs(1);
+    ActorSettings { backoff_base, max_retries: 15, ..ActorSettings::default() }
 }
 
 impl Controller for EndpointSliceController {
