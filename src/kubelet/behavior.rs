@@ -13,6 +13,8 @@ use crate::time::SimDuration;
 pub struct ContainerBehavior {
     /// Before it counts as running, beside what the node takes to start any container.
     pub start_delay: SimDuration,
+    /// Before its pull is through, beside what the registry takes.
+    pub pull_delay: SimDuration,
     /// From its start until probes are answered well.
     pub serve_after: SimDuration,
     /// Whether it is ever ready.
@@ -46,6 +48,7 @@ impl ContainerBehavior {
     pub fn plain(container: &Container) -> Self {
         ContainerBehavior {
             start_delay: SimDuration::ZERO,
+            pull_delay: SimDuration::ZERO,
             serve_after: SimDuration::ZERO,
             ready: true,
             image_size: None,
@@ -150,10 +153,14 @@ impl BehaviorSource for AnnotatedBehavior {
             Some(list) => i32::from(listed(list)),
             None => text("sim/exit-code").and_then(|code| code.parse().ok()).unwrap_or(0),
         };
+        // What cannot be pulled fails when it would have started.
+        let broken = container.image.contains("broken");
+        let (start_delay, pull_delay) = if broken { (SimDuration::ZERO, start) } else { (start, SimDuration::ZERO) };
         ContainerBehavior {
-            start_delay: start,
+            start_delay,
+            pull_delay,
             ready: text("sim/ready") != Some("never"),
-            image_exists: !container.image.contains("broken"),
+            image_exists: !broken,
             run_time: seconds("sim/run-seconds"),
             exit_code,
             termination_time: seconds("sim/term-seconds").unwrap_or(SimDuration::from_secs(1)),

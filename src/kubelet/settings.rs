@@ -45,8 +45,10 @@ pub struct KubeletSettings {
     /// Least time between SIGTERM and SIGKILL
     /// (`pkg/kubelet/kuberuntime/kuberuntime_container.go`, `minimumGracePeriodInSeconds`).
     pub stop_least: SimDuration,
-    /// Ending a pod of which no container runs.
+    /// Ending a pod of which no container was tried.
     pub stop_unstarted: SimDuration,
+    /// Ending a pod of which no container runs any more or could be started.
+    pub stop_waiting: SimDuration,
     /// From the last exit of a pod that is stopped to its final status.
     pub final_status_delay: SimDuration,
     /// From the final status of a deleted pod to its removal: volumes, cgroup, flushing of the status.
@@ -86,6 +88,7 @@ impl Default for KubeletSettings {
             sync_frequency: SimDuration::from_secs(60),
             stop_least: SimDuration::from_secs(2),
             stop_unstarted: SimDuration::from_millis(100),
+            stop_waiting: SimDuration::from_millis(100),
             final_status_delay: SimDuration::ZERO,
             removal_delay: SimDuration::from_secs(1),
             pull_bandwidth: 50 << 20,
@@ -112,6 +115,7 @@ impl KubeletSettings {
             image_back_off_max: never,
             resync_jitter: 0.0,
             stop_least: SimDuration::ZERO,
+            stop_waiting: SimDuration::from_secs(1),
             removal_delay: SimDuration::from_millis(200),
             pull_bandwidth: 0,
             pull_latency: Delay::Constant(SimDuration::ZERO),

@@ -230,7 +230,8 @@ impl PodWorker {
                 env.normal(crate::name!("Pulled"), message);
                 Step { container: at, pull: None, until: now + self.creation(env, at) }
             }
-            ImageStep::Pull(pull) => {
+            ImageStep::Pull(mut pull) => {
+                pull.until += behavior.pull_delay;
                 env.normal(crate::name!("Pulling"), format!("Pulling image \"{image}\""));
                 Step { container: at, pull: Some(pull), until: pull.until }
             }

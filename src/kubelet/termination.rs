@@ -41,7 +41,16 @@ impl PodWorker {
                 self.stop_container(env, at, grace, now);
             }
         }
-        self.go_on_stopping(env, now);
+        if self.instances.iter().any(|instance| instance.running()) {
+            return self.go_on_stopping(env, now);
+        }
+        let tried = self.instances.iter().any(|instance| instance.starts > 0 || instance.pull.is_some());
+        let delay = match (env.pod.meta.deleting(), tried) {
+            (false, _) => env.settings.final_status_delay,
+            (true, true) => env.settings.stop_waiting,
+            (true, false) => env.settings.stop_unstarted,
+        };
+        self.stage = Stage::Stopped { at: now + delay };
     }
 
     /// Stops the next sidecar when nothing else runs; when nothing runs at all, the pod is stopped.
@@ -54,9 +63,7 @@ impl PodWorker {
             }
             return;
         }
-        let started = self.instances.iter().any(|instance| instance.starts > 0);
-        let delay = if started { env.settings.final_status_delay } else { env.settings.stop_unstarted };
-        self.stage = Stage::Stopped { at: now + delay };
+        self.stage = Stage::Stopped { at: now + env.settings.final_status_delay };
     }
 
     /// Sends SIGTERM after the preStop hook, and SIGKILL at the end of the grace period.

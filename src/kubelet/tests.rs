@@ -492,7 +492,7 @@ fn the_work_free_kubelet() {
     };
     annotated(&mut world, "plain", "app", &[("sim/start-seconds", "2"), ("sim/term-seconds", "3")]);
     annotated(&mut world, "never", "app", &[("sim/start-seconds", "2"), ("sim/ready", "never")]);
-    annotated(&mut world, "broken", "app:broken", &[]);
+    annotated(&mut world, "broken", "app:broken", &[("sim/start-seconds", "2")]);
     annotated(
         &mut world,
         "loop",
@@ -506,7 +506,6 @@ fn the_work_free_kubelet() {
     assert_eq!(world.line("broken"), "Pending unready ErrImagePull#0");
     assert_eq!(world.line("jitter"), "Running ready running#0");
     world.until(10_000);
-    assert_eq!(world.line("broken"), "Pending unready ImagePullBackOff#0");
     world.delete("plain", None);
     let seen = world.history("plain", 14_000);
     let expected =
@@ -524,6 +523,16 @@ fn the_work_free_kubelet() {
     assert_eq!(world.line("loop"), "Running unready CrashLoopBackOff#1");
     world.until(20_000);
     assert_eq!(world.line("loop"), "Running ready running#2");
+    // Failed at 2 s; ten seconds later the back-off shows and stays; its end takes a second.
+    assert_eq!(world.line("broken"), "Pending unready ImagePullBackOff#0");
+    world.delete("broken", None);
+    let seen = world.history("broken", 22_000);
+    let expected = [
+        (20_000, "Pending unready ImagePullBackOff#0"),
+        (21_000, "Failed unready ContainerStatusUnknown(137)#0"),
+        (21_200, "gone"),
+    ];
+    assert_eq!(seen, lines(&expected));
 }
 
 /// A kubelet's client on a healthy cluster.
