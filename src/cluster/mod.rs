@@ -10,6 +10,7 @@ pub mod seats;
 pub mod settings;
 pub mod steps;
 
+use crate::checks::expect;
 use crate::error::Result;
 use crate::model::Name;
 use crate::outcome::Outcome;
@@ -119,8 +120,8 @@ pub fn run(
         end: cluster.runtime.now(),
         fingerprint: digest.0.borrow().to_string(),
         stats: cluster.runtime.stats(),
+        expectations: expect::evaluate(&record, &scenario.expect),
         record,
-        expectations: Vec::new(),
         violations: Vec::new(),
         stopped: stop.as_ref().map(ToString::to_string),
     };
