@@ -9,6 +9,7 @@ mod cli;
 mod golden_endpointslice;
 mod golden_scheduler;
 mod golden_timelines;
+mod runs;
 mod scenarios;
 mod scheduler;
 mod store;
