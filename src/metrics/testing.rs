@@ -23,6 +23,7 @@ pub(crate) struct Play {
     pub(crate) store: Store,
     pub(crate) recorder: Recorder,
     pub(crate) changes: Vec<Change>,
+    pub(crate) watch: Box<dyn FnMut(&Change, &Store)>,
 }
 
 /// An instant in seconds.
@@ -35,8 +36,13 @@ const GIB: i64 = 1 << 30;
 impl Play {
     /// An empty cluster with the namespace `default`.
     pub(crate) fn new() -> Play {
+        Play::watched(Box::new(|_, _| {}))
+    }
+
+    /// The same, with another observer that sees every change.
+    pub(crate) fn watched(watch: Box<dyn FnMut(&Change, &Store)>) -> Play {
         let store = Store::new(Seed(1), Default::default());
-        let mut play = Play { store, recorder: Recorder::new(), changes: Vec::new() };
+        let mut play = Play { store, recorder: Recorder::new(), changes: Vec::new(), watch };
         let namespace = Namespace {
             meta: Meta::named("", "default"),
             terminating: false,
@@ -54,6 +60,7 @@ impl Play {
         for revision in before + 1..=self.store.revision() {
             let change = self.store.log().get(revision).unwrap().clone();
             self.recorder.change(&change, &self.store);
+            (self.watch)(&change, &self.store);
             self.changes.push(change);
         }
     }
@@ -216,6 +223,7 @@ impl Play {
             conditions,
             start_time: before.status.start_time.or(Some(s(at))),
             containers: vec![container],
+            pod_ip: Some([10, 0, 0, 1].into()),
             ..PodStatus::default()
         };
         self.write(
@@ -307,6 +315,13 @@ impl Play {
             ..body.status
         };
         self.write(at, Write::UpdateStatus(body.into()), "deployment-controller");
+        let key = Key::new(Kind::ReplicaSet, "default", format!("{name}-1"));
+        let mut set = ReplicaSet::clone(self.store.live().fetch_key::<ReplicaSet>(&key).unwrap());
+        set.status.observed_generation = set.meta.generation;
+        set.status.replicas = replicas;
+        set.status.ready = ready;
+        set.status.available = available;
+        self.write(at, Write::UpdateStatus(set.into()), "replicaset-controller");
     }
 }
 
@@ -320,18 +335,23 @@ pub(crate) fn pod_key(name: &str) -> Key {
 /// there 402.2, running 402.5, ready 405, an endpoint at 405.1.
 pub(crate) fn node_crash() -> Play {
     let mut play = Play::new();
+    play_node_crash(&mut play);
+    play
+}
+
+/// The same in a cluster that is already there.
+pub(crate) fn play_node_crash(play: &mut Play) {
     for name in ["a", "b", "c"] {
         play.worker(0.0, name);
     }
     play.deployment(10.0, "web", 3);
     play.service(10.0, "web");
-    for (pod, node) in [("web-1", "a"), ("web-2", "b"), ("web-3", "c")] {
-        play.pod(10.0, pod, "web");
-        play.bind(10.5, pod, node);
-        play.event(12.0, pod, "Pulled", "image present");
-        play.running(12.5, pod, false);
-        play.running(15.0, pod, true);
-    }
+    let placed = [("web-1", "a"), ("web-2", "b"), ("web-3", "c")];
+    placed.iter().for_each(|(pod, _)| play.pod(10.0, pod, "web"));
+    placed.iter().for_each(|(pod, node)| play.bind(10.5, pod, node));
+    placed.iter().for_each(|(pod, _)| play.event(12.0, pod, "Pulled", "image present"));
+    placed.iter().for_each(|(pod, _)| play.running(12.5, pod, false));
+    placed.iter().for_each(|(pod, _)| play.running(15.0, pod, true));
     play.endpoints(15.5, "web", &["web-1", "web-2", "web-3"]);
     play.report(15.5, "web", [3, 3, 3, 3]);
     let fault = Fault::NodeCrash { nodes: vec![crate::name!("b")] };
@@ -355,5 +375,4 @@ pub(crate) fn node_crash() -> Play {
     play.running(405.0, "web-4", true);
     play.endpoints(405.1, "web", &["web-1", "web-3", "web-4"]);
     play.report(405.1, "web", [3, 3, 3, 3]);
-    play
 }
