@@ -29,9 +29,14 @@ impl TokenBucket {
         at
     }
 
+    /// Whether a token is there now.
+    pub fn has(&self, now: SimTime) -> bool {
+        self.arrival - self.tolerance <= now
+    }
+
     /// Takes a token only if one is there now.
     pub fn try_take(&mut self, now: SimTime) -> bool {
-        let there = self.arrival - self.tolerance <= now;
+        let there = self.has(now);
         if there {
             self.take(now);
         }

@@ -302,6 +302,10 @@ impl Controller for Kubelet {
         }
     }
 
+    fn events_share_client(&self) -> bool {
+        false
+    }
+
     fn lane(&self, key: &Key, _view: View<'_>) -> u64 {
         let at = match key.kind {
             Kind::Machine => self.node_of(&key.name),

@@ -28,6 +28,12 @@ pub trait Controller {
         0
     }
 
+    /// Whether its events go one after the other through the client of lane 0, as those of the controller
+    /// manager do (`staging/src/k8s.io/client-go/tools/record/event.go`). Others have a client for events alone.
+    fn events_share_client(&self) -> bool {
+        true
+    }
+
     /// How a batch of writes ended: the writes done, or the first refusal (the rest was not tried). A
     /// background batch reports here only; any other refusal also brings the key back with backoff.
     fn settled(&mut self, _key: &Key, _result: Result<&[Written], &StoreError>, _wake: &mut Wake<'_>) {}

@@ -18,6 +18,7 @@ use crate::rng::{Seed, Stream};
 use crate::store::{EventRecord, Revision, Store, StoreError, Write, Written};
 use crate::time::{SimDuration, SimTime};
 use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
 
 /// Everything that can happen.
 #[derive(Debug)]
@@ -66,7 +67,21 @@ struct Actor {
     deliver_pending: bool,
     work_pending: bool,
     busy: usize,
+    /// Events that wait for their turn at the client, and whether one is on its way.
+    outbox: VecDeque<EventRecord>,
+    mailing: bool,
 }
+
+impl Actor {
+    /// The client of a lane, with its rate limit.
+    fn client(&mut self, lane: u64) -> &mut TokenBucket {
+        let ActorSettings { milli_qps, burst, .. } = self.settings;
+        self.clients.entry(lane).or_insert_with(|| TokenBucket::new(milli_qps, burst))
+    }
+}
+
+/// Events that wait at most; more are dropped (`staging/src/k8s.io/client-go/tools/record/event.go`).
+const OUTBOX_MAX: usize = 1000;
 
 /// The store, the actors, and the events between them.
 pub struct Runtime {
@@ -135,6 +150,8 @@ impl Runtime {
             deliver_pending: false,
             work_pending: false,
             busy: 0,
+            outbox: VecDeque::new(),
+            mailing: false,
         });
         let mut added = Vec::new();
         let mut wake = Wake { now: self.now(), added: &mut added };
@@ -237,6 +254,9 @@ impl Runtime {
                 let writer = self.actors[actor].controller.name();
                 // The namespace may be gone; an event is not worth a retry.
                 let _ = self.write(now, Write::Event(*record), writer);
+                if std::mem::take(&mut self.actors[actor].mailing) {
+                    self.mail(now, actor);
+                }
             }
         }
     }
@@ -371,10 +391,6 @@ impl Runtime {
             let limit = self.limits.reconciles_per_instant;
             self.stop_at_limit(format!("limit `maxReconcilesPerInstant` ({limit}) reached by {name} on {key}"));
         }
-        for record in events {
-            let latency = self.latency(id);
-            self.events.push(busy_until + latency, Event::Record(id, Box::new(record)));
-        }
         for batch in background {
             self.take_off(busy_until, id, key.clone(), lane, batch, true, Requeue::Done);
         }
@@ -384,6 +400,35 @@ impl Runtime {
             self.events.push(busy_until, Event::Free(id, key, requeue));
         } else {
             self.release(id, &key, requeue, true);
+        }
+        self.record(busy_until, id, events);
+    }
+
+    /// Sends events: each for itself, or in line before the actor's own client.
+    fn record(&mut self, at: SimTime, id: usize, events: Vec<EventRecord>) {
+        if self.actors[id].controller.events_share_client() {
+            let outbox = &mut self.actors[id].outbox;
+            let room = OUTBOX_MAX.saturating_sub(outbox.len());
+            outbox.extend(events.into_iter().take(room));
+            return if !self.actors[id].mailing { self.mail(at, id) };
+        }
+        for record in events {
+            let latency = self.latency(id);
+            self.events.push(at + latency, Event::Record(id, Box::new(record)));
+        }
+    }
+
+    /// Sends the next event of the outbox when the client's limit lets it go.
+    fn mail(&mut self, at: SimTime, id: usize) {
+        while let Some(record) = self.actors[id].outbox.pop_front() {
+            if self.store.event_is_spam(at, &record) {
+                continue;
+            }
+            let latency = self.latency(id);
+            let actor = &mut self.actors[id];
+            actor.mailing = true;
+            let sent = actor.client(0).take(at);
+            return self.events.push(sent + latency, Event::Record(id, Box::new(record)));
         }
     }
 
@@ -452,12 +497,9 @@ impl Runtime {
         flight.group = group.into_iter().map(Some).collect();
         let count = flight.outstanding;
         let actor = &mut self.actors[flight.actor];
-        let settings = actor.settings;
-        let client = actor.clients.entry(flight.lane);
-        let client = client.or_insert_with(|| TokenBucket::new(settings.milli_qps, settings.burst));
         for write in 0..count {
-            let sent = client.take(at);
-            let latency = settings.request_latency.sample(&mut actor.stream);
+            let sent = actor.client(flight.lane).take(at);
+            let latency = actor.settings.request_latency.sample(&mut actor.stream);
             self.events.push(sent + latency, Event::Commit(id, write));
         }
     }

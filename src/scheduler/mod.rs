@@ -342,6 +342,10 @@ impl Controller for Scheduler {
         &[Kind::Pod, Kind::Node, Kind::Namespace, Kind::Service, Kind::ReplicaSet]
     }
 
+    fn events_share_client(&self) -> bool {
+        false
+    }
+
     fn wake(&mut self, change: &Change, _: View<'_>, wake: &mut Wake<'_>) {
         if self.hear(change, wake.now()) {
             self.ask_to_run(wake);

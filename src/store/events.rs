@@ -35,6 +35,12 @@ pub struct EventTable {
 type Group = (Name, Key, bool, Name);
 
 impl Store {
+    /// Whether the recorder would swallow this event at `now` without asking the API server.
+    pub fn event_is_spam(&self, now: SimTime, record: &EventRecord) -> bool {
+        let bucket = self.events.spam.get(&(record.source.clone(), record.regarding.clone()));
+        bucket.is_some_and(|bucket| !bucket.has(now))
+    }
+
     /// Records an event at `now`. Returns nothing when the spam filter swallowed it.
     pub(super) fn record_event(
         &mut self,
