@@ -410,7 +410,9 @@ impl Runtime {
             let outbox = &mut self.actors[id].outbox;
             let room = OUTBOX_MAX.saturating_sub(outbox.len());
             outbox.extend(events.into_iter().take(room));
-            return if !self.actors[id].mailing { self.mail(at, id) };
+            return if !self.actors[id].mailing {
+                self.mail(at, id)
+            };
         }
         for record in events {
             let latency = self.latency(id);

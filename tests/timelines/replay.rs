@@ -5,10 +5,15 @@ use super::observe::Recorder;
 use super::plan::Planned;
 use super::recording::{Mark, Op, Recording, Row, Scenario};
 use kubesim::cluster::machines::bootstrap_objects;
+use kubesim::cluster::settings;
+use kubesim::controllers;
+use kubesim::kubelet::{AnnotatedBehavior, Kubelet, KubeletSettings};
 use kubesim::model::core::Namespace;
 use kubesim::model::{Labels, Machine, Meta, Name, Node, Object, Resources};
 use kubesim::rng::{Delay, Seed};
 use kubesim::runtime::{ActorSettings, Controller, Runtime, RuntimeLimits};
+use kubesim::scenario::Timing;
+use kubesim::scheduler::{Options, Scheduler};
 use kubesim::store::{Store, Write};
 use kubesim::time::{SimDuration, SimTime};
 use std::cell::RefCell;
@@ -162,7 +167,8 @@ pub fn run(recording: &Recording, plan: &[Planned], seed: u64) -> (Vec<Row>, Vec
     let diary = Rc::new(RefCell::new(Diary::default()));
     let driver = Driver::new(plan.to_vec(), SimTime::ZERO, &conditions.namespace, diary.clone());
     runtime.add(Box::new(driver), ActorSettings::immediate());
-    let (later, now): (Vec<_>, Vec<_>) = actors().into_iter().partition(|(actor, _)| actor.name() == NODE_LIFECYCLE);
+    let (later, now): (Vec<_>, Vec<_>) =
+        actors(Seed(seed)).into_iter().partition(|(actor, _)| actor.name() == NODE_LIFECYCLE);
     for (actor, settings) in now {
         runtime.add(actor, settings);
     }
@@ -185,7 +191,16 @@ fn advance(runtime: &mut Runtime, until: SimTime) {
     runtime.run_until(until, &mut |_, _| true).expect("no limit is near");
 }
 
-/// Everyone at the table but the driver.
-fn actors() -> Vec<(Box<dyn Controller>, ActorSettings)> {
-    Vec::new()
+/// Everyone at the table but the driver: the kubelets that do no container work, the rest as in any cluster.
+fn actors(seed: Seed) -> Vec<(Box<dyn Controller>, ActorSettings)> {
+    let timing = Timing::default();
+    let kubelets = Kubelet::new(KubeletSettings::work_free(), Box::new(AnnotatedBehavior), seed);
+    let mut actors = controllers::all();
+    actors.push((Box::new(Scheduler::new(Options::default())), settings::scheduler(&timing)));
+    actors.push((Box::new(kubelets), settings::kubelet()));
+    let seated = actors.into_iter().map(|(actor, own)| {
+        let settings = settings::actor(&timing, actor.name(), own);
+        (actor, settings)
+    });
+    seated.collect()
 }
