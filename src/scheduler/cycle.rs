@@ -185,9 +185,9 @@ impl Framework {
         pod: &PodInfo,
         prepared: &Prepared,
     ) -> (Vec<NodeId>, Vec<(NodeId, Why)>) {
-        let list: Vec<NodeId> = match &prepared.names {
-            Some(names) => names.iter().filter_map(|name| snapshot.find(name)).collect(),
-            None => snapshot.order().to_vec(),
+        let list: Arc<Vec<NodeId>> = match &prepared.names {
+            Some(names) => Arc::new(names.iter().filter_map(|name| snapshot.find(name)).collect()),
+            None => snapshot.order().clone(),
         };
         let start = self.next_start % list.len().max(1);
         let wanted = feasible_nodes_to_find(self.profile.percentage_of_nodes_to_score, list.len());
@@ -291,7 +291,8 @@ impl Framework {
         while at < nodes.len() {
             let size = (wanted + 1 - feasible.len()).max(SMALLEST_CHUNK).min(nodes.len() - at);
             chunk.clear();
-            chunk.extend((at..at + size).map(|turn| nodes[(start + turn) % nodes.len()]));
+            let (before, after) = nodes.split_at(start);
+            chunk.extend(after.iter().chain(before).skip(at).take(size));
             at += size;
             self.judge(snapshot, nominated, pod, prepared, &chunk);
             for node in &chunk {

@@ -89,6 +89,8 @@ pub struct Scheduler {
     /// Bindings that ended since the last reconcile, to be reported by it.
     news: Vec<News>,
     turns: usize,
+    /// When the last turn was.
+    last_turn: Option<SimTime>,
     explain: Vec<Name>,
     explanations: Explanations,
 }
@@ -124,6 +126,7 @@ impl Scheduler {
             assumed: FxHashMap::default(),
             news: Vec::new(),
             turns: options.turns.max(1),
+            last_turn: None,
             explain: options.explain,
             explanations: Explanations::default(),
         }
@@ -357,10 +360,13 @@ impl Controller for Scheduler {
             self.report(cx, news);
         }
         self.queue.flush(cx.now, &ProfileRules(&self.frameworks));
-        for _ in 0..self.turns {
+        // Where turns take no time, one after the other would be many reconciles at one instant.
+        let turns = if self.last_turn == Some(cx.now) { usize::MAX } else { self.turns };
+        for _ in 0..turns {
             if !self.queue.has_next() {
                 break;
             }
+            self.last_turn = Some(cx.now);
             self.attempt(cx);
         }
         if self.assumed.values().any(|assumed| assumed.held_until.is_some()) {

@@ -3,6 +3,7 @@
 
 use super::plugin::NodeId;
 use crate::model::{Labels, Name, Node};
+use std::sync::Arc;
 
 const ZONE: [&str; 2] = ["topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone"];
 const REGION: [&str; 2] = ["topology.kubernetes.io/region", "failure-domain.beta.kubernetes.io/region"];
@@ -21,7 +22,7 @@ pub fn zone_key(node: &Node) -> ZoneKey {
 #[derive(Clone, Debug, Default)]
 pub struct NodeOrder {
     zones: Vec<(ZoneKey, Vec<NodeId>)>,
-    list: Vec<NodeId>,
+    list: Arc<Vec<NodeId>>,
     stale: bool,
 }
 
@@ -51,15 +52,16 @@ impl NodeOrder {
         if !std::mem::take(&mut self.stale) {
             return;
         }
-        self.list.clear();
+        let list = Arc::make_mut(&mut self.list);
+        list.clear();
         let longest = self.zones.iter().map(|(_, nodes)| nodes.len()).max().unwrap_or(0);
         for turn in 0..longest {
-            self.list.extend(self.zones.iter().filter_map(|(_, nodes)| nodes.get(turn)));
+            list.extend(self.zones.iter().filter_map(|(_, nodes)| nodes.get(turn)));
         }
     }
 
     /// All nodes in the order of evaluation.
-    pub fn list(&self) -> &[NodeId] {
+    pub fn list(&self) -> &Arc<Vec<NodeId>> {
         debug_assert!(!self.stale, "refresh before reading");
         &self.list
     }

@@ -209,7 +209,7 @@ impl Numbering for Snapshot {
 
 impl Snapshot {
     /// The nodes in order of evaluation.
-    pub fn order(&self) -> &[NodeId] {
+    pub fn order(&self) -> &Arc<Vec<NodeId>> {
         self.order.list()
     }
 
