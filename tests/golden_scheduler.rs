@@ -336,7 +336,7 @@ fn compare_filters(snapshot: &Snapshot, record: &Record, expected: &Value) -> Re
         verdict
     };
     if let Some(absent) = &record.absent {
-        for node in snapshot.order() {
+        for node in snapshot.order().iter() {
             ours.insert(snapshot.name(*node).to_string(), verdict(absent));
         }
     }

@@ -107,7 +107,7 @@ fn sum_over_nodes(snapshot: &Snapshot, by_group: &Contributions, sums: &mut Sums
         return false;
     }
     let mut any = false;
-    for node in snapshot.order() {
+    for node in snapshot.order().iter() {
         for (group, count) in &snapshot.groups[node.at()] {
             for (topology, weight) in &by_group[group.0 as usize] {
                 any |= sums.add(snapshot, *topology, *node, weight * i64::from(*count));

@@ -189,7 +189,7 @@ fn count_domains(
     taking_part.iter().for_each(|node| wanted[slot(*node)] = true);
     let mut counts = vec![0; wanted.len()];
     if groups.contains(&true) {
-        for node in cycle.snapshot.order() {
+        for node in cycle.snapshot.order().iter() {
             let at = slot(*node);
             let count = if wanted[at] { count_on(cycle.snapshot, *node, groups) } else { 0 };
             if count > 0 && !ignored(*node) && included(constraint, cycle, cycle.snapshot.node(*node)) {
