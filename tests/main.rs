@@ -6,6 +6,7 @@
 mod bad;
 mod cleanup;
 mod cli;
+mod golden_controllers;
 mod golden_endpointslice;
 mod golden_scheduler;
 mod golden_timelines;

@@ -34,7 +34,7 @@ pub fn all(scenario: &Scenario, options: &Options) -> Result<Seats> {
         (Box::new(scheduler), settings::scheduler(&scenario.timing)),
         (Box::new(kubelet(scenario, options)), settings::kubelet()),
     ];
-    for (controller, own) in clients.into_iter().chain(crate::controllers::all()) {
+    for (controller, own) in clients.into_iter().chain(crate::controllers::all(&scenario.timing)) {
         let settings = settings::actor(&scenario.timing, controller.name(), own);
         actors.push((controller, settings));
     }

@@ -4,22 +4,30 @@ pub mod deployment;
 pub mod endpoint_slice;
 pub mod garbage_collector;
 pub mod namespace;
+pub mod node_lifecycle;
 pub mod pod_gc;
 pub mod replica_set;
 pub mod service_account;
 pub mod service_load_balancer;
 mod shared;
+pub mod taint_eviction;
 
 use crate::runtime::{ActorSettings, Controller};
+use crate::scenario::Timing;
+use node_lifecycle::{NodeLifecycle, NodeLifecycleSettings};
 
 /// Every controller of the controller manager with its own machinery
 /// (`cmd/kube-controller-manager/app/controllermanager.go`).
-pub fn all() -> Vec<(Box<dyn Controller>, ActorSettings)> {
+pub fn all(timing: &Timing) -> Vec<(Box<dyn Controller>, ActorSettings)> {
     let own = ActorSettings::default();
+    let by_node = ActorSettings { workers: 8, ..own };
+    let node_lifecycle = NodeLifecycle::new(NodeLifecycleSettings::from_timing(timing));
     vec![
         (Box::new(deployment::Deployments::default()), ActorSettings { max_retries: 15, ..own }),
         (Box::new(replica_set::ReplicaSets::default()), own),
         (Box::new(endpoint_slice::EndpointSliceController::default()), endpoint_slice::settings()),
+        (Box::new(node_lifecycle), by_node),
+        (Box::new(taint_eviction::TaintEviction::default()), by_node),
         (Box::new(garbage_collector::GarbageCollector), garbage_collector::settings()),
         (Box::new(pod_gc::PodGarbageCollector::default()), pod_gc::settings()),
         (Box::new(namespace::NamespaceController), namespace::settings()),

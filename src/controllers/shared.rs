@@ -1,7 +1,7 @@
 //! What several controllers need: ownership, adoption, slow start
 //! (`pkg/controller/controller_ref_manager.go`, `pkg/controller/controller_utils.go`).
 
-use crate::model::{Key, Kind, Labels, Meta, Name, OwnerReference, Pod, Resource, Selector, Uid};
+use crate::model::{Key, Kind, Meta, Name, OwnerReference, Pod, Resource, Selector, Uid};
 use crate::runtime::Cx;
 use crate::store::{Change, Patch, Preconditions, View, Write};
 use crate::time::{SimDuration, SimTime};
@@ -107,9 +107,4 @@ pub fn is_available(pod: &Pod, min_ready_seconds: i32, now: SimTime) -> bool {
 /// When a pod that is ready since then becomes available.
 pub fn available_at(since: SimTime, min_ready_seconds: i32) -> SimTime {
     since + SimDuration::from_secs(i64::from(min_ready_seconds))
-}
-
-/// `labels` with those of `more` set.
-pub fn merged(labels: &Labels, more: &Labels) -> Labels {
-    labels.iter().chain(more.iter()).cloned().collect()
 }

@@ -21,6 +21,12 @@ impl TokenBucket {
         TokenBucket { interval, tolerance: interval * (burst - 1), arrival: SimTime(i64::MIN / 2) }
     }
 
+    /// One token every `interval`, at most `burst` at once.
+    pub fn every(interval: SimDuration, burst: i64) -> Self {
+        assert!(interval > SimDuration::ZERO && burst >= 1, "a token every {interval}, burst {burst}");
+        TokenBucket { interval, tolerance: interval * (burst - 1), arrival: SimTime(i64::MIN / 2) }
+    }
+
     /// Takes a token at the earliest moment not before `now` and says when that is. Tokens are handed
     /// out in the order of the calls, as to waiters in a line.
     pub fn take(&mut self, now: SimTime) -> SimTime {

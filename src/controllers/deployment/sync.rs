@@ -41,18 +41,15 @@ pub struct Plan {
 
 /// Decides one pass (`syncDeployment`).
 pub fn plan(input: &Input<'_>) -> Plan {
-    let deployment = Deployment::clone(&input.deployment);
-    let (new, old) = revision::split(&deployment, input.sets.clone());
-    let mut pass = Pass {
-        input,
-        deployment,
-        new,
-        old,
-        deployment_written: false,
-        sets_written: BTreeSet::new(),
-        plan: Plan::default(),
-    };
+    let mut pass = Pass::new(input);
     pass.run();
+    pass.plan
+}
+
+/// Only the sizes of a paused or resized deployment's sets (`scale`).
+pub fn scale_plan(input: &Input<'_>) -> Plan {
+    let mut pass = Pass::new(input);
+    pass.scale();
     pass.plan
 }
 
@@ -68,7 +65,14 @@ struct Pass<'a> {
     plan: Plan,
 }
 
-impl Pass<'_> {
+impl<'a> Pass<'a> {
+    fn new(input: &'a Input<'a>) -> Self {
+        let deployment = Deployment::clone(&input.deployment);
+        let (new, old) = revision::split(&deployment, input.sets.clone());
+        let (deployment_written, sets_written) = (false, BTreeSet::new());
+        Pass { input, deployment, new, old, deployment_written, sets_written, plan: Plan::default() }
+    }
+
     fn run(&mut self) {
         if self.deployment.selector.is_empty() {
             let message = "This deployment is selecting all pods. A non-empty selector is required.";
@@ -316,6 +320,10 @@ impl Pass<'_> {
             let cut = (max_down - broken).min(set.replicas - set.status.available);
             if broken >= max_down {
                 break;
+            }
+            // A status from before an earlier cut shows more pods than the set wishes: wait for the next one.
+            if cut < 0 && set.replicas > 0 {
+                return false;
             }
             if cut > 0 {
                 *set = self.scale_to(set, set.replicas - cut).1;

@@ -53,9 +53,8 @@ impl Candidate {
 /// Reads the cost; what is no 32-bit integer in its plain form counts as 0
 /// (`pkg/apis/core/v1/helper/helpers.go`, `GetDeletionCostFromPodAnnotations`).
 pub fn deletion_cost(text: &str) -> i32 {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let plain = digits == "0" && text == "0" || !digits.starts_with(['0', '+']);
-    if plain { text.parse().unwrap_or(0) } else { 0 }
+    let readable = text == "0" || text.starts_with(|first| matches!(first, '-' | '1'..='9'));
+    if readable { text.parse().unwrap_or(0) } else { 0 }
 }
 
 /// Smaller is deleted first.

@@ -1,0 +1,191 @@
+//! Evicts pods that do not tolerate their node's `NoExecute` taints (`pkg/controller/tainteviction/taint_eviction.go`).
+//!
+//! A worked example: a node gets `unreachable:NoExecute`; a pod that tolerates it for 300 s is deleted 300 s
+//! later, one that does not at once. When the taint goes first, the deletion is cancelled.
+
+use crate::model::{Condition, Key, Kind, Name, Node, Object, Pod, Resource, Taint, TaintEffect, Truth, Uid};
+use crate::runtime::{Controller, Cx, Requeue, Wake};
+use crate::store::{Change, DeleteOptions, EventRecord, Patch, Preconditions, View, Write};
+use crate::time::{SimDuration, SimTime};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+const SOURCE: Name = crate::name!("taint-eviction-controller");
+
+/// A pod's planned deletion.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Timer {
+    uid: Uid,
+    created: SimTime,
+    /// `None` once it has fired.
+    fires: Option<SimTime>,
+}
+
+/// The controller.
+#[derive(Debug, Default)]
+pub struct TaintEviction {
+    /// Planned deletions by node and pod.
+    timers: BTreeMap<Name, BTreeMap<Key, Timer>>,
+}
+
+/// What taints mean for a pod.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// It may stay.
+    Stays,
+    /// It must go now.
+    Goes,
+    /// It may stay this long.
+    StaysFor(SimDuration),
+}
+
+/// What a node's `NoExecute` taints mean for a pod (`processPodOnNode`).
+pub fn verdict(pod: &Pod, taints: &[&Taint]) -> Verdict {
+    let mut shortest: Option<i64> = None;
+    for taint in taints {
+        let mut tolerated = false;
+        for toleration in pod.spec.tolerations.iter().filter(|toleration| toleration.tolerates(taint)) {
+            tolerated = true;
+            shortest = match (shortest, toleration.seconds) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            };
+        }
+        if !tolerated {
+            return Verdict::Goes;
+        }
+    }
+    match shortest {
+        None => Verdict::Stays,
+        Some(seconds) if seconds <= 0 => Verdict::Goes,
+        Some(seconds) => Verdict::StaysFor(SimDuration::from_secs(seconds)),
+    }
+}
+
+impl Controller for TaintEviction {
+    fn name(&self) -> &'static str {
+        "taint-eviction-controller"
+    }
+
+    fn watches(&self) -> &'static [Kind] {
+        &[Kind::Node, Kind::Pod]
+    }
+
+    fn wake(&mut self, change: &Change, view: View<'_>, wake: &mut Wake<'_>) {
+        let node_key = |node: &Name| Key::cluster(Kind::Node, node.clone());
+        match (&change.old, &change.new) {
+            (old, Some(Object::Node(new))) => {
+                let before = old.as_ref().and_then(Object::node).map(|node| no_execute(node)).unwrap_or_default();
+                if before != no_execute(new) {
+                    wake.add(change.key.clone());
+                }
+            }
+            (Some(Object::Node(_)), None) => {
+                self.timers.remove(&change.key.name);
+            }
+            (old, Some(Object::Pod(new))) => {
+                let Some(node) = &new.node else { return };
+                let before = old.as_ref().and_then(Object::pod);
+                let same =
+                    before.is_some_and(|old| old.node == new.node && old.spec.tolerations == new.spec.tolerations);
+                if !same && view.node(node).is_some_and(|node| !no_execute(node).is_empty()) {
+                    wake.add(node_key(node));
+                }
+            }
+            (Some(Object::Pod(old)), None) => {
+                let node = old.node.as_ref().filter(|node| self.timers.contains_key(*node));
+                node.into_iter().for_each(|node| wake.add(node_key(node)));
+            }
+            _ => {}
+        }
+    }
+
+    fn reconcile(&mut self, key: &Key, cx: &mut Cx<'_>) -> Requeue {
+        let Some(node) = cx.view.fetch_key::<Node>(key).cloned() else { return Requeue::Done };
+        let taints = no_execute(&node);
+        let mut timers = self.timers.remove(&key.name).unwrap_or_default();
+        let pods: Vec<Arc<Pod>> = match taints.is_empty() && timers.is_empty() {
+            true => Vec::new(),
+            false => cx.view.pods_on(&key.name).cloned().collect(),
+        };
+        let here: BTreeMap<Key, Uid> = pods.iter().map(|pod| (pod.key(), pod.meta.uid)).collect();
+        let gone: Vec<Key> =
+            timers.iter().filter(|(key, t)| here.get(*key) != Some(&t.uid)).map(|(key, _)| key.clone()).collect();
+        for key in gone {
+            cancel(&key, &mut timers, cx);
+        }
+        for pod in &pods {
+            plan(pod, &taints, &mut timers, cx);
+        }
+        let next = timers.values().filter_map(|timer| timer.fires).min();
+        if !timers.is_empty() {
+            self.timers.insert(key.name.clone(), timers);
+        }
+        next.map_or(Requeue::Done, |at| Requeue::After(at - cx.now))
+    }
+}
+
+fn no_execute(node: &Node) -> Vec<&Taint> {
+    node.taints.iter().filter(|taint| taint.effect == TaintEffect::NoExecute).collect()
+}
+
+/// Plans, keeps, cancels or carries out the deletion of one pod.
+fn plan(pod: &Arc<Pod>, taints: &[&Taint], timers: &mut BTreeMap<Key, Timer>, cx: &mut Cx<'_>) {
+    let key = pod.key();
+    let known = timers.get(&key).copied();
+    if known.is_some_and(|timer| timer.fires.is_none()) && !taints.is_empty() {
+        return;
+    }
+    if known.is_some_and(|timer| timer.fires.is_some_and(|at| at <= cx.now)) && !taints.is_empty() {
+        return evict(pod, timers, cx);
+    }
+    let verdict = if taints.is_empty() { Verdict::Stays } else { verdict(pod, taints) };
+    match (verdict, known) {
+        (Verdict::Stays, _) => cancel(&key, timers, cx),
+        (Verdict::Goes, _) => {
+            cancel(&key, timers, cx);
+            evict(pod, timers, cx);
+        }
+        // A deletion planned earlier stands, unless it was planned at this very instant.
+        (Verdict::StaysFor(_), Some(timer)) if timer.created < cx.now => {}
+        (Verdict::StaysFor(length), _) => {
+            timers.insert(key, Timer { uid: pod.meta.uid, created: cx.now, fires: Some(cx.now + length) });
+        }
+    }
+}
+
+fn evict(pod: &Arc<Pod>, timers: &mut BTreeMap<Key, Timer>, cx: &mut Cx<'_>) {
+    let (key, uid) = (pod.key(), pod.meta.uid);
+    timers.insert(key.clone(), Timer { uid, created: cx.now, fires: None });
+    let object = Object::Pod(pod.clone());
+    let message = format!("Marking for deletion Pod {}/{}", key.namespace, key.name);
+    cx.event(&object, false, SOURCE, crate::name!("TaintManagerEviction"), message);
+    let target = Condition::new(
+        crate::name!("DisruptionTarget"),
+        Truth::True,
+        crate::name!("DeletionByTaintManager"),
+        "Taint manager: deleting due to NoExecute taint",
+        cx.now,
+    );
+    let preconditions = Preconditions::uid(uid);
+    cx.background(vec![
+        Write::Patch(key.clone(), Patch::Conditions(vec![target]), preconditions),
+        Write::Delete(key, DeleteOptions { preconditions, ..DeleteOptions::default() }),
+    ]);
+}
+
+/// Forgets a planned deletion, and says so if it was still to come.
+fn cancel(key: &Key, timers: &mut BTreeMap<Key, Timer>, cx: &mut Cx<'_>) {
+    let Some(timer) = timers.remove(key) else { return };
+    if timer.fires.is_some() {
+        let record = EventRecord {
+            regarding: key.clone(),
+            uid: timer.uid,
+            warning: false,
+            reason: crate::name!("TaintManagerEviction"),
+            message: Name::from(format!("Cancelling deletion of Pod {}/{}", key.namespace, key.name)),
+            source: SOURCE,
+        };
+        cx.background(vec![Write::Event(record)]);
+    }
+}
