@@ -195,7 +195,7 @@ fn advance(runtime: &mut Runtime, until: SimTime) {
 fn actors(seed: Seed) -> Vec<(Box<dyn Controller>, ActorSettings)> {
     let timing = Timing::default();
     let kubelets = Kubelet::new(KubeletSettings::work_free(), Box::new(AnnotatedBehavior), seed);
-    let mut actors = controllers::all();
+    let mut actors = controllers::all(&timing);
     actors.push((Box::new(Scheduler::new(Options::default())), settings::scheduler(&timing)));
     actors.push((Box::new(kubelets), settings::kubelet()));
     let seated = actors.into_iter().map(|(actor, own)| {

@@ -29,7 +29,7 @@ const SAFE_GRACE: SimDuration = SimDuration::from_secs(20);
 /// How the node controller is set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NodeLifecycleSettings {
-    /// When the controller manager starts.
+    /// When the controller manager starts; not before it is seated.
     pub start: SimTime,
     /// `--node-monitor-period`.
     pub period: SimDuration,
@@ -134,6 +134,8 @@ impl Controller for NodeLifecycle {
     }
 
     fn start(&mut self, wake: &mut Wake<'_>) {
+        self.settings.start = self.settings.start.max(wake.now());
+        self.pass_due = self.settings.start;
         wake.add_after(monitor_key(), self.pass_due - wake.now());
     }
 
