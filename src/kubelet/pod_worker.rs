@@ -215,13 +215,14 @@ impl PodWorker {
     /// Lets everything happen that is due by `now`.
     pub fn advance(&mut self, env: &mut Env<'_>, now: SimTime) {
         loop {
-            let due = self.next_due(env.pod, env.node.since);
+            let due = self.next_due(env.pod, env.node.since, true);
             match due {
                 Some((at, due)) if at <= now => self.happen(env, due, at),
                 _ => break,
             }
         }
-        self.next = self.next_due(env.pod, env.node.since).map(|(at, _)| at);
+        // Nobody wakes for an attempt that changes nothing; an eager run makes it up at the next wake-up.
+        self.next = self.next_due(env.pod, env.node.since, false).map(|(at, _)| at);
         if let Stage::Final { removal: Some(at) } = self.stage {
             self.next = Some(at);
         }
@@ -229,7 +230,7 @@ impl PodWorker {
 
     /// The next thing that happens. Nothing happens before the kubelet works: what fell due while it did
     /// not is seen when it does again.
-    fn next_due(&self, pod: &Pod, since: SimTime) -> Option<(SimTime, Due)> {
+    fn next_due(&self, pod: &Pod, since: SimTime, all: bool) -> Option<(SimTime, Due)> {
         let mut next: Option<(SimTime, Due)> = None;
         let mut consider = |at: SimTime, due: Due| {
             let candidate = (at.max(since), due);
@@ -248,7 +249,7 @@ impl PodWorker {
             if let Some(end) = &instance.end {
                 consider(end.observed, Due::End(at));
             }
-            if let Some((tick, kind)) = instance.probes.as_ref().and_then(|probes| probes.next()) {
+            if let Some((tick, kind)) = instance.probes.as_ref().and_then(|probes| probes.next(all)) {
                 consider(tick, Due::Probe(at, kind));
             }
         }

@@ -36,6 +36,8 @@ struct Ticker {
     next: Option<SimTime>,
     good: u32,
     bad: u32,
+    /// Further attempts change nothing: only an eager run makes them.
+    settled: bool,
 }
 
 /// The probes of one run of a container.
@@ -106,10 +108,11 @@ impl Probes {
         }
     }
 
-    /// The next attempt.
-    pub fn next(&self) -> Option<(SimTime, ProbeKind)> {
+    /// The next attempt; with `all` also one that can change nothing.
+    pub fn next(&self, all: bool) -> Option<(SimTime, ProbeKind)> {
         let kinds = [ProbeKind::Startup, ProbeKind::Liveness, ProbeKind::Readiness];
-        self.tickers.iter().zip(kinds).filter_map(|(ticker, kind)| Some((ticker.next?, kind))).min()
+        let counted = self.tickers.iter().zip(kinds).filter(|(ticker, _)| all || !ticker.settled);
+        counted.filter_map(|(ticker, kind)| Some((ticker.next?, kind))).min()
     }
 
     /// No more startup and liveness probes: the container is being stopped.
@@ -145,7 +148,8 @@ impl Probes {
                 ProbeKind::Liveness => !good,
                 ProbeKind::Readiness => self.ready != good,
             };
-        let settled = good && reached && !eager;
+        ticker.settled = good && reached;
+        let settled = ticker.settled && !eager;
         let over = changed && kind != ProbeKind::Readiness && (kind == ProbeKind::Startup || !good);
         if settled || over {
             ticker.next = None;
@@ -208,7 +212,7 @@ mod tests {
         let second = SimTime::from_secs;
         let mut probes = Probes::begin(container, second(10), second(10), [second(7); 2]);
         let mut lines = Vec::new();
-        while let Some((at, kind)) = probes.next().filter(|(at, _)| *at <= second(end)) {
+        while let Some((at, kind)) = probes.next(true).filter(|(at, _)| *at <= second(end)) {
             let good = at >= second(serves);
             let attempt = probes.attempt(container, kind, at, good, eager);
             let mark = if attempt.changed { "*" } else { "" };
