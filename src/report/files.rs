@@ -1,7 +1,7 @@
 //! A results folder that is whole or not there: everything is written into a folder beside it, forced to
 //! the disk, and renamed. An interrupted run leaves the previous result as it was.
 
-use super::{csv, summary};
+use super::{csv, plots, summary};
 use crate::error::{Error, Result};
 use crate::metrics::Usage;
 use crate::outcome::Outcome;
@@ -25,6 +25,8 @@ pub fn contents(outcome: &Outcome) -> Vec<Content> {
     ]
     .into_iter()
     .map(|(name, bytes)| (name.to_string(), bytes))
+    // A chart that cannot be drawn costs the chart, not the result.
+    .chain(plots::all(outcome).unwrap_or_default())
     .collect()
 }
 

@@ -13,6 +13,7 @@ pub mod chart;
 pub mod csv;
 pub mod explain;
 pub mod files;
+pub mod plots;
 pub mod summary;
 pub mod tables;
 pub mod terminal;
