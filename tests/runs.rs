@@ -55,7 +55,12 @@ fn shortcuts_change_nothing() {
         for seed in [scenario.seed, 99] {
             let plain = Options { seed: kubesim::rng::Seed(seed), ..Options::of(&scenario) };
             let eager = Options { eager: true, ..plain.clone() };
-            assert_eq!(fingerprint(&scenario, &plain), fingerprint(&scenario, &eager), "{} seed {seed}", path.display());
+            assert_eq!(
+                fingerprint(&scenario, &plain),
+                fingerprint(&scenario, &eager),
+                "{} seed {seed}",
+                path.display()
+            );
         }
     }
 }

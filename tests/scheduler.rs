@@ -227,8 +227,7 @@ fn gated_and_foreign_pods_wait() {
 
 #[test]
 fn decisions_are_explained_on_request() {
-    let scheduler =
-        Scheduler::new(Options { explain: vec![Name::from("a")], ..Options::default() });
+    let scheduler = Scheduler::new(Options { explain: vec![Name::from("a")], ..Options::default() });
     let basket = scheduler.explanations();
     let mut bed = Bed::with(scheduler);
     bed.join(node("one", 1000));

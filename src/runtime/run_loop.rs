@@ -414,8 +414,9 @@ impl Runtime {
                 self.mail(at, id)
             };
         }
+        // One recorder sends them in the order they happened.
+        let latency = self.latency(id);
         for record in events {
-            let latency = self.latency(id);
             self.events.push(at + latency, Event::Record(id, Box::new(record)));
         }
     }

@@ -163,7 +163,8 @@ fn failure_of(all: &[Arc<ReplicaSet>], new: Option<&Arc<ReplicaSet>>) -> Option<
 pub(super) fn stuck_check(deployment: &Deployment, status: &DeploymentStatus, now: SimTime) -> Option<SimDuration> {
     let current = condition::find(&deployment.status.conditions, &words::PROGRESSING)?;
     let deadline = deadline(deployment)?;
-    if complete(deployment, status) || current.reason == words::TIMED_OUT {
+    // A rollout that was complete once cannot time out; upstream looks again and again to no effect.
+    if complete(deployment, status) || [words::TIMED_OUT, words::NEW_SET_AVAILABLE].contains(&current.reason) {
         return None;
     }
     let left = current.last_update.truncated() + deadline - now;
