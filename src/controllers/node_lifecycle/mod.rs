@@ -9,6 +9,8 @@
 
 pub mod monitor;
 pub mod taints;
+#[cfg(test)]
+mod tests;
 pub mod zones;
 
 use crate::model::{Condition, Key, Kind, Machine, Name, Node, Object, Pod, Resource, Truth, condition};
@@ -148,13 +150,8 @@ impl Controller for NodeLifecycle {
                 wake.add(change.key.clone());
             }
         }
-        let now = wake.now();
-        let mut next = self.settings.pass_at(now);
-        if self.last_pass >= Some(next) {
-            next = self.settings.pass_at(next + SimDuration(1));
-        }
-        self.pass_due = self.pass_due.min(next);
-        wake.add_after(monitor_key(), self.pass_due - now);
+        self.ask_pass(wake.now());
+        wake.add_after(monitor_key(), self.pass_due - wake.now());
     }
 
     fn reconcile(&mut self, key: &Key, cx: &mut Cx<'_>) -> Requeue {
@@ -168,6 +165,10 @@ impl Controller for NodeLifecycle {
         if self.round_due <= cx.now {
             let view = cx.view;
             let actions = self.monitor.taint_round(self.round_due, &|name| view.node(name).cloned());
+            if !actions.is_empty() {
+                // A pass right after this may not see the new taint yet, as upstream's may not.
+                self.ask_pass(self.round_due);
+            }
             act(actions, cx);
             self.plan_round(self.round_due + SimDuration(1));
         }
@@ -179,6 +180,15 @@ impl Controller for NodeLifecycle {
 }
 
 impl NodeLifecycle {
+    /// Something happened at `time`: the next pass is run.
+    fn ask_pass(&mut self, time: SimTime) {
+        let mut next = self.settings.pass_at(time);
+        if self.last_pass >= Some(next) {
+            next = self.settings.pass_at(next + SimDuration(1));
+        }
+        self.pass_due = self.pass_due.min(next);
+    }
+
     fn pass(&mut self, cx: &mut Cx<'_>) {
         let now = self.pass_due;
         let every = cx.eager || self.settings.patience.grace < SAFE_GRACE;
