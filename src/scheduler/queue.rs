@@ -286,7 +286,7 @@ impl SchedulingQueue {
     /// The first look through the unschedulable at which a pod waiting `since` then is overdue.
     fn timeout_of(&self, since: SimTime) -> SimTime {
         let due = (since + self.settings.unschedulable_timeout).whole_seconds();
-        SimTime::from_secs((due / FLUSH_INTERVAL + 1) * FLUSH_INTERVAL)
+        SimTime::from_secs((due.div_euclid(FLUSH_INTERVAL) + 1) * FLUSH_INTERVAL)
     }
 
     /// To the active queue, or first to the end of its backoff.
@@ -305,7 +305,8 @@ impl SchedulingQueue {
     fn backoff_expiry(&self, pod: &QueuedPod) -> SimTime {
         let count = if pod.consecutive_errors > 0 { pod.consecutive_errors } else { pod.unschedulable_count };
         if count == 0 {
-            return SimTime(-1);
+            // Earlier than any instant: a run may begin before zero.
+            return SimTime(i64::MIN);
         }
         let doubled = self.settings.initial_backoff * (1i64 << (count - 1).min(30));
         (pod.since + doubled.min(self.settings.max_backoff)).truncated()
@@ -365,4 +366,58 @@ impl SchedulingQueue {
 /// The key of a pod.
 pub fn key_of(info: &PodInfo) -> PodKey {
     (info.pod.meta.namespace.clone(), info.pod.meta.name.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::builder;
+    use crate::scheduler::snapshot::Snapshot;
+    use std::sync::Arc;
+
+    struct Fifo;
+
+    impl Rules for Fifo {
+        fn compare(&self, a: QueueRank, b: QueueRank) -> Ordering {
+            a.since.cmp(&b.since)
+        }
+        fn gate(&self, _: &PodInfo) -> Option<&'static str> {
+            None
+        }
+    }
+
+    fn failed_once(at: SimTime, rejectors: Vec<&'static str>) -> SchedulingQueue {
+        let mut queue = SchedulingQueue::new(QueueSettings::default());
+        let pod = Arc::new(builder::pod("a", builder::spec("image", 1, 1)));
+        queue.add(Snapshot::default().compile(&pod), at, &Fifo);
+        let popped = queue.pop(&Fifo).unwrap();
+        queue.failed(&key_of(&popped.info), rejectors, at, &Fifo);
+        queue
+    }
+
+    /// Failed at t: the expiry is t + 1 s cut to whole seconds, and holds through its second. Unschedulable
+    /// pods are overdue at the first half minute after t + 300 s. Both hold on either side of zero.
+    #[test]
+    fn flushes_come_in_time() {
+        for (failed_at_ms, error_ends_s, timeout_s) in
+            [(300, 2, 330), (0, 2, 330), (29_999, 31, 330), (30_000, 32, 360), (-19_700, -18, 300), (-31_000, -29, 270)]
+        {
+            let at = SimTime(failed_at_ms * 1_000_000);
+            let ends = failed_once(at, Vec::new()).next_flush();
+            assert_eq!(ends, Some(SimTime::from_secs(error_ends_s)), "error at {failed_at_ms} ms");
+            let overdue = failed_once(at, vec!["NodeName"]).next_flush();
+            assert_eq!(overdue, Some(SimTime::from_secs(timeout_s)), "rejected at {failed_at_ms} ms");
+        }
+    }
+
+    #[test]
+    fn a_pod_without_failures_never_backs_off() {
+        let before_zero = SimTime::from_secs(-20);
+        let mut queue = SchedulingQueue::new(QueueSettings::default());
+        let pod = Arc::new(builder::pod("a", builder::spec("image", 1, 1)));
+        queue.add(Snapshot::default().compile(&pod), before_zero, &Fifo);
+        let key = key_of(&queue.pop(&Fifo).unwrap().info);
+        queue.requeue(&key, before_zero, &Fifo);
+        assert_eq!((queue.has_next(), queue.next_flush()), (true, None));
+    }
 }
