@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad;
+mod checks;
 mod cleanup;
 mod cli;
 mod golden_controllers;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// `UPDATE=1 cargo test fingerprints` writes it anew.
 const FINGERPRINTS: &str = "tests/golden/fingerprints.txt";
 
-fn scenario_files() -> Vec<PathBuf> {
+pub fn scenario_files() -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = fs::read_dir("scenarios")
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -22,7 +22,7 @@ fn scenario_files() -> Vec<PathBuf> {
     files
 }
 
-fn read(path: &Path) -> Scenario {
+pub fn read(path: &Path) -> Scenario {
     let text = fs::read_to_string(path).unwrap();
     let name = path.to_string_lossy();
     load(&name, &text, &[], &kubesim::cli::files::Folder::of(&name)).unwrap_or_else(|error| panic!("{error}"))
