@@ -300,10 +300,10 @@ impl Observer for Checker {
         let findings = self.findings.clone();
         let findings = &mut *findings.borrow_mut();
         findings.now = now;
-        findings.at_rest = now - self.last_activity >= REST;
         if self.level != Checks::All {
             return;
         }
+        findings.at_rest = now - self.last_activity >= REST;
         self.sweep(store, findings);
         rest::lost_nodes(now, store, findings);
         rest::lease_and_status(now, store, findings);

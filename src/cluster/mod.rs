@@ -10,7 +10,7 @@ pub mod seats;
 pub mod settings;
 pub mod steps;
 
-use crate::checks::expect;
+use crate::checks::{Checker, Checks, expect};
 use crate::error::Result;
 use crate::model::Name;
 use crate::outcome::Outcome;
@@ -38,12 +38,14 @@ pub struct Options {
     pub eager: bool,
     /// Pods whose placement is to be explained, by name.
     pub explain: Vec<Name>,
+    /// How much is checked; it changes nothing that happens.
+    pub checks: Checks,
 }
 
 impl Options {
     /// As the scenario says.
     pub fn of(scenario: &Scenario) -> Self {
-        Options { seed: scenario.seed(), until: None, eager: false, explain: Vec::new() }
+        Options { seed: scenario.seed(), until: None, eager: false, explain: Vec::new(), checks: Checks::default() }
     }
 }
 
@@ -108,10 +110,16 @@ pub fn run(
     progress: &mut dyn FnMut(SimTime, Stats) -> bool,
 ) -> Result<(Outcome, Option<Stop>)> {
     let (digest, recorder) = (Digest::default(), RecorderSeat::default());
-    let observers: Vec<Box<dyn Observer>> = vec![Box::new(digest.clone()), Box::new(recorder.clone())];
+    let (checker, findings) = Checker::new(options.checks);
+    let mut observers: Vec<Box<dyn Observer>> = vec![Box::new(digest.clone()), Box::new(recorder.clone())];
+    if options.checks != Checks::Off {
+        observers.push(Box::new(checker));
+    }
     let mut cluster = Cluster::new(scenario, options, observers)?;
     let stop = cluster.run(progress).err();
     let record = recorder.0.take().into_record();
+    let mut findings = findings.take();
+    findings.busy_at_end(&cluster.runtime.busy_keys());
     let outcome = Outcome {
         scenario_name: scenario.name.clone(),
         description: scenario.description.clone(),
@@ -122,7 +130,7 @@ pub fn run(
         stats: cluster.runtime.stats(),
         expectations: expect::evaluate(&record, &scenario.expect),
         record,
-        violations: Vec::new(),
+        violations: findings.violations.iter().map(ToString::to_string).collect(),
         stopped: stop.as_ref().map(ToString::to_string),
     };
     Ok((outcome, stop))
