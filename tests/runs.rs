@@ -1,5 +1,6 @@
 //! Whole runs of every shipped scenario: what it expects holds, and it is the same run every time.
 
+use kubesim::checks::Checks;
 use kubesim::cluster::digest::Digest;
 use kubesim::cluster::{self, Cluster, Options};
 use kubesim::scenario::Scenario;
@@ -39,7 +40,8 @@ fn fingerprint(scenario: &Scenario, options: &Options) -> String {
 fn every_scenario_meets_its_expectations() {
     for path in scenario_files() {
         let scenario = read(&path);
-        let (outcome, stop) = cluster::run(&scenario, &Options::of(&scenario), &mut |_, _| true).unwrap();
+        let options = Options { checks: Checks::All, ..Options::of(&scenario) };
+        let (outcome, stop) = cluster::run(&scenario, &options, &mut |_, _| true).unwrap();
         assert_eq!(stop, None, "{}", path.display());
         assert_eq!(outcome.violations, Vec::<String>::new(), "{}", path.display());
         let failed: Vec<_> = outcome.expectations.iter().filter(|one| !one.passed).collect();
@@ -70,8 +72,11 @@ fn observers_and_threads_change_nothing() {
     for path in scenario_files() {
         let scenario = read(&path);
         let alone = fingerprint(&scenario, &Options::of(&scenario));
-        let (observed, _) = cluster::run(&scenario, &Options::of(&scenario), &mut |_, _| true).unwrap();
-        assert_eq!(alone, observed.fingerprint, "{}: with metrics and checks", path.display());
+        for checks in [Checks::All, Checks::Cheap, Checks::Off] {
+            let options = Options { checks, ..Options::of(&scenario) };
+            let (observed, _) = cluster::run(&scenario, &options, &mut |_, _| true).unwrap();
+            assert_eq!(alone, observed.fingerprint, "{}: with metrics and checks {checks:?}", path.display());
+        }
         let copies: Vec<String> = std::thread::scope(|scope| {
             let runs: Vec<_> =
                 (0..8).map(|_| scope.spawn(|| fingerprint(&scenario, &Options::of(&scenario)))).collect();

@@ -8,6 +8,7 @@ use super::simulate::simulate;
 use super::source::Source;
 use super::verify::{stopped, verify};
 use super::{BUG, EXPECTATION_FAILED, FINE, print, progress};
+use crate::checks::Checks;
 use crate::cluster::Options;
 use crate::error::Result;
 use crate::report::{files, summary, terminal};
@@ -33,9 +34,33 @@ pub struct Arguments {
     /// Run twice, the second time with all shortcuts off and all checks on, and compare
     #[arg(long)]
     pub verify: bool,
+    /// Which invariants to check on the way; the outcome is the same
+    #[arg(long, value_enum, default_value_t = Level::Cheap, value_name = "LEVEL")]
+    pub checks: Level,
     /// Print only the verdict
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+/// How much is checked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Level {
+    /// Every invariant
+    All,
+    /// Those that cost little
+    Cheap,
+    /// None
+    Off,
+}
+
+impl From<Level> for Checks {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::All => Checks::All,
+            Level::Cheap => Checks::Cheap,
+            Level::Off => Checks::Off,
+        }
+    }
 }
 
 /// The form of the report.
@@ -64,7 +89,7 @@ pub fn duration(text: &str) -> std::result::Result<Duration, String> {
 pub fn execute(arguments: &Arguments) -> Result<u8> {
     let scenario = arguments.source.load()?;
     let until = arguments.until.map(|until| SimTime(until.0.0));
-    let options = Options { until, ..Options::of(&scenario) };
+    let options = Options { until, checks: arguments.checks.into(), ..Options::of(&scenario) };
     if arguments.verify {
         return compare(&scenario, &options);
     }
@@ -94,11 +119,14 @@ pub fn execute(arguments: &Arguments) -> Result<u8> {
 fn compare(scenario: &Scenario, options: &Options) -> Result<u8> {
     progress::listen();
     let verdict = verify(scenario, options)?;
+    for violation in &verdict.violations {
+        print(&format!("{violation}\n"))?;
+    }
     match verdict.difference {
         None => {
             let changes = verdict.plain.entries();
             print(&format!("{}: equal, fingerprint {} over {changes} changes\n", scenario.name, verdict.plain))?;
-            Ok(FINE)
+            Ok(if verdict.violations.is_empty() { FINE } else { BUG })
         }
         Some(difference) => {
             print(&format!("{}: {} and {} differ\n{difference}\n", scenario.name, verdict.plain, verdict.eager))?;

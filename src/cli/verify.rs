@@ -1,6 +1,8 @@
-//! `sim run --verify`: the same run twice, the second time with every shortcut off, and a comparison.
+//! `sim run --verify`: the same run twice, the second time with every shortcut off and every invariant checked,
+//! and a comparison.
 
 use super::progress::Progress;
+use crate::checks::{Checker, Checks};
 use crate::cluster::digest::{Digest, Window};
 use crate::cluster::{Cluster, Options};
 use crate::engine::Fingerprint;
@@ -17,6 +19,8 @@ pub struct Verdict {
     pub eager: Fingerprint,
     /// What differs first, in words.
     pub difference: Option<String>,
+    /// Invariants that were broken.
+    pub violations: Vec<String>,
 }
 
 /// Runs twice and compares.
@@ -25,27 +29,28 @@ pub struct Verdict {
 /// Wrong input, a limit that was reached, an interruption.
 pub fn verify(scenario: &Scenario, options: &Options) -> Result<Verdict> {
     let eager_options = Options { eager: true, ..options.clone() };
-    let plain = fingerprint(scenario, options)?;
-    let eager = fingerprint(scenario, &eager_options)?;
+    let plain = Digest::default();
+    run(scenario, options, vec![Box::new(plain.clone())])?;
+    let eager = Digest::default();
+    let (checker, findings) = Checker::new(Checks::All);
+    let cluster = run(scenario, &eager_options, vec![Box::new(eager.clone()), Box::new(checker)])?;
+    findings.borrow_mut().busy_at_end(&cluster.runtime().busy_keys());
+    let (plain, eager) = (plain.0.take(), eager.0.take());
     let difference = match plain.first_difference(&eager) {
         None => None,
         Some((from, to)) => Some(first_difference(scenario, options, &eager_options, from, to)?),
     };
-    Ok(Verdict { plain, eager, difference })
+    let violations = findings.borrow().violations.iter().map(ToString::to_string).collect();
+    Ok(Verdict { plain, eager, difference, violations })
 }
 
-fn fingerprint(scenario: &Scenario, options: &Options) -> Result<Fingerprint> {
-    let digest = Digest::default();
-    run(scenario, options, Box::new(digest.clone()))?;
-    Ok(digest.0.take())
-}
-
-fn run(scenario: &Scenario, options: &Options, observer: Box<dyn Observer>) -> Result<()> {
-    let mut cluster = Cluster::new(scenario, options, vec![observer])?;
+fn run(scenario: &Scenario, options: &Options, observers: Vec<Box<dyn Observer>>) -> Result<Cluster> {
+    let mut cluster = Cluster::new(scenario, options, observers)?;
     let mut progress = Progress::until(options.until.unwrap_or(scenario.end()), false);
     let result = cluster.run(&mut |now, stats| progress.tick(now, stats));
     progress.finish();
-    result.map_err(stopped)
+    result.map_err(stopped)?;
+    Ok(cluster)
 }
 
 /// The error of a run that was stopped.
@@ -62,7 +67,7 @@ fn first_difference(scenario: &Scenario, plain: &Options, eager: &Options, from:
     for options in [plain, eager] {
         let window = Window::new(from, to);
         let lines = Rc::clone(&window.lines);
-        run(scenario, options, Box::new(window))?;
+        run(scenario, options, vec![Box::new(window)])?;
         histories.push(lines.take());
     }
     let at = histories[0].iter().zip(&histories[1]).position(|(a, b)| a.0 != b.0);

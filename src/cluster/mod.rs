@@ -119,7 +119,9 @@ pub fn run(
     let stop = cluster.run(progress).err();
     let record = recorder.0.take().into_record();
     let mut findings = findings.take();
-    findings.busy_at_end(&cluster.runtime.busy_keys());
+    if stop.is_none() {
+        findings.busy_at_end(&cluster.runtime.busy_keys());
+    }
     let outcome = Outcome {
         scenario_name: scenario.name.clone(),
         description: scenario.description.clone(),
