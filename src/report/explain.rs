@@ -16,8 +16,8 @@ pub fn text(explained: &Explanation) -> String {
     let pod = format!("{}/{}", explained.namespace, explained.name);
     let when = format!("at {}, attempt {}", explained.time, explained.attempt);
     match explained.winner {
-        Some(winner) => line(&mut out, &format!("{pod} was placed on {} {when}", explained.totals[winner].0)),
-        None => line(&mut out, &format!("{pod} found no place {when}")),
+        Some(winner) => wrapped(&mut out, "", &format!("{pod} was placed on {} {when}", explained.totals[winner].0)),
+        None => wrapped(&mut out, "", &format!("{pod} found no place {when}")),
     }
     wrapped(&mut out, "", &verdict(explained));
     rejections(&mut out, explained);
