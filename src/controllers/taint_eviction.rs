@@ -189,3 +189,41 @@ fn cancel(key: &Key, timers: &mut BTreeMap<Key, Timer>, cx: &mut Cx<'_>) {
         cx.background(vec![Write::Event(record)]);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Toleration, builder};
+
+    #[test]
+    fn how_long_a_pod_stays() {
+        let taint =
+            |key: &str| Taint { key: key.into(), value: Name::new(), effect: TaintEffect::NoExecute, added: None };
+        let tolerates = |key: &str, seconds: Option<i64>| Toleration {
+            key: key.into(),
+            exists: true,
+            value: Name::new(),
+            effect: Some(TaintEffect::NoExecute),
+            seconds,
+        };
+        let stays_for = |seconds| Verdict::StaysFor(SimDuration::from_secs(seconds));
+        // Tolerations, taints, verdict: every taint must be tolerated, the shortest time counts.
+        let table = [
+            (vec![], vec!["a"], Verdict::Goes),
+            (vec![tolerates("a", None)], vec!["a"], Verdict::Stays),
+            (vec![tolerates("a", Some(300))], vec!["a"], stays_for(300)),
+            (vec![tolerates("a", Some(0))], vec!["a"], Verdict::Goes),
+            (vec![tolerates("a", Some(-1))], vec!["a"], Verdict::Goes),
+            (vec![tolerates("a", Some(300)), tolerates("a", Some(30))], vec!["a"], stays_for(30)),
+            (vec![tolerates("a", None), tolerates("b", Some(30))], vec!["a", "b"], stays_for(30)),
+            (vec![tolerates("a", Some(300))], vec!["a", "b"], Verdict::Goes),
+        ];
+        for (tolerations, taints, expected) in table {
+            let mut spec = builder::spec("image", 0, 0);
+            spec.tolerations = tolerations.clone();
+            let taints: Vec<Taint> = taints.into_iter().map(taint).collect();
+            let pod = builder::pod("web", spec);
+            assert_eq!(verdict(&pod, &taints.iter().collect::<Vec<_>>()), expected, "{tolerations:?} {taints:?}");
+        }
+    }
+}
