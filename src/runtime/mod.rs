@@ -3,9 +3,12 @@
 //! Whatever acts on the cluster is a [`Controller`]. The runtime alone knows how long a watch takes, how
 //! long a request takes, how many workers a controller has and how fast its client may go.
 
-pub mod batch;
+mod actor;
+mod batch;
 pub mod context;
 pub mod controller;
+mod flights;
+mod mail;
 pub mod observer;
 pub mod queue;
 pub mod run_loop;

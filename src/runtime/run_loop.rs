@@ -6,23 +6,24 @@
 //!    └──────────────── after client limits and request latency ◀── writes ────────────────────────┘
 //! ```
 
+use super::actor::Actor;
 use super::batch::Flight;
 use super::context::{Batch, Cx};
 use super::controller::{Controller, Requeue, Wake};
 use super::observer::Observer;
 use super::queue::WorkQueue;
 use super::settings::{ActorSettings, RuntimeLimits, Stats};
-use crate::engine::{EventQueue, TokenBucket};
+use crate::engine::EventQueue;
 use crate::model::{Key, Kind};
-use crate::rng::{Seed, Stream};
-use crate::store::{EventRecord, Revision, Store, StoreError, Write, Written};
+use crate::rng::Seed;
+use crate::store::{EventRecord, Store, StoreError, Write, Written};
 use crate::time::{SimDuration, SimTime};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 
 /// Everything that can happen.
 #[derive(Debug)]
-enum Event {
+pub(super) enum Event {
     /// An actor's watch brings what is old enough.
     Deliver(usize),
     /// An actor's free workers look for keys.
@@ -55,50 +56,22 @@ impl std::fmt::Display for Stop {
     }
 }
 
-struct Actor {
-    controller: Box<dyn Controller>,
-    settings: ActorSettings,
-    queue: WorkQueue,
-    clients: FxHashMap<u64, TokenBucket>,
-    cursor: Revision,
-    /// How far behind its watch is now; drawn anew for each delivery.
-    lag: SimDuration,
-    stream: Stream,
-    deliver_pending: bool,
-    work_pending: bool,
-    busy: usize,
-    /// Events that wait for their turn at the client, and whether one is on its way.
-    outbox: VecDeque<EventRecord>,
-    mailing: bool,
-}
-
-impl Actor {
-    /// The client of a lane, with its rate limit.
-    fn client(&mut self, lane: u64) -> &mut TokenBucket {
-        let ActorSettings { milli_qps, burst, .. } = self.settings;
-        self.clients.entry(lane).or_insert_with(|| TokenBucket::new(milli_qps, burst))
-    }
-}
-
-/// Events that wait at most; more are dropped (`staging/src/k8s.io/client-go/tools/record/event.go`).
-const OUTBOX_MAX: usize = 1000;
-
 /// The store, the actors, and the events between them.
 pub struct Runtime {
     /// The API server.
     pub store: Store,
-    seed: Seed,
-    eager: bool,
-    events: EventQueue<Event>,
-    actors: Vec<Actor>,
-    watchers: FxHashMap<Kind, Vec<usize>>,
-    flights: Vec<Option<Box<Flight>>>,
-    free_flights: Vec<usize>,
-    observers: Vec<Box<dyn Observer>>,
-    limits: RuntimeLimits,
-    stats: Stats,
-    instant: (SimTime, u64),
-    stop: Option<Stop>,
+    pub(super) seed: Seed,
+    pub(super) eager: bool,
+    pub(super) events: EventQueue<Event>,
+    pub(super) actors: Vec<Actor>,
+    pub(super) watchers: FxHashMap<Kind, Vec<usize>>,
+    pub(super) flights: Vec<Option<Box<Flight>>>,
+    pub(super) free_flights: Vec<usize>,
+    pub(super) observers: Vec<Box<dyn Observer>>,
+    pub(super) limits: RuntimeLimits,
+    pub(super) stats: Stats,
+    pub(super) instant: (SimTime, u64),
+    pub(super) stop: Option<Stop>,
 }
 
 impl Runtime {
@@ -233,7 +206,7 @@ impl Runtime {
         }
     }
 
-    fn stop_at_limit(&mut self, message: String) {
+    pub(super) fn stop_at_limit(&mut self, message: String) {
         let message = format!("{message} at virtual {}; raise it under `limits` in the scenario", self.now());
         self.stop.get_or_insert(Stop::Limit(message));
     }
@@ -264,7 +237,7 @@ impl Runtime {
     // ---- deliver ----
 
     /// Brings what is committed up to `committed` to an actor after its watch's delay.
-    fn schedule_delivery(&mut self, id: usize, committed: SimTime) {
+    pub(super) fn schedule_delivery(&mut self, id: usize, committed: SimTime) {
         let now = self.now();
         let actor = &mut self.actors[id];
         if !std::mem::replace(&mut actor.deliver_pending, true) {
@@ -306,7 +279,7 @@ impl Runtime {
         self.schedule_work(id);
     }
 
-    fn enqueue(&mut self, id: usize, added: Vec<(Key, SimTime)>) {
+    pub(super) fn enqueue(&mut self, id: usize, added: Vec<(Key, SimTime)>) {
         let now = self.now();
         for (key, at) in added {
             if at <= now {
@@ -326,7 +299,7 @@ impl Runtime {
 
     // ---- work ----
 
-    fn schedule_work(&mut self, id: usize) {
+    pub(super) fn schedule_work(&mut self, id: usize) {
         let now = self.now();
         if self.actors[id].work_pending || self.actors[id].queue.depth() == 0 {
             return;
@@ -404,44 +377,13 @@ impl Runtime {
         self.record(busy_until, id, events);
     }
 
-    /// Sends events: each for itself, or in line before the actor's own client.
-    fn record(&mut self, at: SimTime, id: usize, events: Vec<EventRecord>) {
-        if self.actors[id].controller.events_share_client() {
-            let outbox = &mut self.actors[id].outbox;
-            let room = OUTBOX_MAX.saturating_sub(outbox.len());
-            outbox.extend(events.into_iter().take(room));
-            return if !self.actors[id].mailing {
-                self.mail(at, id)
-            };
-        }
-        // One recorder sends them in the order they happened.
-        let latency = self.latency(id);
-        for record in events {
-            self.events.push(at + latency, Event::Record(id, Box::new(record)));
-        }
-    }
-
-    /// Sends the next event of the outbox when the client's limit lets it go.
-    fn mail(&mut self, at: SimTime, id: usize) {
-        while let Some(record) = self.actors[id].outbox.pop_front() {
-            if self.store.event_is_spam(at, &record) {
-                continue;
-            }
-            let latency = self.latency(id);
-            let actor = &mut self.actors[id];
-            actor.mailing = true;
-            let sent = actor.client(0).take(at);
-            return self.events.push(sent + latency, Event::Record(id, Box::new(record)));
-        }
-    }
-
-    fn latency(&mut self, id: usize) -> SimDuration {
+    pub(super) fn latency(&mut self, id: usize) -> SimDuration {
         let actor = &mut self.actors[id];
         actor.settings.request_latency.sample(&mut actor.stream)
     }
 
     /// A worker is free again and its key goes where `requeue` says.
-    fn release(&mut self, id: usize, key: &Key, requeue: Requeue, went_well: bool) {
+    pub(super) fn release(&mut self, id: usize, key: &Key, requeue: Requeue, went_well: bool) {
         let now = self.now();
         let actor = &mut self.actors[id];
         actor.busy -= 1;
@@ -457,136 +399,6 @@ impl Runtime {
         }
         self.actors[id].queue.done(key, cursor, !failed);
         self.schedule_work(id);
-    }
-
-    // ---- commit ----
-
-    #[expect(clippy::too_many_arguments, reason = "the parts of a flight, named at the only two calls")]
-    fn take_off(
-        &mut self,
-        at: SimTime,
-        actor: usize,
-        key: Key,
-        lane: u64,
-        rest: Batch,
-        background: bool,
-        requeue: Requeue,
-    ) {
-        let flight = Box::new(Flight {
-            actor,
-            key,
-            lane,
-            rest,
-            group: Vec::new(),
-            outstanding: 0,
-            written: Vec::new(),
-            error: None,
-            background,
-            requeue,
-        });
-        let id = self.free_flights.pop().unwrap_or_else(|| {
-            self.flights.push(None);
-            self.flights.len() - 1
-        });
-        self.flights[id] = Some(flight);
-        self.next_group(at, id);
-    }
-
-    /// Sends the writes of the next group, each when the client's limit lets it go.
-    fn next_group(&mut self, at: SimTime, id: usize) {
-        let flight = self.flights[id].as_mut().expect("a flight under way");
-        let Some(group) = flight.rest.groups.pop_front() else { return self.land(id) };
-        flight.outstanding = group.len();
-        flight.group = group.into_iter().map(Some).collect();
-        let count = flight.outstanding;
-        let actor = &mut self.actors[flight.actor];
-        for write in 0..count {
-            let sent = actor.client(flight.lane).take(at);
-            let latency = actor.settings.request_latency.sample(&mut actor.stream);
-            self.events.push(sent + latency, Event::Commit(id, write));
-        }
-    }
-
-    fn commit(&mut self, now: SimTime, id: usize, write: usize) {
-        let flight = self.flights[id].as_mut().expect("a flight under way");
-        let actor = flight.actor;
-        let value = flight.group[write].take().expect("each write commits once");
-        let writer = self.actors[actor].controller.name();
-        let result = self.write(now, value, writer);
-        let flight = self.flights[id].as_mut().expect("a flight under way");
-        match result {
-            Ok(written) => flight.written.push(written),
-            Err(error) => {
-                flight.error.get_or_insert(error);
-            }
-        }
-        flight.outstanding -= 1;
-        if flight.outstanding > 0 {
-            return;
-        }
-        match flight.error {
-            Some(_) => self.land(id),
-            None => self.next_group(now, id),
-        }
-    }
-
-    /// Writes to the store, tells the observers, and starts the watches.
-    fn write(&mut self, now: SimTime, write: Write, writer: &'static str) -> Result<Written, StoreError> {
-        let before = self.store.revision();
-        let key = write.key();
-        let result = self.store.commit(now, write, writer);
-        match &result {
-            Ok(_) => self.stats.writes += 1,
-            Err(error) => {
-                self.stats.refused += 1;
-                for observer in &mut self.observers {
-                    observer.refused(now, writer, &key, error);
-                }
-                if let StoreError::Limit(message) = error {
-                    self.stop_at_limit(message.clone());
-                }
-            }
-        }
-        for revision in before + 1..=self.store.revision() {
-            let change = self.store.log().get(revision).expect("what was just written is in the log");
-            for observer in &mut self.observers {
-                observer.change(change, &self.store);
-            }
-            let kind = change.key.kind;
-            for at in 0..self.watchers.get(&kind).map_or(0, Vec::len) {
-                let id = self.watchers[&kind][at];
-                self.schedule_delivery(id, now);
-            }
-        }
-        result
-    }
-
-    /// A flight is over: remember how far it wrote, tell the controller, free the worker.
-    fn land(&mut self, id: usize) {
-        let flight = self.flights[id].take().expect("a flight under way");
-        self.free_flights.push(id);
-        let now = self.now();
-        let actor = &mut self.actors[flight.actor];
-        // What runs in the background is no reason to hold the key back until it is seen.
-        if let Some(last) = flight.written.iter().map(|written| written.revision).max().filter(|_| !flight.background) {
-            let state = actor.queue.state(&flight.key);
-            state.written = state.written.max(last);
-        }
-        let mut added = Vec::new();
-        let mut wake = Wake { now, added: &mut added };
-        let result = match &flight.error {
-            None => Ok(flight.written.as_slice()),
-            Some(error) => Err(error),
-        };
-        actor.controller.settled(&flight.key, result, &mut wake);
-        self.enqueue(flight.actor, added);
-        // A refusal because the namespace goes away is no failure.
-        let went_well =
-            !flight.error.as_ref().is_some_and(|error| !matches!(error, StoreError::NamespaceTerminating(_)));
-        if !flight.background {
-            self.release(flight.actor, &flight.key, flight.requeue, went_well);
-        }
-        self.schedule_work(flight.actor);
     }
 
     /// Drops what every actor has passed.

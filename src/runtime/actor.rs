@@ -1,0 +1,39 @@
+//! One seat at the table: a controller and its machinery.
+
+use super::controller::Controller;
+use super::queue::WorkQueue;
+use super::settings::ActorSettings;
+use crate::engine::TokenBucket;
+use crate::rng::Stream;
+use crate::store::{EventRecord, Revision};
+use crate::time::SimDuration;
+use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
+
+pub(super) struct Actor {
+    pub(super) controller: Box<dyn Controller>,
+    pub(super) settings: ActorSettings,
+    pub(super) queue: WorkQueue,
+    pub(super) clients: FxHashMap<u64, TokenBucket>,
+    pub(super) cursor: Revision,
+    /// How far behind its watch is now; drawn anew for each delivery.
+    pub(super) lag: SimDuration,
+    pub(super) stream: Stream,
+    pub(super) deliver_pending: bool,
+    pub(super) work_pending: bool,
+    pub(super) busy: usize,
+    /// Events that wait for their turn at the client, and whether one is on its way.
+    pub(super) outbox: VecDeque<EventRecord>,
+    pub(super) mailing: bool,
+}
+
+impl Actor {
+    /// The client of a lane, with its rate limit.
+    pub(super) fn client(&mut self, lane: u64) -> &mut TokenBucket {
+        let ActorSettings { milli_qps, burst, .. } = self.settings;
+        self.clients.entry(lane).or_insert_with(|| TokenBucket::new(milli_qps, burst))
+    }
+}
+
+/// Events that wait at most; more are dropped (`staging/src/k8s.io/client-go/tools/record/event.go`).
+pub(super) const OUTBOX_MAX: usize = 1000;

@@ -1,0 +1,140 @@
+//! Batches of writes on their way: sent as the client's limit allows, committed after the request's latency,
+//! landed when the last is answered.
+
+use super::batch::Flight;
+use super::context::Batch;
+use super::controller::{Requeue, Wake};
+use super::run_loop::{Event, Runtime};
+use crate::model::Key;
+use crate::store::{StoreError, Write, Written};
+use crate::time::SimTime;
+
+impl Runtime {
+    #[expect(clippy::too_many_arguments, reason = "the parts of a flight, named at the only two calls")]
+    pub(super) fn take_off(
+        &mut self,
+        at: SimTime,
+        actor: usize,
+        key: Key,
+        lane: u64,
+        rest: Batch,
+        background: bool,
+        requeue: Requeue,
+    ) {
+        let flight = Box::new(Flight {
+            actor,
+            key,
+            lane,
+            rest,
+            group: Vec::new(),
+            outstanding: 0,
+            written: Vec::new(),
+            error: None,
+            background,
+            requeue,
+        });
+        let id = self.free_flights.pop().unwrap_or_else(|| {
+            self.flights.push(None);
+            self.flights.len() - 1
+        });
+        self.flights[id] = Some(flight);
+        self.next_group(at, id);
+    }
+
+    /// Sends the writes of the next group, each when the client's limit lets it go.
+    pub(super) fn next_group(&mut self, at: SimTime, id: usize) {
+        let flight = self.flights[id].as_mut().expect("a flight under way");
+        let Some(group) = flight.rest.groups.pop_front() else { return self.land(id) };
+        flight.outstanding = group.len();
+        flight.group = group.into_iter().map(Some).collect();
+        let count = flight.outstanding;
+        let actor = &mut self.actors[flight.actor];
+        for write in 0..count {
+            let sent = actor.client(flight.lane).take(at);
+            let latency = actor.settings.request_latency.sample(&mut actor.stream);
+            self.events.push(sent + latency, Event::Commit(id, write));
+        }
+    }
+
+    pub(super) fn commit(&mut self, now: SimTime, id: usize, write: usize) {
+        let flight = self.flights[id].as_mut().expect("a flight under way");
+        let actor = flight.actor;
+        let value = flight.group[write].take().expect("each write commits once");
+        let writer = self.actors[actor].controller.name();
+        let result = self.write(now, value, writer);
+        let flight = self.flights[id].as_mut().expect("a flight under way");
+        match result {
+            Ok(written) => flight.written.push(written),
+            Err(error) => {
+                flight.error.get_or_insert(error);
+            }
+        }
+        flight.outstanding -= 1;
+        if flight.outstanding > 0 {
+            return;
+        }
+        match flight.error {
+            Some(_) => self.land(id),
+            None => self.next_group(now, id),
+        }
+    }
+
+    /// Writes to the store, tells the observers, and starts the watches.
+    pub(super) fn write(&mut self, now: SimTime, write: Write, writer: &'static str) -> Result<Written, StoreError> {
+        let before = self.store.revision();
+        let key = write.key();
+        let result = self.store.commit(now, write, writer);
+        match &result {
+            Ok(_) => self.stats.writes += 1,
+            Err(error) => {
+                self.stats.refused += 1;
+                for observer in &mut self.observers {
+                    observer.refused(now, writer, &key, error);
+                }
+                if let StoreError::Limit(message) = error {
+                    self.stop_at_limit(message.clone());
+                }
+            }
+        }
+        for revision in before + 1..=self.store.revision() {
+            let change = self.store.log().get(revision).expect("what was just written is in the log");
+            for observer in &mut self.observers {
+                observer.change(change, &self.store);
+            }
+            let kind = change.key.kind;
+            for at in 0..self.watchers.get(&kind).map_or(0, Vec::len) {
+                let id = self.watchers[&kind][at];
+                self.schedule_delivery(id, now);
+            }
+        }
+        result
+    }
+
+    /// A flight is over: remember how far it wrote, tell the controller, free the worker.
+    pub(super) fn land(&mut self, id: usize) {
+        let flight = self.flights[id].take().expect("a flight under way");
+        self.free_flights.push(id);
+        let now = self.now();
+        let actor = &mut self.actors[flight.actor];
+        // What runs in the background is no reason to hold the key back until it is seen.
+        if let Some(last) = flight.written.iter().map(|written| written.revision).max().filter(|_| !flight.background) {
+            let state = actor.queue.state(&flight.key);
+            state.written = state.written.max(last);
+        }
+        let mut added = Vec::new();
+        let mut wake = Wake { now, added: &mut added };
+        let result = match &flight.error {
+            None => Ok(flight.written.as_slice()),
+            Some(error) => Err(error),
+        };
+        actor.controller.settled(&flight.key, result, &mut wake);
+        self.enqueue(flight.actor, added);
+        // A refusal because the namespace goes away is no failure.
+        let went_well =
+            !flight.error.as_ref().is_some_and(|error| !matches!(error, StoreError::NamespaceTerminating(_)));
+        if !flight.background {
+            self.release(flight.actor, &flight.key, flight.requeue, went_well);
+        }
+        self.schedule_work(flight.actor);
+    }
+}
