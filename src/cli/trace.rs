@@ -1,16 +1,21 @@
 //! `sim trace FILE`: what happened, one line a change.
 
 use clap::Args;
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::run::duration;
 use super::source::Source;
 use super::verify::stopped;
 use super::{FINE, print};
-use crate::cluster::digest::Window;
 use crate::cluster::{Cluster, Options};
 use crate::error::Result;
+use crate::model::{Key, Object};
+use crate::report::trace;
+use crate::runtime::Observer;
 use crate::scenario::units::{Duration, ObjectRef};
+use crate::store::{Change, Store};
+use crate::time::SimTime;
 
 /// The arguments of `sim trace`.
 #[derive(Args, Debug)]
@@ -29,18 +34,53 @@ pub struct Arguments {
     pub to: Option<Duration>,
 }
 
+/// Collects the lines of the changes that were asked for.
+struct Tracer {
+    object: Option<ObjectRef>,
+    from: SimTime,
+    to: SimTime,
+    lines: Rc<RefCell<Vec<String>>>,
+}
+
+impl Tracer {
+    fn wants(&self, change: &Change) -> bool {
+        let about =
+            |key: &Key, object: &ObjectRef| key.kind.as_str() == object.kind && key.name == object.name.as_str();
+        (self.from..=self.to).contains(&change.time)
+            && self.object.as_ref().is_none_or(|object| match change.object() {
+                Object::Event(event) => about(&event.regarding, object) || about(&change.key, object),
+                _ => about(&change.key, object),
+            })
+    }
+}
+
+impl Observer for Tracer {
+    fn change(&mut self, change: &Change, _: &Store) {
+        if self.wants(change) {
+            self.lines.borrow_mut().push(trace::line(change));
+        }
+    }
+}
+
 /// Prints the changes.
 ///
 /// # Errors
 /// Wrong input, or a limit that was reached.
 pub fn execute(arguments: &Arguments) -> Result<u8> {
     let scenario = arguments.source.load()?;
-    let window = Window::new(0, u64::MAX);
-    let lines = Rc::clone(&window.lines);
-    let mut cluster = Cluster::new(&scenario, &Options::of(&scenario), vec![Box::new(window)])?;
+    let lines = Rc::default();
+    let at = |time: &Duration| SimTime(time.0.0);
+    let tracer = Tracer {
+        object: arguments.object.clone(),
+        from: arguments.from.as_ref().map_or(SimTime(i64::MIN), at),
+        to: arguments.to.as_ref().map_or(SimTime::MAX, at),
+        lines: Rc::clone(&lines),
+    };
+    let until = arguments.to.as_ref().map(at);
+    let options = Options { until, ..Options::of(&scenario) };
+    let mut cluster = Cluster::new(&scenario, &options, vec![Box::new(tracer)])?;
     cluster.run(&mut |_, _| true).map_err(stopped)?;
-    for (_, line) in lines.take() {
-        print(&format!("{line}\n"))?;
-    }
+    let lines: Vec<String> = lines.take();
+    print(&lines.iter().map(|line| format!("{line}\n")).collect::<String>())?;
     Ok(FINE)
 }

@@ -18,6 +18,7 @@ pub mod summary;
 pub mod tables;
 pub mod terminal;
 pub mod text;
+pub mod trace;
 
 #[cfg(test)]
 mod tests;

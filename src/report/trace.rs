@@ -1,0 +1,247 @@
+//! `sim trace`: what happened, one line a change: when, what, who, and which fields changed from what to what.
+//!
+//! ```text
+//!    2:45.070  node/large-0  Ready True → Unknown (NodeStatusUnknown)  [node-lifecycle-controller]
+//! ```
+
+use super::text::{clean, instant};
+use crate::model::core::Event;
+use crate::model::service::{Endpoint, EndpointSlice};
+use crate::model::{Condition, ContainerState, Deployment, Key, Machine, Node, Object, Pod, ReplicaSet, Taint};
+use crate::store::{Change, Verb};
+
+/// The line of a change.
+pub fn line(change: &Change) -> String {
+    let text = clean(&words(change));
+    let subject = match change.object() {
+        Object::Event(event) => &event.regarding,
+        _ => &change.key,
+    };
+    format!("{:>12}  {}  {text}  [{}]", instant(change.time), name(subject), change.writer)
+}
+
+/// `pod/web-1`, or `pod/shop/web-1` outside of namespace `default`.
+fn name(key: &Key) -> String {
+    let kind = key.kind.as_str().to_lowercase();
+    match key.namespace.as_str() {
+        "" | "default" => format!("{kind}/{}", key.name),
+        namespace => format!("{kind}/{namespace}/{}", key.name),
+    }
+}
+
+fn words(change: &Change) -> String {
+    if change.verb == Verb::Deleted {
+        let event = matches!(change.object(), Object::Event(_));
+        return if event { "an event expires" } else { "gone" }.to_string();
+    }
+    let mut parts = Vec::new();
+    let (old, new) = (change.old.as_ref(), change.object());
+    let deletion = |object: &Object| object.meta().deletion;
+    if let (Some(old), Some(mark)) = (old, deletion(new))
+        && deletion(old).is_none()
+    {
+        parts.push(format!("deletion asked for, {} s of grace", mark.grace_seconds));
+    }
+    match new {
+        Object::Pod(new) => pod(old.and_then(Object::pod).map(|pod| &**pod), new, &mut parts),
+        Object::Node(new) => node(old.and_then(Object::node).map(|node| &**node), new, &mut parts),
+        Object::Deployment(new) => deployment(old.and_then(Object::as_kind).map(|old| &**old), new, &mut parts),
+        Object::ReplicaSet(new) => replica_set(old.and_then(Object::as_kind).map(|old| &**old), new, &mut parts),
+        Object::EndpointSlice(new) => slice(old.and_then(Object::as_kind).map(|old| &**old), new, &mut parts),
+        Object::Machine(new) => machine(old.and_then(Object::as_kind).map(|old| &**old), new, &mut parts),
+        Object::Event(event) => return event_words(event),
+        Object::Incident(incident) if old.is_none() => return incident.description.to_string(),
+        Object::Incident(incident) => return format!("over: {}", incident.description),
+        _ => {}
+    }
+    metadata(old, new, &mut parts);
+    match (parts.is_empty(), change.verb) {
+        (true, Verb::Added) => "created".to_string(),
+        (true, _) => "changed".to_string(),
+        (false, Verb::Added) => format!("created: {}", parts.join(", ")),
+        (false, _) => parts.join(", "),
+    }
+}
+
+fn event_words(event: &Event) -> String {
+    let kind = if event.warning { "Warning" } else { "Normal" };
+    let times = if event.count > 1 { format!(" (x{})", event.count) } else { String::new() };
+    format!("event {kind} {}{times}: {}", event.reason, event.message)
+}
+
+/// Notes `what a → b` where the two differ.
+fn turn<T: PartialEq + ToString>(parts: &mut Vec<String>, what: &str, old: Option<T>, new: T) {
+    match old {
+        None => parts.push(format!("{what} {}", new.to_string())),
+        Some(old) if old != new => parts.push(format!("{what} {} → {}", old.to_string(), new.to_string())),
+        Some(_) => {}
+    }
+}
+
+fn conditions(old: Option<&[Condition]>, new: &[Condition], parts: &mut Vec<String>) {
+    let ready_first = new.iter().filter(|c| c.kind == "Ready").chain(new.iter().filter(|c| c.kind != "Ready"));
+    for condition in ready_first {
+        let before = old.and_then(|old| old.iter().find(|before| before.kind == condition.kind));
+        if before.is_some_and(|before| (before.status, &before.reason) == (condition.status, &condition.reason)) {
+            continue;
+        }
+        let why = if condition.reason.is_empty() { String::new() } else { format!(" ({})", condition.reason) };
+        let from = before.filter(|before| before.status != condition.status);
+        let from = from.map(|before| format!("{} → ", before.status.as_str())).unwrap_or_default();
+        parts.push(format!("{} {from}{}{why}", condition.kind, condition.status.as_str()));
+    }
+}
+
+fn metadata(old: Option<&Object>, new: &Object, parts: &mut Vec<String>) {
+    let Some(old) = old.map(Object::meta) else { return };
+    let new = new.meta();
+    for (what, before, after) in
+        [("label", &old.labels, &new.labels), ("annotation", &old.annotations, &new.annotations)]
+    {
+        for (key, value) in after.iter().filter(|(key, value)| before.get(key) != Some(value)) {
+            let value: String = value.chars().take(40).collect();
+            parts.push(format!("{what} {key}={value}"));
+        }
+        parts.extend(
+            before.iter().filter(|(key, _)| after.get(key).is_none()).map(|(key, _)| format!("{what} {key} removed")),
+        );
+    }
+    let gone = old.finalizers.iter().filter(|finalizer| !new.finalizers.contains(finalizer));
+    parts.extend(gone.map(|finalizer| format!("finalizer {finalizer} removed")));
+    parts.extend(
+        new.finalizers.iter().filter(|finalizer| !old.finalizers.contains(finalizer)).map(|f| format!("finalizer {f}")),
+    );
+}
+
+fn pod(old: Option<&Pod>, new: &Pod, parts: &mut Vec<String>) {
+    if let (Some(node), true) = (&new.node, old.is_none_or(|old| old.node.is_none())) {
+        parts.push(format!("bound to {node}"));
+    }
+    if old.is_some_and(|old| old.status.nominated_node != new.status.nominated_node) {
+        parts.push(format!("nominated to {}", new.status.nominated_node.as_deref().unwrap_or("nowhere")));
+    }
+    turn(parts, "phase", old.map(|old| old.status.phase.as_str()), new.status.phase.as_str());
+    let all = |pod: &Pod| pod.status.init_containers.iter().chain(&pod.status.containers).cloned().collect::<Vec<_>>();
+    let before = old.map(all).unwrap_or_default();
+    for container in all(new) {
+        let was = before.iter().find(|was| was.name == container.name);
+        turn(parts, &container.name, was.map(|was| state(&was.state)), state(&container.state));
+        if let Some(was) = was.filter(|was| was.restart_count != container.restart_count) {
+            parts.push(format!("{} restarts {} → {}", container.name, was.restart_count, container.restart_count));
+        }
+    }
+    conditions(old.map(|old| old.status.conditions.as_slice()), &new.status.conditions, parts);
+}
+
+fn state(state: &ContainerState) -> String {
+    match state {
+        ContainerState::Waiting { reason, .. } => format!("waiting ({reason})"),
+        ContainerState::Running { .. } => "running".to_string(),
+        ContainerState::Terminated(ended) => format!("ended ({}, exit code {})", ended.reason, ended.exit_code),
+    }
+}
+
+fn node(old: Option<&Node>, new: &Node, parts: &mut Vec<String>) {
+    conditions(old.map(|old| old.conditions.as_slice()), &new.conditions, parts);
+    let taint = |taint: &Taint| format!("{}:{}", taint.key, taint.effect.as_str());
+    let before: Vec<String> = old.map(|old| old.taints.iter().map(taint).collect()).unwrap_or_default();
+    let after: Vec<String> = new.taints.iter().map(taint).collect();
+    parts.extend(after.iter().filter(|taint| !before.contains(taint)).map(|taint| format!("taint {taint} added")));
+    parts.extend(before.iter().filter(|taint| !after.contains(taint)).map(|taint| format!("taint {taint} removed")));
+    if let Some(old) = old {
+        turn(parts, "unschedulable", Some(old.unschedulable), new.unschedulable);
+        turn(parts, "images", Some(old.images.len()), new.images.len());
+    }
+}
+
+fn deployment(old: Option<&Deployment>, new: &Deployment, parts: &mut Vec<String>) {
+    let image = |of: &Deployment| of.template.spec.containers.first().map(|c| c.image.to_string()).unwrap_or_default();
+    turn(parts, "replicas", old.map(|old| old.replicas), new.replicas);
+    turn(parts, "image", old.map(image), image(new));
+    let Some(old) = old else { return };
+    if old.template != new.template && image(old) == image(new) {
+        parts.push("template changed".to_string());
+    }
+    turn(parts, "paused", Some(old.paused), new.paused);
+    let (a, b) = (&old.status, &new.status);
+    let counts = [
+        ("pods", a.replicas, b.replicas),
+        ("updated", a.updated, b.updated),
+        ("ready", a.ready, b.ready),
+        ("available", a.available, b.available),
+    ];
+    for (what, before, after) in counts {
+        turn(parts, what, Some(before), after);
+    }
+    turn(parts, "observed generation", Some(a.observed_generation), b.observed_generation);
+    conditions(Some(&a.conditions), &b.conditions, parts);
+}
+
+fn replica_set(old: Option<&ReplicaSet>, new: &ReplicaSet, parts: &mut Vec<String>) {
+    turn(parts, "replicas", old.map(|old| old.replicas), new.replicas);
+    let Some(old) = old else { return };
+    let (a, b) = (&old.status, &new.status);
+    let counts =
+        [("pods", a.replicas, b.replicas), ("ready", a.ready, b.ready), ("available", a.available, b.available)];
+    for (what, before, after) in counts {
+        turn(parts, what, Some(before), after);
+    }
+    turn(parts, "observed generation", Some(a.observed_generation), b.observed_generation);
+    conditions(Some(&a.conditions), &b.conditions, parts);
+}
+
+fn slice(old: Option<&EndpointSlice>, new: &EndpointSlice, parts: &mut Vec<String>) {
+    let none: &[Endpoint] = &[];
+    let before = old.map_or(none, |old| &old.endpoints);
+    let word = |endpoint: &Endpoint| match (endpoint.ready, endpoint.terminating) {
+        (true, _) => "ready",
+        (false, true) => "terminating",
+        (false, false) => "not ready",
+    };
+    for endpoint in new.endpoints.iter() {
+        let was = before.iter().find(|was| was.pod_uid == endpoint.pod_uid);
+        match was {
+            None => parts.push(format!("{} added, {}", endpoint.pod, word(endpoint))),
+            Some(was) => turn(parts, &endpoint.pod, Some(word(was)), word(endpoint)),
+        }
+    }
+    let kept = |gone: &&Endpoint| !new.endpoints.iter().any(|endpoint| endpoint.pod_uid == gone.pod_uid);
+    parts.extend(before.iter().filter(kept).map(|gone| format!("{} removed", gone.pod)));
+}
+
+fn machine(old: Option<&Machine>, new: &Machine, parts: &mut Vec<String>) {
+    let power = |machine: &Machine| if machine.up { "up" } else { "down" };
+    turn(parts, "machine", old.map(power), power(new));
+    if let Some(old) = old {
+        turn(parts, "boot", Some(old.boot), new.boot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::testing::node_crash;
+
+    #[test]
+    fn changes_read_as_sentences() {
+        let lines: Vec<String> = node_crash().changes.iter().map(line).collect();
+        for expected in [
+            "   0:10.000  deployment/web  created: replicas 3, image web:1  [test]",
+            "   0:10.500  pod/web-2  bound to b, PodScheduled True, label topology.kubernetes.io/zone=a  [scheduler]",
+            "   0:12.500  pod/web-1  phase Pending → Running, c running, Ready False  [kubelet]",
+            "   0:15.000  pod/web-1  Ready False → True  [kubelet]",
+            "   1:00.000  machine/b  machine up → down  [faults]",
+            "   1:00.000  incident/1  node b crashes  [faults]",
+            "   1:40.000  node/b  Ready True → Unknown  [test]",
+            "   1:40.100  node/b  taint node.kubernetes.io/unreachable:NoExecute added  [test]",
+            "   1:40.200  endpointslice/web-slice  web-2 removed  [endpointslice-controller]",
+            "   6:40.000  pod/web-2  deletion asked for, 30 s of grace  [test]",
+        ] {
+            assert!(
+                lines.iter().any(|line| line.trim_start() == expected.trim_start()),
+                "{expected}\n{}",
+                lines.join("\n")
+            );
+        }
+    }
+}
