@@ -20,16 +20,16 @@ pub fn paint(style: Style, text: &str) -> String {
 
 /// Rows under a head, two blanks between columns. The first column is left-aligned, the others as said.
 pub struct Table {
-    head: Vec<&'static str>,
+    head: Vec<String>,
     right: Vec<bool>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// A table with these columns; those that begin with `>` are right-aligned.
-    pub fn new(columns: &[&'static str]) -> Table {
+    pub fn new(columns: &[&str]) -> Table {
         let right = columns.iter().map(|name| name.starts_with('>')).collect();
-        let head = columns.iter().map(|name| name.trim_start_matches('>')).collect();
+        let head = columns.iter().map(|name| name.trim_start_matches('>').to_string()).collect();
         Table { head, right, rows: Vec::new() }
     }
 
@@ -57,8 +57,7 @@ impl Table {
                 .collect();
             format!("  {}", padded.join("  ")).trim_end().to_string()
         };
-        let head: Vec<String> = self.head.iter().map(|name| (*name).to_string()).collect();
-        let mut lines = vec![paint(DIM, &line(&head))];
+        let mut lines = vec![paint(DIM, &line(&self.head))];
         lines.extend(self.rows.iter().map(|row| line(row)));
         lines
     }

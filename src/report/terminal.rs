@@ -5,9 +5,10 @@
 use super::chart::Chart;
 use super::tables::{BAD, BOLD, DIM, GOOD, Table, WARN, paint};
 use super::text::{clean, count, fit, instant, length, money, percent, replica_seconds, wrap};
+use crate::metrics::recovery::Step;
 use crate::metrics::{Impact, NodeMark, Record, Recovery, Usage, UsageRow, WorkloadRecord};
 use crate::outcome::Outcome;
-use crate::time::SimTime;
+use crate::time::{SimDuration, SimTime};
 
 const WIDTH: usize = 80;
 /// Lines of the timeline before the rest is only counted.
@@ -23,8 +24,15 @@ const NODES_LISTED: usize = 12;
 pub fn render(outcome: &Outcome) -> String {
     let mut lines = verdict(outcome);
     let record = &outcome.record;
-    for section in [timeline(record), recoveries(record), rollouts(record), charts(record), pods(record), usage(record)]
-    {
+    for section in [
+        timeline(record),
+        recoveries(record),
+        rollouts(record),
+        charts(record),
+        pods(record),
+        warnings(record),
+        usage(record),
+    ] {
         if !section.is_empty() {
             lines.push(String::new());
             lines.extend(section);
@@ -146,11 +154,16 @@ fn milestones(record: &Record, recovery: &Recovery) -> Vec<(SimTime, String)> {
         }
     }
     for rollout in recovery.impacts.iter().filter_map(|impact| impact.rollout.as_ref()) {
-        let image = fit(&rollout.image, 50);
+        let image = fit(short(&rollout.image), 50);
         entries.extend(rollout.completed.map(|at| (at, paint(GOOD, &format!("rollout of {image} is complete")))));
         entries.extend(rollout.stalled.map(|at| (at, paint(WARN, &format!("rollout of {image} has stalled")))));
     }
     entries
+}
+
+/// An image without its registry and folders: `web:v2`.
+fn short(image: &str) -> &str {
+    image.rsplit('/').next().unwrap_or(image)
 }
 
 fn plural(n: usize, noun: &str) -> String {
@@ -182,7 +195,7 @@ fn recovery_table(record: &Record, recovery: &Recovery) -> Vec<String> {
         format!("  {name:<24}{text}")
     };
     let hit = recovery.pods.len();
-    if recovery.detection().is_some() || hit > 0 {
+    if recovery.detection().is_some() || !recovery.nodes.is_empty() {
         lines.push(figure("detected after", recovery.detection().map(length), BOLD));
     }
     if hit > 0 {
@@ -190,55 +203,101 @@ fn recovery_table(record: &Record, recovery: &Recovery) -> Vec<String> {
         let name = format!("{} {what} after", plural(hit, "pod"));
         lines.push(figure(&name, recovery.time_to_replace().map(length), BOLD));
     }
-    for impact in recovery.impacts.iter().take(4) {
-        lines.push(impact_line(record, recovery, impact));
+    if !recovery.impacts.is_empty() {
+        lines.push(String::new());
+        lines.extend(impacts(record, recovery));
     }
     let steps: Vec<_> = recovery.steps().into_iter().filter(|step| step.spread.is_some()).collect();
     if steps.is_empty() {
         lines.push(paint(DIM, "  no pod was there, nothing to recover"));
         return lines;
     }
+    lines.push(String::new());
+    lines.extend(match recovery.impacts.len() {
+        2..=3 => steps_by_workload(record, recovery),
+        _ => steps_of_all(&steps),
+    });
+    lines
+}
+
+/// Every step with its spread over the pods, and what it took after the one before.
+fn steps_of_all(steps: &[Step]) -> Vec<String> {
     let several = steps.iter().any(|step| step.spread.is_some_and(|spread| spread.count > 1));
     let mut table = match several {
         true => Table::new(&["STEP", ">AFTER THE FAULT", ">MIN", ">MAX", ">STEP TOOK", ">COUNT"]),
         false => Table::new(&["STEP", ">AFTER THE FAULT", ">STEP TOOK"]),
     };
-    let mut before = crate::time::SimDuration::ZERO;
+    let mut before = SimDuration::ZERO;
     for step in steps {
         let Some(spread) = step.spread else { continue };
         // Some steps run side by side: one that ended before the last did took no time of its own.
         let took = (spread.median - before).max_zero();
         before = before.max(spread.median);
-        let cells = match several {
-            true => vec![
-                step.name.to_string(),
-                length(spread.median),
-                length(spread.min),
-                length(spread.max),
-                format!("+{}", length(took)),
-                spread.count.to_string(),
-            ],
-            false => vec![step.name.to_string(), length(spread.median), format!("+{}", length(took))],
-        };
-        table.row(cells);
+        let (after, took) = (length(spread.median), format!("+{}", length(took)));
+        table.row(match several {
+            true => {
+                let count = spread.count.to_string();
+                vec![step.name.to_string(), after, length(spread.min), length(spread.max), took, count]
+            }
+            false => vec![step.name.to_string(), after, took],
+        });
     }
-    lines.push(String::new());
-    lines.extend(table.lines());
-    lines
+    table.lines()
 }
 
-fn impact_line(record: &Record, recovery: &Recovery, impact: &Impact) -> String {
-    let row = &record.workloads[impact.workload];
-    let name = fit(&row.name, 30);
-    if impact.unavailable == 0 {
-        return format!("  {name}: {} served throughout", impact.lowest);
-    }
-    let lost = replica_seconds(impact.unavailable);
-    let back = match impact.full_strength {
-        Some(at) => format!("full strength after {}", length(at - recovery.started)),
-        None => paint(WARN, "never at full strength again"),
+/// Every step with its median for each workload: they may tolerate a lost node for different times.
+fn steps_by_workload(record: &Record, recovery: &Recovery) -> Vec<String> {
+    let of = |workload: usize| Recovery {
+        pods: recovery.pods.iter().filter(|pod| record.pods[pod.pod].workload == Some(workload)).cloned().collect(),
+        ..recovery.clone()
     };
-    format!("  {name}: {} → {} serving, {back}, {lost} replica-seconds lost", impact.before, impact.lowest)
+    let each: Vec<Recovery> = recovery.impacts.iter().map(|impact| of(impact.workload)).collect();
+    let pods = each.iter().map(|one| plural(one.pods.len(), "pod"));
+    let names: Vec<String> = recovery
+        .impacts
+        .iter()
+        .zip(pods)
+        .map(|(impact, pods)| format!(">{} ({pods})", fit(&record.workloads[impact.workload].name, 17)))
+        .collect();
+    let mut columns = vec!["AFTER THE FAULT (MEDIAN)"];
+    columns.extend(names.iter().map(String::as_str));
+    let mut table = Table::new(&columns);
+    let all: Vec<Vec<Step>> = each.iter().map(Recovery::steps).collect();
+    for at in 0..all[0].len() {
+        if all.iter().any(|steps| steps[at].spread.is_some()) {
+            let times =
+                all.iter().map(|steps| steps[at].spread.map_or("-".to_string(), |spread| length(spread.median)));
+            table.row(std::iter::once(all[0][at].name.to_string()).chain(times).collect());
+        }
+    }
+    table.lines()
+}
+
+fn impacts(record: &Record, recovery: &Recovery) -> Vec<String> {
+    const SHOWN: usize = 6;
+    let columns = ["WORKLOAD", ">SERVING", ">LOWEST", ">FULL STRENGTH AFTER", ">REPLICA-SECONDS LOST"];
+    let mut table = Table::new(&columns);
+    let mut worst: Vec<&Impact> = recovery.impacts.iter().collect();
+    worst.sort_by_key(|impact| (std::cmp::Reverse(impact.unavailable), impact.workload));
+    for impact in worst.iter().take(SHOWN) {
+        let back = match impact.full_strength {
+            _ if impact.unavailable == 0 => "never below".to_string(),
+            Some(at) => length(at - recovery.started),
+            None => "not by the end".to_string(),
+        };
+        table.row(vec![
+            fit(&record.workloads[impact.workload].name, 20),
+            impact.before.to_string(),
+            impact.lowest.to_string(),
+            back,
+            replica_seconds(impact.unavailable),
+        ]);
+    }
+    let mut lines = table.lines();
+    if worst.len() > SHOWN {
+        lines.push(paint(DIM, &format!("  … and {} more; summary.json has them all", worst.len() - SHOWN)));
+    }
+    lines
 }
 
 fn rollouts(record: &Record) -> Vec<String> {
@@ -257,10 +316,10 @@ fn rollouts(record: &Record) -> Vec<String> {
             table.row(vec![
                 fit(&row.name, 20),
                 instant(rollout.started),
-                fit(&rollout.image, 22),
+                fit(short(&rollout.image), 22),
                 rollout.completed.map_or("-".to_string(), |at| length(at - rollout.started)),
                 row.serving.min(rollout.started, end).to_string(),
-                format!("{} s", replica_seconds(row.missing(rollout.started, end))),
+                replica_seconds(row.missing(rollout.started, end)),
                 state.to_string(),
             ]);
         }
@@ -268,7 +327,8 @@ fn rollouts(record: &Record) -> Vec<String> {
     if rows == 0 {
         return Vec::new();
     }
-    std::iter::once(heading("Rollouts")).chain(table.lines()).collect()
+    let note = paint(DIM, "  LOWEST: fewest that served; MISSING: replica-seconds wished and not served");
+    std::iter::once(heading("Rollouts")).chain(table.lines()).chain([note]).collect()
 }
 
 fn charts(record: &Record) -> Vec<String> {
@@ -365,37 +425,66 @@ fn troubles(record: &Record) -> Vec<String> {
     lines
 }
 
+/// The most frequent kinds of warning event.
+fn warnings(record: &Record) -> Vec<String> {
+    const SHOWN: usize = 5;
+    let mut kinds: Vec<(&str, u32, &crate::metrics::EventRow)> = Vec::new();
+    for row in record.events.iter().filter(|row| row.warning) {
+        match kinds.iter_mut().find(|kind| kind.0 == row.reason) {
+            Some(kind) => kind.1 += row.count,
+            None => kinds.push((&row.reason, row.count, row)),
+        }
+    }
+    if kinds.is_empty() {
+        return Vec::new();
+    }
+    kinds.sort_by_key(|kind| std::cmp::Reverse(kind.1));
+    let mut lines = vec![heading("Warnings (Kubernetes events)")];
+    for (reason, count, row) in kinds.iter().take(SHOWN) {
+        let first = format!("{reason} x{count}, first at {}: {}", instant(row.first), row.message);
+        lines.push(format!("  {}", fit(&first, WIDTH - 2)));
+    }
+    if kinds.len() > SHOWN {
+        lines.push(paint(DIM, &format!("  … and {} more kinds; events.csv has them all", kinds.len() - SHOWN)));
+    }
+    lines
+}
+
 fn usage(record: &Record) -> Vec<String> {
     if record.nodes.is_empty() {
         return Vec::new();
     }
     let usage = Usage::of(record);
-    let columns = ["", ">PODS", ">CPU REQ", ">CPU USED", ">MEM REQ", ">MEM USED", ">UP", ">COST"];
-    let mut table = Table::new(&columns);
+    let mut table = Table::new(&["", ">PODS", ">CPU REQ", ">CPU USED", ">MEM REQ", ">MEM USED", ">UP", ">COST"]);
     let row = |row: &UsageRow, name: String| {
         vec![
-            fit(&name, 24),
+            fit(&name, 20),
             format!("{:.1}", row.pods_mean),
             percent(row.requested[0]),
             percent(row.used[0]),
             percent(row.requested[1]),
             percent(row.used[1]),
-            percent(row.up),
+            format!("{:.0}%", row.up * 100.0),
             money(row.cost_micros),
         ]
     };
-    if usage.nodes.len() <= NODES_LISTED {
-        for node in &usage.nodes {
-            table.row(row(node, node.name.to_string()));
-        }
+    let control_plane = |name: &str| record.nodes.iter().any(|node| node.control_plane && node.pool == name);
+    let workers: Vec<&UsageRow> =
+        usage.nodes.iter().zip(&record.nodes).filter(|(_, node)| !node.control_plane).map(|pair| pair.0).collect();
+    if workers.len() <= NODES_LISTED {
+        workers.iter().for_each(|node| table.row(row(node, node.name.to_string())));
     }
-    if usage.pools.len() > 1 || usage.nodes.len() > NODES_LISTED {
-        for pool in &usage.pools {
+    let (masters, pools): (Vec<_>, Vec<_>) = usage.pools.iter().partition(|pool| control_plane(&pool.name));
+    if pools.len() > 1 || workers.len() > NODES_LISTED {
+        for pool in pools {
             let name = if pool.name.is_empty() { "(no pool)" } else { pool.name.as_str() };
-            table.row(row(pool, format!("pool {name} ({})", pool.nodes)));
+            table.row(row(pool, format!("pool {} ({})", fit(name, 11), pool.nodes)));
         }
     }
     table.row(row(&usage.all, format!("all workers ({})", usage.all.nodes)));
+    for pool in masters {
+        table.row(row(pool, format!("control plane ({})", pool.nodes)));
+    }
     let mut lines = vec![heading("Utilization (mean over the run, of what pods may have) and cost")];
     lines.extend(table.lines());
     let both = |name: &str, [cpu, memory]: [f64; 2], what: &str| {

@@ -46,7 +46,7 @@ fn the_terminal_report_fits_80_columns_and_says_what_matters() {
         "✓ available(web) >= 2 always  lowest 2",
         "seed 42 · 10m0s of virtual time",
         "1:00.000  node b crashes",
-        "web: 3 → 2 serving, full strength after 5m45.0s, 345.0 replica-seconds lost",
+        "web             3       2              5m45.0s                 345.0",
         "5m40.1s     +100ms",
         "▲",
         "all workers (3)",

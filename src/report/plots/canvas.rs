@@ -141,7 +141,7 @@ impl<'a, B: DrawingBackend> Pen<'a, B> {
         let mut x = 24;
         for (colour, name) in entries {
             let name = fit(name, 40);
-            self.bar((x, 78), (x + 22, 90), *colour);
+            self.bar((x, 74), (x + 22, 86), *colour);
             self.text(&name, (x + 28, 75), 15, INK, HPos::Left);
             x += 28 + (name.chars().count() as i32) * 8 + 26;
         }
@@ -162,7 +162,10 @@ impl<'a, B: DrawingBackend> Pen<'a, B> {
     /// The vertical axis: grid lines, values and a name.
     pub fn y_axis(&mut self, frame: &Frame, name: &str) {
         let [left, top, right, bottom] = frame.edges;
-        for (value, label) in ticks(frame.y, 8) {
+        // Pods are counted in whole numbers.
+        let whole = |tick: &(f64, String)| tick.0.fract() == 0.0;
+        for (value, label) in ticks(frame.y, 8).into_iter().filter(whole).map(|tick| (tick.0, format!("{:.0}", tick.0)))
+        {
             let y = frame.at(frame.x.0, value).1;
             self.line(vec![(left, y), (right, y)], GRID, 1);
             self.text(&label, (left - 8, y - 8), 15, GREY, HPos::Right);
