@@ -34,6 +34,11 @@ pub trait Controller {
         true
     }
 
+    /// Whether it answers a conflict by reading the object anew: one more request for its client.
+    fn reads_after_conflict(&self) -> bool {
+        false
+    }
+
     /// How a batch of writes ended: the writes done, or the first refusal (the rest was not tried). A
     /// background batch reports here only; any other refusal also brings the key back with backoff.
     fn settled(&mut self, _key: &Key, _result: Result<&[Written], &StoreError>, _wake: &mut Wake<'_>) {}

@@ -66,6 +66,10 @@ impl Runtime {
         match result {
             Ok(written) => flight.written.push(written),
             Err(error) => {
+                let (lane, acting) = (flight.lane, &mut self.actors[actor]);
+                if matches!(error, StoreError::Conflict(..)) && acting.controller.reads_after_conflict() {
+                    acting.client(lane).take(now);
+                }
                 flight.error.get_or_insert(error);
             }
         }

@@ -22,5 +22,5 @@ pub use errors::StoreError;
 pub use log::{Change, Revision, Verb};
 pub use patch::Patch;
 pub use slots::{Store, StoreLimits};
-pub use view::View;
+pub use view::{Heartbeats, View};
 pub use write::{DeleteOptions, EventRecord, Preconditions, Propagation, Write};

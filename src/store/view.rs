@@ -4,7 +4,7 @@ use super::log::Revision;
 use super::slots::{SlotId, Store};
 use crate::model::core::Lease;
 use crate::model::{Key, Kind, Machine, Name, Node, Object, Pod, Resource, Selector, Uid};
-use crate::rng::Stream;
+use crate::rng::{Seed, Stream};
 use crate::time::{SimDuration, SimTime};
 use std::sync::Arc;
 
@@ -119,7 +119,7 @@ impl<'a> View<'a> {
     pub fn lease_renewed(&self, node: &Name, now: SimTime) -> Option<SimTime> {
         let machine = self.fetch::<Machine>(&Name::new(), node)?;
         let until = if machine.up { now } else { machine.down_since.min(now) };
-        let mut beats = Heartbeats::new(self.store, machine);
+        let mut beats = Heartbeats::of(self.store, machine);
         let mut last = None;
         loop {
             let next = beats.next_beat();
@@ -133,7 +133,7 @@ impl<'a> View<'a> {
     /// The first renewal of a node's lease strictly after `after`, if its machine is up.
     pub fn next_lease_renewal(&self, node: &Name, after: SimTime) -> Option<SimTime> {
         let machine = self.fetch::<Machine>(&Name::new(), node)?;
-        let mut beats = Heartbeats::new(self.store, machine);
+        let mut beats = Heartbeats::of(self.store, machine);
         machine.up.then(|| std::iter::repeat_with(|| beats.next_beat()).find(|beat| *beat > after)).flatten()
     }
 
@@ -143,8 +143,9 @@ impl<'a> View<'a> {
 }
 
 /// The renewals of one kubelet since it began to work: every 10 s, up to 4 % later
-/// (`staging/src/k8s.io/component-helpers/apimachinery/lease/controller.go`).
-struct Heartbeats {
+/// (`staging/src/k8s.io/component-helpers/apimachinery/lease/controller.go`). They never end.
+#[derive(Debug)]
+pub struct Heartbeats {
     stream: Stream,
     next: SimTime,
 }
@@ -153,14 +154,26 @@ impl Heartbeats {
     const INTERVAL: SimDuration = SimDuration::from_secs(10);
     const JITTER: f64 = 0.04;
 
-    fn new(store: &Store, machine: &Machine) -> Self {
-        let entity = format!("{}@{}", machine.meta.name, machine.up_since.0);
-        Heartbeats { stream: store.seed.stream("lease", &entity), next: machine.up_since }
+    /// Those of the node's kubelet that began at `up_since`, in a run with this seed.
+    pub fn new(seed: Seed, node: &Name, up_since: SimTime) -> Self {
+        Heartbeats { stream: seed.stream("lease", &format!("{node}@{}", up_since.0)), next: up_since }
+    }
+
+    fn of(store: &Store, machine: &Machine) -> Self {
+        Heartbeats::new(store.seed, &machine.meta.name, machine.up_since)
     }
 
     fn next_beat(&mut self) -> SimTime {
         let beat = self.next;
         self.next += Self::INTERVAL.scaled(1.0 + Self::JITTER * self.stream.unit());
         beat
+    }
+}
+
+impl Iterator for Heartbeats {
+    type Item = SimTime;
+
+    fn next(&mut self) -> Option<SimTime> {
+        Some(self.next_beat())
     }
 }

@@ -207,7 +207,8 @@ impl NodeLifecycle {
         self.last_pass = Some(now);
         self.pass_due = if every || !settled { next } else { self.next_silence(&nodes, &signs).max(next) };
         act(actions, cx);
-        self.plan_round(now);
+        // A round reads nodes from the watch: what this pass writes must have come back by then.
+        self.plan_round(now + self.settings.watch_delay * 3);
     }
 
     /// What this pass sees of a node's lease.

@@ -44,6 +44,11 @@ impl Controller for ReplicaSets {
         &[Kind::ReplicaSet, Kind::Pod]
     }
 
+    /// `updateReplicaSetStatus` gets the set before its second try.
+    fn reads_after_conflict(&self) -> bool {
+        true
+    }
+
     fn wake(&mut self, change: &Change, view: View<'_>, wake: &mut Wake<'_>) {
         match change.key.kind {
             Kind::ReplicaSet if change.new.is_none() => {
