@@ -1,4 +1,10 @@
 //! Replays recorded timelines of the real control plane and compares the milestones.
+//!
+//! For every folder of a known kind: the driver's actions are done again on our cluster, at the same instants and
+//! with kubelets that behave like the recorded ones; the same milestones are taken from our change log and from
+//! the recording; each of ours must lie within the spread of all recordings of that kind, widened by a second,
+//! and the steps must come in the same order. `$KUBESIM_TIMELINES_OUT` names a folder where each replay is
+//! written in the form of a recording.
 
 #[path = "timelines/compare.rs"]
 mod compare;
@@ -10,6 +16,8 @@ mod driver;
 mod node_crash;
 #[path = "timelines/observe.rs"]
 mod observe;
+#[path = "timelines/passes.rs"]
+mod passes;
 #[path = "timelines/plan.rs"]
 mod plan;
 #[path = "timelines/recording.rs"]
@@ -98,7 +106,6 @@ struct Outcome {
 }
 
 #[test]
-#[ignore = "waits for the controllers"]
 fn golden_timelines() {
     let recordings = recording::all();
     let mut problems = Vec::new();

@@ -38,7 +38,7 @@ fn difference(recorded: &[Recorded], params: &Value, ours: &Course) -> Vec<Strin
     }
     let worst = |limit: fn(&Course) -> Option<i64>| all.iter().filter_map(limit).max().unwrap_or(0).max(0);
     for (what, limit) in [
-        ("pods above replicas + maxSurge:", (|c: &Course| c.over_limit) as fn(&Course) -> Option<i64>),
+        ("sizes above replicas + maxSurge:", (|c: &Course| c.over_limit) as fn(&Course) -> Option<i64>),
         ("ready pods below replicas - maxUnavailable:", |c: &Course| c.under_limit),
     ] {
         if limit(ours).is_some_and(|have| have > worst(limit)) {

@@ -1,5 +1,6 @@
 //! Does the planned actions on our cluster, and notes when.
 
+use super::passes::Passes;
 use super::plan::{Act, Planned, When};
 use super::recording::Mark;
 use kubesim::model::{Deployment, Key, Kind, Machine, Meta, Name, Object, Truth};
@@ -24,9 +25,9 @@ pub struct Diary {
 
 pub struct Driver {
     pub plan: Vec<Planned>,
-    pub zero: SimTime,
     pub namespace: Name,
     pub diary: Rc<RefCell<Diary>>,
+    pub passes: Passes,
     next: usize,
     /// When the next action is due, once that is known.
     due: Option<SimTime>,
@@ -35,9 +36,9 @@ pub struct Driver {
 }
 
 impl Driver {
-    pub fn new(plan: Vec<Planned>, zero: SimTime, namespace: &str, diary: Rc<RefCell<Diary>>) -> Self {
+    pub fn new(plan: Vec<Planned>, namespace: &str, passes: Passes, diary: Rc<RefCell<Diary>>) -> Self {
         let (next, due, previous, deployment) = (0, None, SimTime::ZERO, None);
-        Driver { plan, zero, namespace: namespace.into(), diary, next, due, previous, deployment }
+        Driver { plan, namespace: namespace.into(), diary, passes, next, due, previous, deployment }
     }
 
     fn key() -> Key {
@@ -48,13 +49,24 @@ impl Driver {
     fn due(&self, now: SimTime, view: View<'_>) -> Option<SimTime> {
         let after = |seconds: f64| SimDuration::from_secs_f64(seconds);
         match &self.plan[self.next].when {
-            When::At(t) => Some(self.zero + after(*t)),
+            When::At(t) => Some(SimTime::ZERO + after(*t)),
             When::AfterPrevious(delay) => Some(self.previous + after(*delay)),
             When::AfterComplete(delay) => self.complete(view).then(|| now + after(*delay)),
             When::AfterUnknown(node, delay) => {
                 let unknown = view.node(&Name::from(node.as_str())).is_some_and(|node| node.ready() == Truth::Unknown);
                 unknown.then(|| now + after(*delay))
             }
+        }
+    }
+
+    /// When the next crash of `node` comes, if that is the next action, and how long its detection took.
+    fn next_crash(&self, wanted: &str, now: SimTime) -> Option<(SimTime, f64)> {
+        let next = self.plan.get(self.next + 1)?;
+        match (&next.act, &next.when) {
+            (Act::Power { node, up: false, detected }, When::AfterPrevious(delay)) if node == wanted => {
+                Some((now + SimDuration::from_secs_f64(*delay), (*detected)?))
+            }
+            _ => None,
         }
     }
 
@@ -83,19 +95,23 @@ impl Driver {
                 let meta = Meta { resource_version: 0, ..live.meta().clone() };
                 cx.write(Write::Update(Object::from(Deployment { meta, ..Deployment::clone(&wish) })));
             }
-            Act::Power { node, up } => {
+            Act::Power { node, up, .. } => {
                 let machine = cx.live().fetch::<Machine>(&Name::new(), &Name::from(node.as_str()));
                 let mut machine = Machine::clone(machine.expect("the victim is one of the machines"));
                 machine.up = up;
-                let since = if up { &mut machine.up_since } else { &mut machine.down_since };
-                *since = cx.now;
+                if up {
+                    let crash = self.next_crash(&node, cx.now);
+                    machine.up_since = self.passes.heartbeats_since(cx.seed, &machine.meta.name, cx.now, crash);
+                } else {
+                    machine.down_since = cx.now;
+                }
                 machine.meta.resource_version = 0;
                 cx.write(Write::Update(Object::Machine(Arc::new(machine))));
             }
             Act::Nothing => {}
         }
         if let Some((mark, detail)) = planned.mark {
-            let t = (cx.now - self.zero).as_secs_f64();
+            let t = cx.now.as_secs_f64();
             self.diary.borrow_mut().marks.push(Mark { t, mark, detail });
         }
     }

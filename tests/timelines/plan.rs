@@ -27,8 +27,8 @@ pub enum Act {
     Create(Value),
     /// Gives a Deployment the `spec` of this document.
     Update(Value),
-    /// Starts or stops a machine.
-    Power { node: String, up: bool },
+    /// Starts or stops a machine. `detected`: how long after the stop the node became Unknown.
+    Power { node: String, up: bool, detected: Option<f64> },
     /// Only the mark.
     Nothing,
 }
@@ -92,7 +92,9 @@ fn crashes(recording: &Recording) -> Vec<Planned> {
             (None, _) => When::At(mark.t),
         };
         let named = Some((mark.mark.clone(), node.clone()));
-        plan.push(Planned { when, act: Act::Power { node, up }, mark: named });
+        let after = |row: &&Row| row.is("Node", "Ready") && row.name == node && row.new == "Unknown" && row.t > mark.t;
+        let detected = recording.rows.iter().find(after).map(|row| row.t - mark.t).filter(|_| !up);
+        plan.push(Planned { when, act: Act::Power { node: node.clone(), up, detected }, mark: named });
         previous = Some(mark.t);
     }
     // Long enough for the last return to show.
@@ -109,7 +111,9 @@ fn rollouts(recording: &Recording) -> Vec<Planned> {
     let name = document["metadata"]["name"].as_str().expect("a name");
     let completions = completions(recording);
     let mut state = State { base: document["spec"]["template"].clone(), document: document.clone() };
-    let mut plan: Vec<Planned> = Vec::new();
+    let others = supported(recording).into_iter().filter(|value| value["kind"] != "Deployment");
+    let beside = |value: &Value| Planned { when: When::At(0.0), act: Act::Create(value.clone()), mark: None };
+    let mut plan: Vec<Planned> = others.map(beside).collect();
     let actions: Vec<usize> = (0..recording.marks.len())
         .filter(|at| rollout::is_action(&recording.marks[*at]) || recording.marks[*at].mark == "end")
         .collect();
@@ -122,7 +126,7 @@ fn rollouts(recording: &Recording) -> Vec<Planned> {
                 When::AfterComplete(mark.t - completions[before].unwrap_or(recording.marks[*at - 1].t))
             }
             (Some(before), false) => {
-                let mine = |one: &Planned| matches!(one.mark, None);
+                let mine = |one: &Planned| one.mark.is_none();
                 let since_mark: f64 = plan.iter().rev().take_while(|one| mine(one)).map(delay_of).sum();
                 When::AfterPrevious((mark.t - recording.marks[actions[before]].t - since_mark).max(0.0))
             }

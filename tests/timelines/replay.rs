@@ -2,15 +2,19 @@
 
 use super::driver::{Diary, Driver};
 use super::observe::Recorder;
-use super::plan::Planned;
+use super::passes::Passes;
+use super::plan::{Act, Planned, When};
 use super::recording::{Mark, Op, Recording, Row, Scenario};
 use kubesim::cluster::machines::bootstrap_objects;
 use kubesim::cluster::settings;
-use kubesim::controllers;
+use kubesim::controllers::{
+    self,
+    node_lifecycle::{NodeLifecycle, NodeLifecycleSettings},
+};
 use kubesim::kubelet::{AnnotatedBehavior, Kubelet, KubeletSettings};
 use kubesim::model::core::Namespace;
 use kubesim::model::{Labels, Machine, Meta, Name, Node, Object, Resources};
-use kubesim::rng::{Delay, Seed};
+use kubesim::rng::Seed;
 use kubesim::runtime::{ActorSettings, Controller, Runtime, RuntimeLimits};
 use kubesim::scenario::Timing;
 use kubesim::scheduler::{Options, Scheduler};
@@ -29,9 +33,6 @@ const ZONES: usize = 3;
 
 /// Without recorded nodes: so long before the zero are they up.
 const WARM_UP: f64 = 30.0;
-
-/// The name of the controller whose passes have a phase that users can see.
-const NODE_LIFECYCLE: &str = "node-lifecycle-controller";
 
 /// The conditions under which a recording began.
 struct Conditions {
@@ -73,9 +74,9 @@ fn pass_time(rows: &[Row], first_pass: f64) -> f64 {
     let cleaned = |row: &&Row| {
         row.is("Node", "taints") && row.old.contains("unreachable:NoExecute") && !row.new.contains("NoExecute")
     };
-    let Some(row) = rows.iter().find(cleaned) else { return 0.0 };
+    let Some(row) = rows.iter().find(cleaned) else { return 0.002 };
     let passes = ((row.t - first_pass) / 5.0).floor();
-    ((row.t - first_pass) / passes - 5.0).clamp(0.0, 0.02)
+    ((row.t - first_pass) / passes - 5.0).clamp(0.001, 0.02)
 }
 
 fn machines(recording: &Recording, nodes_up: f64) -> Vec<Machine> {
@@ -138,6 +139,14 @@ fn machine(name: &str, zone: &str, (cores, gibibytes): (i64, i64), index: usize,
     }
 }
 
+/// The first crash of a node, if its instant is known beforehand, and how long its detection took.
+fn first_crash(plan: &[Planned], name: &str) -> Option<(SimTime, f64)> {
+    plan.iter().find_map(|planned| match (&planned.act, &planned.when) {
+        (Act::Power { node, up: false, detected }, When::At(t)) if node == name => Some((instant(*t), (*detected)?)),
+        _ => None,
+    })
+}
+
 fn instant(seconds: f64) -> SimTime {
     SimTime::ZERO + SimDuration::from_secs_f64(seconds)
 }
@@ -160,22 +169,21 @@ pub fn run(recording: &Recording, plan: &[Planned], seed: u64) -> (Vec<Row>, Vec
             conditions: vec![],
         }));
     }
-    first.extend(conditions.machines.iter().cloned().map(Object::from));
+    let monitor = monitor(&conditions);
+    let passes = Passes { first: monitor.start, period: monitor.period + monitor.pass_time, lag: monitor.watch_delay };
+    for mut machine in conditions.machines {
+        let crash = first_crash(plan, &machine.meta.name);
+        machine.up_since = passes.heartbeats_since(Seed(seed), &machine.meta.name, machine.up_since, crash);
+        first.push(Object::from(machine));
+    }
     for object in first {
         runtime.commit_now(Write::Create(object), "bootstrap").expect("an empty store takes the first objects");
     }
     let diary = Rc::new(RefCell::new(Diary::default()));
-    let driver = Driver::new(plan.to_vec(), SimTime::ZERO, &conditions.namespace, diary.clone());
+    let driver = Driver::new(plan.to_vec(), &conditions.namespace, passes, diary.clone());
     runtime.add(Box::new(driver), ActorSettings::immediate());
-    let (later, now): (Vec<_>, Vec<_>) =
-        actors(Seed(seed)).into_iter().partition(|(actor, _)| actor.name() == NODE_LIFECYCLE);
-    for (actor, settings) in now {
+    for (actor, settings) in actors(Seed(seed), monitor) {
         runtime.add(actor, settings);
-    }
-    advance(&mut runtime, instant(conditions.first_pass));
-    for (actor, settings) in later {
-        let work_time = Delay::Constant(SimDuration::from_secs_f64(conditions.pass_time));
-        runtime.add(actor, ActorSettings { work_time, ..settings });
     }
     // Twice the recorded time is plenty; a driver that waits for ever ends here.
     let end = instant(recording.marks.last().map_or(0.0, |mark| mark.t) * 2.0 + 60.0);
@@ -191,11 +199,27 @@ fn advance(runtime: &mut Runtime, until: SimTime) {
     runtime.run_until(until, &mut |_, _| true).expect("no limit is near");
 }
 
-/// Everyone at the table but the driver: the kubelets that do no container work, the rest as in any cluster.
-fn actors(seed: Seed) -> Vec<(Box<dyn Controller>, ActorSettings)> {
+/// The node monitor: its passes come when those of the recording came.
+fn monitor(conditions: &Conditions) -> NodeLifecycleSettings {
+    NodeLifecycleSettings {
+        start: instant(conditions.first_pass),
+        pass_time: SimDuration::from_secs_f64(conditions.pass_time),
+        ..NodeLifecycleSettings::from_timing(&Timing::default())
+    }
+}
+
+/// Everyone at the table but the driver: kubelets that do no container work, the rest as in any cluster.
+fn actors(seed: Seed, monitor: NodeLifecycleSettings) -> Vec<(Box<dyn Controller>, ActorSettings)> {
     let timing = Timing::default();
+    let monitor = NodeLifecycle::new(monitor);
     let kubelets = Kubelet::new(KubeletSettings::work_free(), Box::new(AnnotatedBehavior), seed);
+    let mut monitor: Option<Box<dyn Controller>> = Some(Box::new(monitor));
     let mut actors = controllers::all(&timing);
+    for (actor, _) in &mut actors {
+        if Some(actor.name()) == monitor.as_ref().map(|monitor| monitor.name()) {
+            *actor = monitor.take().expect("it is there to have a name");
+        }
+    }
     actors.push((Box::new(Scheduler::new(Options::default())), settings::scheduler(&timing)));
     actors.push((Box::new(kubelets), settings::kubelet()));
     let seated = actors.into_iter().map(|(actor, own)| {

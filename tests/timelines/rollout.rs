@@ -23,8 +23,9 @@ pub struct Course {
     pub reasons: Vec<String>,
     /// Groups of scale-ups.
     pub waves: usize,
-    /// Most pods at once beyond `replicas + maxSurge`, and fewest ready pods below
-    /// `replicas - maxUnavailable`; nothing where no such promise holds.
+    /// By how much the sizes of all sets went beyond `replicas + maxSurge`, and the ready pods below
+    /// `replicas - maxUnavailable`; nothing where no such promise holds. Pods that exist may be more for a
+    /// moment: while deletes wait for the client's limit, creates of another set may pass them.
     pub over_limit: Option<i64>,
     pub under_limit: Option<i64>,
     /// Status and sizes when the next action comes.
@@ -153,7 +154,7 @@ impl<'a> Replay<'a> {
                     (true, known) => known,
                     (false, _) => None,
                 };
-                over = over.max(self.live.len() as i64 - most);
+                over = over.max(self.sizes.values().sum::<i64>() - most);
                 under = under.max(least - self.live.values().filter(|ready| **ready).count() as i64);
             }
         }
