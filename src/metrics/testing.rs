@@ -18,12 +18,15 @@ use crate::store::{Change, DeleteOptions, EventRecord, Patch, Preconditions, Sto
 use crate::time::SimTime;
 use std::sync::Arc;
 
+/// Sees every change.
+pub(crate) type Watch = Box<dyn FnMut(&Change, &Store)>;
+
 /// A store whose changes are kept and fed to a recorder.
 pub(crate) struct Play {
     pub(crate) store: Store,
     pub(crate) recorder: Recorder,
     pub(crate) changes: Vec<Change>,
-    pub(crate) watch: Box<dyn FnMut(&Change, &Store)>,
+    pub(crate) watch: Watch,
 }
 
 /// An instant in seconds.
@@ -40,7 +43,7 @@ impl Play {
     }
 
     /// The same, with another observer that sees every change.
-    pub(crate) fn watched(watch: Box<dyn FnMut(&Change, &Store)>) -> Play {
+    pub(crate) fn watched(watch: Watch) -> Play {
         let store = Store::new(Seed(1), Default::default());
         let mut play = Play { store, recorder: Recorder::new(), changes: Vec::new(), watch };
         let namespace = Namespace {
