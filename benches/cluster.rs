@@ -39,7 +39,7 @@ fn file(name: &str) -> Scenario {
 /// client limits can.
 fn large(duration: &str) -> Scenario {
     let mut text = format!(
-        "name: large\nduration: {duration}\ncluster:\n  pools:\n  - {{name: n, count: {NODES}, zones: [a, b, c], \
+        "name: large\nduration: {duration}\ncluster:\n  pools:\n  - {{name: node, count: {NODES}, zones: [a, b, c], \
          capacity: {{cpu: 32, memory: 128Gi}}}}\ntiming:\n  components:\n    \
          replicaset-controller: {{qps: 1000, burst: 2000}}\n    kube-scheduler: {{qps: 1000, burst: 2000}}\n\
          behavior:\n- startTime: 1s\nmanifests:\n  inline:\n"
