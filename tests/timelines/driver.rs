@@ -25,6 +25,7 @@ pub struct Diary {
 
 pub struct Driver {
     pub plan: Vec<Planned>,
+    pub zero: SimTime,
     pub namespace: Name,
     pub diary: Rc<RefCell<Diary>>,
     pub passes: Passes,
@@ -36,9 +37,9 @@ pub struct Driver {
 }
 
 impl Driver {
-    pub fn new(plan: Vec<Planned>, namespace: &str, passes: Passes, diary: Rc<RefCell<Diary>>) -> Self {
+    pub fn new(plan: Vec<Planned>, zero: SimTime, namespace: &str, passes: Passes, diary: Rc<RefCell<Diary>>) -> Self {
         let (next, due, previous, deployment) = (0, None, SimTime::ZERO, None);
-        Driver { plan, namespace: namespace.into(), diary, passes, next, due, previous, deployment }
+        Driver { plan, zero, namespace: namespace.into(), diary, passes, next, due, previous, deployment }
     }
 
     fn key() -> Key {
@@ -49,9 +50,13 @@ impl Driver {
     fn due(&self, now: SimTime, view: View<'_>) -> Option<SimTime> {
         let after = |seconds: f64| SimDuration::from_secs_f64(seconds);
         match &self.plan[self.next].when {
-            When::At(t) => Some(SimTime::ZERO + after(*t)),
+            When::At(t) => Some(self.zero + after(*t)),
             When::AfterPrevious(delay) => Some(self.previous + after(*delay)),
-            When::AfterComplete(delay) => self.complete(view).then(|| now + after(*delay)),
+            When::AfterComplete(delay, recorded) => self.complete(view).then(|| {
+                let (due, second) = (now + after(*delay), SimDuration::from_secs(1).0);
+                let off = (self.zero + after(*recorded) - due).0.rem_euclid(second);
+                due + SimDuration(if off > second / 2 { off - second } else { off })
+            }),
             When::AfterUnknown(node, delay) => {
                 let unknown = view.node(&Name::from(node.as_str())).is_some_and(|node| node.ready() == Truth::Unknown);
                 unknown.then(|| now + after(*delay))
@@ -111,7 +116,7 @@ impl Driver {
             Act::Nothing => {}
         }
         if let Some((mark, detail)) = planned.mark {
-            let t = cx.now.as_secs_f64();
+            let t = (cx.now - self.zero).as_secs_f64();
             self.diary.borrow_mut().marks.push(Mark { t, mark, detail });
         }
     }

@@ -15,8 +15,9 @@ pub enum When {
     At(f64),
     /// So long after the action before.
     AfterPrevious(f64),
-    /// So long after the Deployment's rollout was complete.
-    AfterComplete(f64),
+    /// So long after the Deployment's rollout was complete, at the same point of a second as the second number:
+    /// timestamps are whole seconds, so that point decides when pods count as available.
+    AfterComplete(f64, f64),
     /// So long after the node became Ready=Unknown.
     AfterUnknown(String, f64),
 }
@@ -123,7 +124,7 @@ fn rollouts(recording: &Recording) -> Vec<Planned> {
         // The write before: an action may have made several.
         let when = match (number.checked_sub(1), waited) {
             (Some(before), true) => {
-                When::AfterComplete(mark.t - completions[before].unwrap_or(recording.marks[*at - 1].t))
+                When::AfterComplete(mark.t - completions[before].unwrap_or(recording.marks[*at - 1].t), mark.t)
             }
             (Some(before), false) => {
                 let mine = |one: &Planned| one.mark.is_none();

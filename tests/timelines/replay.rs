@@ -36,6 +36,8 @@ const WARM_UP: f64 = 30.0;
 
 /// The conditions under which a recording began.
 struct Conditions {
+    /// Our time at the recording's zero.
+    zero: SimTime,
     /// When the nodes were there.
     nodes_up: f64,
     /// The first pass of the node monitor.
@@ -59,13 +61,27 @@ fn conditions(recording: &Recording) -> Conditions {
     let registered = recording.rows.iter().find(|row| row.kind == "Event" && row.new.contains("|RegisteredNode|"));
     let first_pass = registered.map_or(nodes_up, |row| row.t.max(nodes_up));
     let namespace = recording.rows.iter().find(|row| row.kind == "Deployment").map(|row| row.namespace.clone());
+    let zero = zero(&recording.rows);
     Conditions {
+        zero,
         nodes_up,
         first_pass,
         pass_time: pass_time(&recording.rows, first_pass),
-        machines: machines(recording, nodes_up),
+        machines: machines(recording, instant(zero, nodes_up)),
         namespace: namespace.unwrap_or_else(|| "default".to_string()),
     }
+}
+
+/// Kubernetes keeps whole seconds in most timestamps, and availability counts from them, so it matters how far
+/// into a second the recording began. Names of events end with their nanosecond, and the one that arrived
+/// soonest tells.
+fn zero(rows: &[Row]) -> SimTime {
+    let event = |row: &Row| {
+        let nanoseconds = i64::from_str_radix(row.name.rsplit_once('.')?.1, 16).ok()?;
+        Some(nanoseconds - SimDuration::from_secs_f64(row.t).0)
+    };
+    let began = rows.iter().filter(|row| row.kind == "Event" && row.op == Op::Add).filter_map(event).max();
+    SimTime(began.unwrap_or(0).rem_euclid(1_000_000_000))
 }
 
 /// The monitor sleeps five seconds between passes, so its phase moves by the length of a pass. The first
@@ -79,7 +95,7 @@ fn pass_time(rows: &[Row], first_pass: f64) -> f64 {
     ((row.t - first_pass) / passes - 5.0).clamp(0.001, 0.02)
 }
 
-fn machines(recording: &Recording, nodes_up: f64) -> Vec<Machine> {
+fn machines(recording: &Recording, nodes_up: SimTime) -> Vec<Machine> {
     let zone_of = |name: &str| {
         let row = recording.rows.iter().find(|row| row.is("Node", "zone") && row.name == name);
         row.map(|row| row.new.clone())
@@ -103,7 +119,7 @@ fn machines(recording: &Recording, nodes_up: f64) -> Vec<Machine> {
         .collect()
 }
 
-fn machine(name: &str, zone: &str, (cores, gibibytes): (i64, i64), index: usize, up: f64) -> Machine {
+fn machine(name: &str, zone: &str, (cores, gibibytes): (i64, i64), index: usize, up: SimTime) -> Machine {
     let capacity = Resources {
         milli_cpu: cores * 1000,
         memory: gibibytes << 30,
@@ -132,33 +148,35 @@ fn machine(name: &str, zone: &str, (cores, gibibytes): (i64, i64), index: usize,
         pool: Name::new(),
         node: Arc::new(node),
         up: true,
-        up_since: instant(up),
-        down_since: instant(up),
+        up_since: up,
+        down_since: up,
         boot: 0,
         price_per_hour_micros: 0,
     }
 }
 
 /// The first crash of a node, if its instant is known beforehand, and how long its detection took.
-fn first_crash(plan: &[Planned], name: &str) -> Option<(SimTime, f64)> {
+fn first_crash(zero: SimTime, plan: &[Planned], name: &str) -> Option<(SimTime, f64)> {
     plan.iter().find_map(|planned| match (&planned.act, &planned.when) {
-        (Act::Power { node, up: false, detected }, When::At(t)) if node == name => Some((instant(*t), (*detected)?)),
+        (Act::Power { node, up: false, detected }, When::At(t)) if node == name => {
+            Some((instant(zero, *t), (*detected)?))
+        }
         _ => None,
     })
 }
 
-fn instant(seconds: f64) -> SimTime {
-    SimTime::ZERO + SimDuration::from_secs_f64(seconds)
+fn instant(zero: SimTime, seconds: f64) -> SimTime {
+    zero + SimDuration::from_secs_f64(seconds)
 }
 
 /// Does `plan` on our cluster with one seed. Times of the results are those of the recording: zero is zero.
 pub fn run(recording: &Recording, plan: &[Planned], seed: u64) -> (Vec<Row>, Vec<Mark>) {
     let conditions = conditions(recording);
-    let start = instant(conditions.nodes_up);
+    let start = instant(conditions.zero, conditions.nodes_up);
     let store = Store::new(Seed(seed), Default::default());
     let mut runtime = Runtime::new(store, Seed(seed), start, RuntimeLimits::default(), false);
     let rows = Rc::new(RefCell::new(Vec::new()));
-    runtime.observe(Box::new(Recorder { zero: SimTime::ZERO, rows: rows.clone() }));
+    runtime.observe(Box::new(Recorder { zero: conditions.zero, rows: rows.clone() }));
     let mut first = bootstrap_objects();
     if !first.iter().any(|object| object.meta().name == conditions.namespace.as_str()) {
         let meta = Meta::named("", conditions.namespace.as_str());
@@ -172,7 +190,7 @@ pub fn run(recording: &Recording, plan: &[Planned], seed: u64) -> (Vec<Row>, Vec
     let monitor = monitor(&conditions);
     let passes = Passes { first: monitor.start, period: monitor.period + monitor.pass_time, lag: monitor.watch_delay };
     for mut machine in conditions.machines {
-        let crash = first_crash(plan, &machine.meta.name);
+        let crash = first_crash(conditions.zero, plan, &machine.meta.name);
         machine.up_since = passes.heartbeats_since(Seed(seed), &machine.meta.name, machine.up_since, crash);
         first.push(Object::from(machine));
     }
@@ -180,13 +198,13 @@ pub fn run(recording: &Recording, plan: &[Planned], seed: u64) -> (Vec<Row>, Vec
         runtime.commit_now(Write::Create(object), "bootstrap").expect("an empty store takes the first objects");
     }
     let diary = Rc::new(RefCell::new(Diary::default()));
-    let driver = Driver::new(plan.to_vec(), &conditions.namespace, passes, diary.clone());
+    let driver = Driver::new(plan.to_vec(), conditions.zero, &conditions.namespace, passes, diary.clone());
     runtime.add(Box::new(driver), ActorSettings::immediate());
     for (actor, settings) in actors(Seed(seed), monitor) {
         runtime.add(actor, settings);
     }
     // Twice the recorded time is plenty; a driver that waits for ever ends here.
-    let end = instant(recording.marks.last().map_or(0.0, |mark| mark.t) * 2.0 + 60.0);
+    let end = instant(conditions.zero, recording.marks.last().map_or(0.0, |mark| mark.t) * 2.0 + 60.0);
     while !diary.borrow().done && runtime.now() < end {
         let next = runtime.now() + SimDuration::from_secs(1);
         advance(&mut runtime, next);
@@ -202,7 +220,7 @@ fn advance(runtime: &mut Runtime, until: SimTime) {
 /// The node monitor: its passes come when those of the recording came.
 fn monitor(conditions: &Conditions) -> NodeLifecycleSettings {
     NodeLifecycleSettings {
-        start: instant(conditions.first_pass),
+        start: instant(conditions.zero, conditions.first_pass),
         pass_time: SimDuration::from_secs_f64(conditions.pass_time),
         ..NodeLifecycleSettings::from_timing(&Timing::default())
     }
