@@ -1,7 +1,7 @@
 //! What actors see and when (invariants 7 and 8).
 
 use super::Findings;
-use crate::model::Key;
+use crate::model::{Key, Kind};
 use crate::store::Change;
 use rustc_hash::FxHashMap;
 
@@ -9,29 +9,59 @@ use rustc_hash::FxHashMap;
 #[derive(Debug, Default)]
 pub struct DeliveryChecks {
     newest: u64,
-    cursors: FxHashMap<&'static str, u64>,
+    seats: FxHashMap<&'static str, Seat>,
+    /// The revisions of each kind, in order.
+    revisions: FxHashMap<Kind, Vec<u64>>,
     written: FxHashMap<(&'static str, Key), u64>,
 }
 
+#[derive(Debug, Default)]
+struct Seat {
+    watches: &'static [Kind],
+    cursor: u64,
+    /// Several actors go by this name: what they see cannot be told apart.
+    shared: bool,
+}
+
 impl DeliveryChecks {
+    /// An actor takes its seat and says what it watches.
+    pub fn seated(&mut self, actor: &'static str, watches: &'static [Kind]) {
+        let shared = self.seats.contains_key(actor);
+        self.seats.insert(actor, Seat { watches, cursor: 0, shared });
+    }
+
     /// Notes a change and who made it.
     pub fn change(&mut self, change: &Change) {
         self.newest = change.revision;
-        self.written.insert((change.writer, change.key.clone()), change.revision);
+        self.revisions.entry(change.key.kind).or_default().push(change.revision);
+        if change.key.kind != Kind::Event {
+            self.written.insert((change.writer, change.key.clone()), change.revision);
+        }
     }
 
-    /// 7. A cursor may also move over changes that its actor does not watch, so `from` may lie ahead of the last `to`.
+    /// 7. A cursor may jump, between deliveries, over changes of kinds that its actor does not watch.
     pub fn delivered(&mut self, actor: &'static str, from: u64, to: u64, findings: &mut Findings) {
-        let last = self.cursors.insert(actor, to).unwrap_or(0);
+        let seat = self.seats.entry(actor).or_default();
+        let last = std::mem::replace(&mut seat.cursor, to);
+        if seat.shared {
+            return;
+        }
         if from < last || to < from || to > self.newest {
             let message = format!("{actor} saw {from}..{to} after {last}, of {} in all", self.newest);
             findings.violate(7, &[], message);
+        }
+        let missed = seat.watches.iter().find_map(|kind| {
+            let revisions = self.revisions.get(kind)?;
+            let next = *revisions.get(revisions.partition_point(|revision| *revision <= last))?;
+            (next <= from).then_some((kind, next))
+        });
+        if let Some((kind, revision)) = missed {
+            findings.violate(7, &[], format!("{actor} went from {last} to {from} past {kind} at {revision}"));
         }
     }
 
     /// 8, as far as it shows from outside: for what an actor wrote to the key's own object.
     pub fn reconciled(&mut self, actor: &'static str, key: &Key, cursor: u64, findings: &mut Findings) {
-        // Most keys are never written by the actor that reconciles them; the table then stays small.
         if let Some(written) = self.written.get(&(actor, key.clone())).copied()
             && written > cursor
         {

@@ -1,48 +1,64 @@
-//! The log and the store: order, identity, deletion (invariants 1-5 and 9).
+//! The log and the store: order, identity, deletion (invariants 1-5, 9, and 31 where an owner goes).
 
-use super::Findings;
-use crate::model::{Key, Kind, Object, Uid};
-use crate::store::{Change, Store, Verb};
+use super::{Bounds, Findings};
+use crate::model::{Key, Kind, Meta, Object, Uid};
+use crate::store::{Change, FOREGROUND, Store, Verb};
 use crate::time::SimTime;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 /// What the log said so far.
 #[derive(Debug, Default)]
 pub struct LogChecks {
-    last: Option<(SimTime, u64)>,
-    live: FxHashMap<Key, Object>,
-    uids: FxHashSet<Uid>,
+    clock: Option<SimTime>,
+    revision: Option<u64>,
+    live: FxHashMap<Key, (Object, SimTime)>,
+    /// Every uid that ever was, and when it went.
+    uids: FxHashMap<Uid, Option<SimTime>>,
 }
 
 impl LogChecks {
+    /// When an object last changed, if it is there.
+    pub fn touched(&self, key: &Key) -> Option<SimTime> {
+        self.live.get(key).map(|(_, time)| *time)
+    }
+
+    /// When an object went, if it was ever there and is not now.
+    pub fn gone(&self, uid: Uid) -> Option<SimTime> {
+        self.uids.get(&uid).copied().flatten()
+    }
+
+    /// 1.
+    pub fn time(&mut self, now: SimTime, findings: &mut Findings) {
+        if let Some(clock) = self.clock.filter(|clock| now < *clock) {
+            findings.violate(1, &[], format!("{now} comes after {clock}"));
+        }
+        self.clock = Some(now);
+    }
+
     /// 1, 2 and 9.
     pub fn order(&mut self, change: &Change, findings: &mut Findings) {
-        if let Some((time, revision)) = self.last {
-            if change.time < time {
-                findings.violate(1, &[&change.key], format!("{} comes after {time}", change.time));
-            }
-            if change.revision != revision + 1 {
-                findings.violate(2, &[&change.key], format!("revision {} follows {revision}", change.revision));
-            }
+        self.time(change.time, findings);
+        if let Some(last) = self.revision.filter(|last| change.revision != last + 1) {
+            findings.violate(2, &[&change.key], format!("revision {} follows {last}", change.revision));
         }
-        self.last = Some((change.time, change.revision));
+        self.revision = Some(change.revision);
         deletion(change, findings);
     }
 
     /// 3 and 4, and the fold for 5.
     pub fn versions(&mut self, change: &Change, findings: &mut Findings) {
-        let known = self.live.get(&change.key);
+        let known = self.live.get(&change.key).map(|(object, _)| object.meta());
         let uid = change.object().meta().uid;
         match (change.verb, known) {
             (Verb::Added, Some(_)) => findings.violate(3, &[&change.key], format!("{} exists already", change.key)),
-            (Verb::Added, None) if !self.uids.insert(uid) => {
+            (Verb::Added, None) if self.uids.contains_key(&uid) => {
                 findings.violate(3, &[&change.key], format!("uid {uid} of {} was used before", change.key));
             }
             (Verb::Modified | Verb::Deleted, None) => {
                 findings.violate(4, &[&change.key], format!("{} is written but was never made", change.key));
             }
-            (Verb::Modified | Verb::Deleted, Some(known)) => {
-                let (have, based) = (known.meta(), change.old.as_ref().map(Object::meta));
+            (Verb::Modified | Verb::Deleted, Some(have)) => {
+                let based = change.old.as_ref().map(Object::meta);
                 if based.is_none_or(|old| (old.uid, old.resource_version) != (have.uid, have.resource_version)) {
                     let based = based.map_or(0, |old| old.resource_version);
                     let message = format!("{} at {} is replaced as if at {based}", change.key, have.resource_version);
@@ -52,9 +68,15 @@ impl LogChecks {
             _ => {}
         }
         match &change.new {
-            Some(new) => self.live.insert(change.key.clone(), new.clone()),
-            None => self.live.remove(&change.key),
-        };
+            Some(new) => {
+                self.uids.insert(uid, None);
+                self.live.insert(change.key.clone(), (new.clone(), change.time));
+            }
+            None => {
+                self.uids.insert(uid, Some(change.time));
+                self.live.remove(&change.key);
+            }
+        }
     }
 
     /// 5: the store holds exactly what the log made.
@@ -65,7 +87,7 @@ impl LogChecks {
             for object in view.objects(*kind) {
                 count += 1;
                 let key = object.key();
-                if self.live.get(&key) != Some(object) {
+                if self.live.get(&key).map(|(made, _)| made) != Some(object) {
                     findings.violate(5, &[&key], format!("{key} in the store is not what the log made of it"));
                 }
             }
@@ -73,6 +95,24 @@ impl LogChecks {
         if count != self.live.len() {
             let message = format!("the store holds {count} objects, the log made {}", self.live.len());
             findings.violate(5, &[], message);
+        }
+    }
+
+    /// 31, as an owner goes that waits for its dependents: those that block it have gone before. One that is too
+    /// new for the garbage collector to know does not count.
+    pub fn foreground(&self, change: &Change, bounds: &Bounds, store: &Store, findings: &mut Findings) {
+        let waits = |meta: &Meta| meta.deleting() && meta.finalizers.contains(&FOREGROUND);
+        let Some(owner) = change.old.as_ref().map(Object::meta).filter(|owner| waits(owner)) else { return };
+        if change.new.as_ref().is_some_and(|new| waits(new.meta())) {
+            return;
+        }
+        let blocks = |object: &&Object| {
+            let blocking = |have: &crate::model::OwnerReference| have.uid == owner.uid && have.block_owner_deletion;
+            change.time - object.meta().created > bounds.stale && object.meta().owners.iter().any(blocking)
+        };
+        if let Some(left) = store.live().dependents(owner.uid).find(blocks) {
+            let message = format!("{} goes before {}, which it owns", change.key, left.key());
+            findings.violate(31, &[&change.key, &left.key()], message);
         }
     }
 }

@@ -1,10 +1,16 @@
 //! What nodes give and pods take (invariants 15-17 and 19).
+//!
+//! Known exceptions. A stale scheduler may bind too much: the kubelet then refuses the pod
+//! (`pkg/kubelet/lifecycle/predicate.go`), so only what it took counts. Who deletes a pod by force while its machine
+//! is silent frees its place in the API before it is free there (`pkg/controller/podgc/gc_controller.go`). Taints are
+//! no matter for pods made with `spec.nodeName`, and those of daemons tolerate what bars others
+//! (`pkg/controller/daemon/util/daemonset_util.go`).
 
-use super::Findings;
+use super::{Bounds, Findings};
 use crate::model::pod_spec::ContainerPort;
-use crate::model::{Key, Kind, Name, Node, Object, Pod, Resources, Taint, TaintEffect, access};
+use crate::model::{Key, Kind, Name, Node, Object, Pod, Resources, Taint, TaintEffect};
 use crate::store::{Change, Store};
-use crate::time::{SimDuration, SimTime};
+use crate::time::SimTime;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
@@ -13,11 +19,10 @@ use std::sync::Arc;
 pub struct NodeChecks {
     admitted: FxHashMap<Name, Resources>,
     bound: FxHashMap<Name, Resources>,
-    barred_since: FxHashMap<Name, SimTime>,
+    /// What keeps pods from a node, and since when.
+    bars: FxHashMap<Name, Vec<(Taint, SimTime)>>,
+    gone: FxHashMap<Name, SimTime>,
 }
-
-/// How long a bind may be under way: it was decided on what the scheduler saw then.
-const UNDER_WAY: SimDuration = SimDuration::from_secs(30);
 
 fn takes(pod: &Pod) -> Resources {
     let mut requests = pod.requests().clone();
@@ -63,14 +68,19 @@ impl NodeChecks {
         }
     }
 
+    /// When a node that is not there went.
+    pub fn gone(&self, node: &Name) -> Option<SimTime> {
+        self.gone.get(node).copied()
+    }
+
     /// 15 (the sums) and 19.
-    pub fn change(&mut self, change: &Change, store: &Store, findings: &mut Findings) {
+    pub fn change(&mut self, change: &Change, bounds: &Bounds, store: &Store, findings: &mut Findings) {
         let (old, new) = (change.old.as_ref(), change.new.as_ref());
-        match change.object() {
-            Object::Pod(_) => {
+        match (change.object(), new) {
+            (Object::Pod(_), _) => {
                 let (before, after) = (bound(old), bound(new));
                 if let (None, Some((pod, node)), Some(_)) = (before, after, old) {
-                    self.binding(change, pod, node, store, findings);
+                    self.binding(change, pod, node, bounds, store, findings);
                 }
                 if before.is_some() != after.is_some() {
                     if let Some((pod, node)) = before {
@@ -81,26 +91,44 @@ impl NodeChecks {
                     }
                 }
             }
-            Object::Node(node) => {
-                let bars = |object: Option<&Object>| {
-                    object.and_then(Object::node).map(|node| (node.unschedulable, node.taints.clone()))
+            (Object::Node(node), None) => {
+                self.bars.remove(&node.meta.name);
+                self.gone.insert(node.meta.name.clone(), change.time);
+            }
+            (Object::Node(node), Some(_)) => {
+                let known = self.bars.remove(&node.meta.name).unwrap_or_default();
+                let stood = |bar: &Taint| {
+                    let same = known.iter().find(|(one, _)| (&one.key, one.effect) == (&bar.key, bar.effect));
+                    same.map_or(change.time, |(_, since)| *since)
                 };
-                if bars(old) != bars(new) {
-                    self.barred_since.insert(node.meta.name.clone(), change.time);
-                }
+                let bars = bars(node).map(|bar| (bar.clone(), stood(&bar))).collect();
+                self.bars.insert(node.meta.name.clone(), bars);
+                self.gone.remove(&node.meta.name);
             }
             _ => {}
         }
     }
 
-    fn binding(&self, change: &Change, pod: &Pod, node: &Name, store: &Store, findings: &mut Findings) {
-        let Some(body) = store.live().node(node) else { return };
-        let since = self.barred_since.get(node).copied().unwrap_or(SimTime::ZERO);
-        if change.time - since > UNDER_WAY
-            && let Some(bar) = bar(body, pod)
-        {
-            let message = format!("{} was bound to {node} in spite of {bar}", change.key);
-            findings.violate(19, &[&change.key, &Key::cluster(Kind::Node, node.clone())], message);
+    /// 19: a bind was decided on what the scheduler saw then.
+    fn binding(
+        &self,
+        change: &Change,
+        pod: &Pod,
+        node: &Name,
+        bounds: &Bounds,
+        store: &Store,
+        findings: &mut Findings,
+    ) {
+        if store.live().node(node).is_none() {
+            return;
+        }
+        let bars = self.bars.get(node).into_iter().flatten();
+        let tolerated = |bar: &Taint| pod.spec.tolerations.iter().any(|toleration| toleration.tolerates(bar));
+        for (bar, since) in bars.filter(|(bar, _)| !tolerated(bar)) {
+            if change.time - *since > bounds.stale {
+                let message = format!("{} was bound to {node}, barred by {} since {since}", change.key, bar.key);
+                findings.violate(19, &[&change.key, &Key::cluster(Kind::Node, node.clone())], message);
+            }
         }
     }
 
@@ -134,20 +162,16 @@ fn over(taken: &Resources, has: &Resources) -> Option<Name> {
     fixed.into_iter().chain(extended).find(|name| taken.get(name) > has.get(name).max(0))
 }
 
-/// What keeps a pod from a node.
-fn bar(node: &Node, pod: &Pod) -> Option<String> {
-    let cordon = Taint {
+/// The cordon, as the taint that says the same, and the taints that bar pods.
+fn bars(node: &Node) -> impl Iterator<Item = Taint> {
+    let cordon = node.unschedulable.then(|| Taint {
         key: crate::name!("node.kubernetes.io/unschedulable"),
         value: Name::new(),
         effect: TaintEffect::NoSchedule,
         added: None,
-    };
-    if node.unschedulable && !pod.spec.tolerations.iter().any(|toleration| toleration.tolerates(&cordon)) {
-        return Some("its cordon".to_string());
-    }
-    let effects = [TaintEffect::NoSchedule, TaintEffect::NoExecute];
-    let taint = access::untolerated(&node.taints, &pod.spec.tolerations, &effects)?;
-    Some(format!("taint {}:{}", taint.key, taint.effect.as_str()))
+    });
+    let taints = node.taints.iter().filter(|taint| taint.effect != TaintEffect::PreferNoSchedule);
+    cordon.into_iter().chain(taints.cloned())
 }
 
 fn ports(pod: &Pod) -> impl Iterator<Item = &ContainerPort> {

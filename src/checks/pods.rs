@@ -1,36 +1,108 @@
 //! The life of a pod (invariants 11-14).
 
-use super::Findings;
-use crate::model::{ContainerState, ContainerStatus, Object, Phase, Pod, condition};
+use super::{Bounds, Findings};
+use crate::model::{ContainerState, ContainerStatus, Machine, Name, Object, Phase, Pod, Uid};
 use crate::store::{Change, Store};
-use crate::time::SimDuration;
-use std::sync::Arc;
+use crate::time::{SimDuration, SimTime};
+use rustc_hash::FxHashMap;
 
-/// First delay of a container that crashes again and again, less a second for timestamps.
-const FIRST_BACKOFF: SimDuration = SimDuration::from_secs(9);
-/// A run as long as this forgets the crashes before it (`pkg/kubelet/kubelet.go`, `MaxContainerBackOff` twice).
-const FORGETS: SimDuration = SimDuration::from_secs(600);
+/// What timestamps of whole seconds may take off a wait.
+const ROUNDING: SimDuration = SimDuration::from_secs(1);
 
-/// Looks at a change of a pod.
-pub fn change(change: &Change, store: &Store, findings: &mut Findings) {
-    let (Some(old), Some(new)) = (&change.old, &change.new) else { return };
-    let (Object::Pod(old), Object::Pod(new)) = (old, new) else { return };
-    bound_once(change, old, new, findings);
-    let forward = match (old.status.phase, new.status.phase) {
-        (before, after) if before == after => true,
-        (Phase::Pending, _) | (Phase::Running, Phase::Succeeded | Phase::Failed) => true,
-        _ => false,
-    };
-    if !forward {
-        let phases = (old.status.phase.as_str(), new.status.phase.as_str());
-        findings.violate(12, &[&change.key], format!("{} went from {} to {}", change.key, phases.0, phases.1));
-    }
-    if condition::is_true(&new.status.conditions, "Ready") && !old.is_ready() && !runs(new) {
-        findings.violate(13, &[&change.key], format!("{} turned Ready while not all of it runs", change.key));
-    }
-    restarts(change, old, new, store, findings);
+/// How often containers came back without having run well in between.
+#[derive(Debug, Default)]
+pub struct PodChecks {
+    crashes: FxHashMap<Uid, Vec<(Name, u32)>>,
 }
 
+impl PodChecks {
+    /// Looks at a change of a pod.
+    pub fn change(&mut self, change: &Change, bounds: &Bounds, store: &Store, findings: &mut Findings) {
+        let Some(Object::Pod(old)) = &change.old else { return };
+        let Some(Object::Pod(new)) = &change.new else {
+            self.crashes.remove(&old.meta.uid);
+            return;
+        };
+        bound_once(change, old, new, findings);
+        let forward = match (old.status.phase, new.status.phase) {
+            (before, after) if before == after => true,
+            (Phase::Pending, _) | (Phase::Running, Phase::Succeeded | Phase::Failed) => true,
+            _ => false,
+        };
+        if !forward {
+            let phases = (old.status.phase.as_str(), new.status.phase.as_str());
+            findings.violate(12, &[&change.key], format!("{} went from {} to {}", change.key, phases.0, phases.1));
+        }
+        if old.status != new.status && new.is_ready() && !runs(new) {
+            findings.violate(13, &[&change.key], format!("{} is Ready while not all of it runs", change.key));
+        }
+        let apps = (&old.status.containers, &new.status.containers);
+        let inits = (&old.status.init_containers, &new.status.init_containers);
+        for (before, after) in [apps, inits] {
+            for container in after {
+                if let Some(was) = before.iter().find(|was| was.name == container.name) {
+                    self.restart(change, new, (was, container), bounds, store, findings);
+                }
+            }
+        }
+    }
+
+    /// 14. Backoff is the kubelet's memory: it is lost when the machine starts anew, and a run longer than its
+    /// longest wait may clear it (`pkg/kubelet/kubelet.go`, `MaxCrashLoopBackOff` twice, counted from before a pull).
+    fn restart(
+        &mut self,
+        change: &Change,
+        pod: &Pod,
+        (was, is): (&ContainerStatus, &ContainerStatus),
+        bounds: &Bounds,
+        store: &Store,
+        findings: &mut Findings,
+    ) {
+        if is.restart_count == was.restart_count {
+            return;
+        }
+        let (name, counts) = (&is.name, (was.restart_count, is.restart_count));
+        if counts.1 < counts.0 {
+            let message = format!("restarts of {name} in {} fell from {} to {}", change.key, counts.0, counts.1);
+            findings.violate(14, &[&change.key], message);
+            return;
+        }
+        let (Some(last), Some(started)) = (&is.last, started(&is.state)) else { return };
+        let machine = pod.node.as_ref().and_then(|node| store.live().fetch::<Machine>(&Name::new(), node));
+        let rebooted = machine.is_some_and(|machine| machine.up_since > last.started);
+        let crashes = self.crashes.entry(pod.meta.uid).or_default();
+        let at = crashes.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
+            crashes.push((name.clone(), 0));
+            crashes.len() - 1
+        });
+        if rebooted || last.finished - last.started >= bounds.crash_max {
+            crashes[at].1 = 1;
+            return;
+        }
+        // The first comes back at once, the second after the first wait, then the wait doubles.
+        let crash = crashes[at].1 + (counts.1 - counts.0) - 1;
+        crashes[at].1 = crash + 1;
+        let wait = match crash {
+            0 => SimDuration::ZERO,
+            n => (bounds.crash_initial * (1i64 << (n - 1).min(20))).min(bounds.crash_max),
+        };
+        let waited = started - last.finished;
+        if waited < wait - ROUNDING {
+            let message = format!("{name} in {} came back after {waited} instead of {wait}", change.key);
+            findings.violate(14, &[&change.key], message);
+        }
+    }
+}
+
+fn started(state: &ContainerState) -> Option<SimTime> {
+    match state {
+        ContainerState::Waiting { .. } => None,
+        ContainerState::Running { started } => Some(*started),
+        ContainerState::Terminated(terminated) => Some(terminated.started),
+    }
+}
+
+/// 11. A pod that is made with `spec.nodeName` set counts as bound from the start.
 fn bound_once(change: &Change, old: &Pod, new: &Pod, findings: &mut Findings) {
     match (&old.node, &new.node) {
         (Some(before), after) if after.as_ref() != Some(before) => {
@@ -44,34 +116,9 @@ fn bound_once(change: &Change, old: &Pod, new: &Pod, findings: &mut Findings) {
 }
 
 fn runs(pod: &Pod) -> bool {
-    let running = |c: &ContainerStatus| c.ready && matches!(c.state, ContainerState::Running { .. });
+    let running =
+        |container: &ContainerStatus| container.ready && matches!(container.state, ContainerState::Running { .. });
     pod.status.phase == Phase::Running
         && pod.status.containers.len() == pod.spec.containers.len()
         && pod.status.containers.iter().all(running)
-}
-
-fn restarts(change: &Change, old: &Arc<Pod>, new: &Arc<Pod>, store: &Store, findings: &mut Findings) {
-    let all = |pod: &Arc<Pod>| pod.status.init_containers.iter().chain(&pod.status.containers).cloned().collect();
-    let (before, after): (Vec<ContainerStatus>, Vec<ContainerStatus>) = (all(old), all(new));
-    for container in &after {
-        let Some(was) = before.iter().find(|was| was.name == container.name) else { continue };
-        if container.restart_count < was.restart_count {
-            let counts = (was.restart_count, container.restart_count);
-            let message =
-                format!("restarts of {} in {} fell from {} to {}", container.name, change.key, counts.0, counts.1);
-            findings.violate(14, &[&change.key], message);
-        }
-        let again = container.restart_count > was.restart_count && container.restart_count >= 2;
-        if let (true, ContainerState::Running { started }, Some(last)) = (again, &container.state, &container.last) {
-            let machine =
-                new.node.as_ref().and_then(|node| store.live().fetch::<crate::model::Machine>(&"".into(), node));
-            let rebooted = machine.is_some_and(|machine| machine.up_since > last.started);
-            let soon = *started - last.finished < FIRST_BACKOFF && last.finished - last.started < FORGETS;
-            if soon && !rebooted {
-                let delay = *started - last.finished;
-                let message = format!("{} in {} came back after only {delay}", container.name, change.key);
-                findings.violate(14, &[&change.key], message);
-            }
-        }
-    }
 }

@@ -1,40 +1,216 @@
-//! What holds at rest (invariants 18, 27, 31, 41 and 46): looked at once, at the end.
+//! What holds at rest (invariants 18, 27, 31, 40 and 46): looked at once, at the end, of those objects that have
+//! not changed for [`Bounds::rest`]. A fault that still lasts is no excuse: its machine is down, and what follows
+//! from that must have followed.
 
-use super::Findings;
+use super::log::LogChecks;
+use super::nodes::NodeChecks;
+use super::{Bounds, Findings};
+use crate::model::core::Lease;
 use crate::model::service::{EndpointSlice, SERVICE_NAME, Service};
+use crate::model::workload::keys::REVISION;
 use crate::model::{
-    Deployment, Key, Kind, Machine, Name, Node, Pod, ReplicaSet, Resource, Selector, Taint, TaintEffect,
+    Deployment, Key, Kind, Machine, Node, Object, Pod, ReplicaSet, Resource, Selector, Taint, TaintEffect, Truth, Uid,
+    condition,
 };
-use crate::model::{Truth, Uid};
 use crate::store::Store;
 use crate::time::{SimDuration, SimTime};
 use std::collections::BTreeSet;
 
 /// How long controllers may take over what they do now and then (`pkg/controller/podgc/gc_controller.go`: every
 /// 20 s, and 40 s until a node that is gone counts as gone).
-const BOUND: SimDuration = SimDuration::from_secs(90);
-/// Grace until a silent node is Unknown, and some.
-const GRACE: SimDuration = SimDuration::from_secs(60);
+const NOW_AND_THEN: SimDuration = SimDuration::from_secs(90);
 
-/// 18. A pod on a machine that is down may stay there, marked for deletion: nobody confirms its end.
-pub fn lost_nodes(now: SimTime, store: &Store, findings: &mut Findings) {
-    let view = store.live();
-    for pod in view.list::<Pod>().filter(|pod| pod.is_active()) {
-        let Some(name) = &pod.node else { continue };
-        match view.node(name) {
-            None if now - pod.meta.created > BOUND && findings.at_rest => {
-                findings.violate(18, &[&pod.key()], format!("{} is on {name}, which is gone", pod.key()));
-            }
-            None => {}
-            Some(node) => {
-                for taint in node.taints.iter().filter(|taint| taint.effect == TaintEffect::NoExecute) {
-                    if let (Some(added), Some(stays)) = (taint.added, stays(pod, taint))
-                        && now - added > stays + BOUND
-                    {
-                        let message = format!("{} is still on {name}, tainted {} at {added}", pod.key(), taint.key);
-                        findings.violate(18, &[&pod.key(), &node.key()], message);
-                    }
+/// The cluster at its end.
+#[derive(Clone, Copy)]
+pub struct Rest<'a> {
+    /// The end.
+    pub now: SimTime,
+    /// How long things may take.
+    pub bounds: &'a Bounds,
+    /// What changed when.
+    pub log: &'a LogChecks,
+    /// Which nodes went when.
+    pub nodes: &'a NodeChecks,
+    /// What is there.
+    pub store: &'a Store,
+}
+
+impl Rest<'_> {
+    /// All of them.
+    pub fn check(&self, findings: &mut Findings) {
+        self.lost_nodes(findings);
+        self.replica_sets(findings);
+        self.deployments(findings);
+        self.orphans(findings);
+        self.ready_endpoints(findings);
+        self.lease_and_status(findings);
+    }
+
+    fn rested(&self, key: &Key) -> bool {
+        self.log.touched(key).is_some_and(|touched| self.now - touched >= self.bounds.rest)
+    }
+
+    fn all_rested<'b, T: Resource + 'b>(&self, objects: impl IntoIterator<Item = &'b std::sync::Arc<T>>) -> bool {
+        objects.into_iter().all(|object| self.rested(&object.key()))
+    }
+
+    /// 18. On a node that is gone no pod stays; on a machine that is down it may, marked for deletion: nobody
+    /// confirms its end (`pkg/controller/tainteviction/taint_eviction.go` deletes with grace, not by force).
+    fn lost_nodes(&self, findings: &mut Findings) {
+        let view = self.store.live();
+        for pod in view.list::<Pod>() {
+            let Some(name) = &pod.node else { continue };
+            let Some(node) = view.node(name) else {
+                let since = self.nodes.gone(name).unwrap_or(pod.meta.created).max(pod.meta.created);
+                if self.now - since > NOW_AND_THEN {
+                    findings.violate(18, &[&pod.key()], format!("{} is on {name}, which is gone", pod.key()));
                 }
+                continue;
+            };
+            for taint in node.taints.iter().filter(|taint| taint.effect == TaintEffect::NoExecute && pod.is_active()) {
+                if let (Some(added), Some(stays)) = (taint.added, stays(pod, taint))
+                    && self.now - added.max(pod.meta.created) > stays + NOW_AND_THEN
+                {
+                    let message = format!("{} is still on {name}, tainted {} at {added}", pod.key(), taint.key);
+                    findings.violate(18, &[&pod.key(), &node.key()], message);
+                }
+            }
+        }
+    }
+
+    /// 27 of replica sets.
+    fn replica_sets(&self, findings: &mut Findings) {
+        let view = self.store.live();
+        for set in view.list::<ReplicaSet>().filter(|set| !set.meta.deleting() && self.rested(&set.key())) {
+            let pods: Vec<_> = view.controlled::<Pod>(set.meta.uid).collect();
+            if !self.all_rested(pods.iter().copied()) {
+                continue;
+            }
+            let active = || pods.iter().filter(|pod| pod.is_active());
+            let ready = active().filter(|pod| pod.is_ready()).count() as i32;
+            let facts = (set.meta.generation, active().count() as i32, ready);
+            let status = (set.status.observed_generation, set.status.replicas, set.status.ready);
+            if status != facts {
+                let message = format!("{} reports {status:?} (generation, pods, ready), true is {facts:?}", set.key());
+                findings.violate(27, &[&set.key()], message);
+            }
+            // A pod may have become available a moment ago.
+            let available = |at: SimTime| active().filter(|pod| pod.is_available(set.min_ready_seconds, at)).count();
+            let facts = available(self.now - self.bounds.rest)..=available(self.now);
+            if !facts.contains(&(set.status.available as usize)) {
+                let message = format!("{} reports {} available, true is {facts:?}", set.key(), set.status.available);
+                findings.violate(27, &[&set.key()], message);
+            }
+            let cannot = condition::is_true(&set.status.conditions, "ReplicaFailure");
+            if status.1 != set.replicas && !cannot {
+                let message = format!("{} has {} pods and wants {}", set.key(), status.1, set.replicas);
+                findings.violate(27, &[&set.key()], message);
+            }
+        }
+    }
+
+    /// 27 of deployments.
+    fn deployments(&self, findings: &mut Findings) {
+        let view = self.store.live();
+        for deployment in view.list::<Deployment>().filter(|one| !one.meta.deleting() && self.rested(&one.key())) {
+            let sets: Vec<_> = view.controlled::<ReplicaSet>(deployment.meta.uid).collect();
+            if !self.all_rested(sets.iter().copied()) {
+                continue;
+            }
+            let sum = |of: fn(&ReplicaSet) -> i32| sets.iter().map(|set| of(set)).sum::<i32>();
+            let available = sum(|set| set.status.available);
+            let missing = (sum(|set| set.replicas) - available).max(0);
+            let mut facts = vec![sum(|set| set.status.replicas), sum(|set| set.status.ready), available, missing];
+            let status = &deployment.status;
+            let mut reported = vec![status.replicas, status.ready, status.available, status.unavailable];
+            // While paused, the newest template may have no set yet.
+            let revision =
+                |set: &ReplicaSet| set.meta.annotations.get(&REVISION).and_then(|text| text.parse::<i64>().ok());
+            if let (false, Some(newest)) = (deployment.paused, sets.iter().max_by_key(|set| revision(set))) {
+                facts.push(newest.status.replicas);
+                reported.push(status.updated);
+            }
+            if reported != facts || status.observed_generation != deployment.meta.generation {
+                let (seen, is) = (status.observed_generation, deployment.meta.generation);
+                let message = format!(
+                    "{} reports {reported:?} (pods, ready, available, unavailable, updated) of generation {seen}, \
+                     true is {facts:?} of {is}",
+                    deployment.key()
+                );
+                findings.violate(27, &[&deployment.key()], message);
+            }
+        }
+    }
+
+    /// 31.
+    fn orphans(&self, findings: &mut Findings) {
+        let view = self.store.live();
+        let lately = |uid: Uid| self.log.gone(uid).is_some_and(|gone| self.now - gone < self.bounds.rest);
+        for object in Kind::ALL.iter().flat_map(|kind| view.objects(*kind)) {
+            let (meta, key) = (object.meta(), object.key());
+            if meta.owners.is_empty() || meta.deleting() || !self.rested(&key) {
+                continue;
+            }
+            if let Some(owner) = meta.owners.iter().find(|one| view.by_uid(one.uid).is_none() && !lately(one.uid)) {
+                let message = format!("{key} names {} {} as an owner, which is gone", owner.kind, owner.name);
+                findings.violate(31, &[&key], message);
+            }
+        }
+    }
+
+    /// 40, from the other side: every ready pod of a service is a ready endpoint, and no other.
+    fn ready_endpoints(&self, findings: &mut Findings) {
+        let view = self.store.live();
+        for service in view.list::<Service>().filter(|one| !one.publish_not_ready && !one.meta.deleting()) {
+            let Some(labels) = &service.selector else { continue };
+            let pods = view.pods_selected(&service.meta.namespace, &Selector::from_labels(labels));
+            let slices = view.list_in::<EndpointSlice>(&service.meta.namespace);
+            let own = slices.filter(|slice| slice.meta.labels.get(&SERVICE_NAME) == Some(&service.meta.name));
+            let own: Vec<_> = own.collect();
+            let rested = self.rested(&service.key()) && self.all_rested(pods.iter().copied());
+            if !rested || !self.all_rested(own.iter().copied()) {
+                continue;
+            }
+            let serves = |pod: &Pod| pod.is_active() && pod.is_ready() && pod.status.pod_ip.is_some();
+            let facts: BTreeSet<Uid> = pods.iter().filter(|pod| serves(pod)).map(|pod| pod.meta.uid).collect();
+            let ready = own.iter().flat_map(|slice| slice.endpoints.iter()).filter(|endpoint| endpoint.ready);
+            let listed: BTreeSet<Uid> = ready.map(|endpoint| endpoint.pod_uid).collect();
+            // A pod that went a moment ago may still be listed.
+            let lately = |uid: &Uid| self.log.gone(*uid).is_some_and(|gone| self.now - gone < self.bounds.rest);
+            if facts.symmetric_difference(&listed).any(|uid| !lately(uid)) {
+                let (key, facts, listed) = (service.key(), facts.len(), listed.len());
+                let message = format!("{key} has {facts} ready pods and {listed} ready endpoints, or others");
+                findings.violate(40, &[&key], message);
+            }
+        }
+    }
+
+    /// 46. What the API says of a node is true of its machine, and a node that is heard of holds its lease. A node
+    /// that was deleted stays away until its kubelet starts anew.
+    fn lease_and_status(&self, findings: &mut Findings) {
+        let view = self.store.live();
+        let unreachable = crate::name!("node.kubernetes.io/unreachable");
+        for machine in view.list::<Machine>() {
+            let name = &machine.meta.name;
+            let key = Key::cluster(Kind::Node, name.clone());
+            let node = view.get(&key).and_then(Object::node);
+            let ready = node.map(|node| Node::ready(node));
+            let tainted = node.is_some_and(|node| node.taints.iter().any(|taint| taint.key == unreachable));
+            let lease = view.fetch::<Lease>(&crate::name!("kube-node-lease"), name);
+            let wrong = if machine.up {
+                let deleted = node.is_none() && self.nodes.gone(name).is_some_and(|gone| gone >= machine.up_since);
+                let fine = ready == Some(Truth::True) && !tainted && lease.is_some_and(|lease| lease.holder == *name);
+                self.now - machine.up_since > self.bounds.grace && !deleted && !fine
+            } else {
+                let fine = node.is_none() || (ready == Some(Truth::Unknown) && tainted);
+                self.now - machine.down_since > self.bounds.grace && !fine
+            };
+            if wrong {
+                let (state, since) = if machine.up { ("up", machine.up_since) } else { ("down", machine.down_since) };
+                let held = lease.map(|lease| lease.holder.clone());
+                let message =
+                    format!("the machine {name} is {state} since {since}, its node {ready:?}, its lease {held:?}");
+                findings.violate(46, &[&key], message);
             }
         }
     }
@@ -42,112 +218,10 @@ pub fn lost_nodes(now: SimTime, store: &Store, findings: &mut Findings) {
 
 /// How long a pod tolerates a taint; `None` is for ever.
 fn stays(pod: &Pod, taint: &Taint) -> Option<SimDuration> {
-    let all: Vec<Option<i64>> =
-        pod.spec.tolerations.iter().filter(|t| t.tolerates(taint)).map(|toleration| toleration.seconds).collect();
-    match all.iter().flatten().min() {
-        _ if all.is_empty() => Some(SimDuration::ZERO),
-        Some(seconds) => Some(SimDuration::from_secs((*seconds).max(0))),
-        None => None,
+    let matching = || pod.spec.tolerations.iter().filter(|toleration| toleration.tolerates(taint));
+    if matching().next().is_none() {
+        return Some(SimDuration::ZERO);
     }
-}
-
-/// 27.
-pub fn statuses(store: &Store, findings: &mut Findings) {
-    let view = store.live();
-    for set in view.list::<ReplicaSet>().filter(|set| !set.meta.deleting()) {
-        let pods: Vec<_> = view.controlled::<Pod>(set.meta.uid).filter(|pod| pod.is_active()).collect();
-        let ready = pods.iter().filter(|pod| pod.is_ready()).count() as i32;
-        let facts = (set.meta.generation, pods.len() as i32, ready);
-        let status = (set.status.observed_generation, set.status.replicas, set.status.ready);
-        if status != facts {
-            let message = format!("{} reports {status:?} (generation, pods, ready), true is {facts:?}", set.key());
-            findings.violate(27, &[&set.key()], message);
-        }
-        if facts.1 != set.replicas {
-            findings.violate(
-                27,
-                &[&set.key()],
-                format!("{} has {} pods and wants {}", set.key(), facts.1, set.replicas),
-            );
-        }
-    }
-    for deployment in view.list::<Deployment>().filter(|deployment| !deployment.meta.deleting()) {
-        let sets: Vec<_> = view.controlled::<ReplicaSet>(deployment.meta.uid).collect();
-        let sum = |of: fn(&ReplicaSet) -> i32| sets.iter().map(|set| of(set)).sum::<i32>();
-        let facts = [sum(|set| set.status.replicas), sum(|set| set.status.ready), sum(|set| set.status.available)];
-        let status = &deployment.status;
-        let reported = [status.replicas, status.ready, status.available];
-        if reported != facts || status.observed_generation != deployment.meta.generation {
-            let seen = (status.observed_generation, deployment.meta.generation);
-            let message = format!(
-                "{} reports {reported:?} (pods, ready, available) of generation {}, true is {facts:?} of {}",
-                deployment.key(),
-                seen.0,
-                seen.1
-            );
-            findings.violate(27, &[&deployment.key()], message);
-        }
-    }
-}
-
-/// 31.
-pub fn orphans(store: &Store, findings: &mut Findings) {
-    let view = store.live();
-    for kind in Kind::ALL {
-        for object in view.objects(*kind) {
-            let meta = object.meta();
-            let dangling = meta.owners.iter().find(|owner| view.by_uid(owner.uid).is_none());
-            if let (Some(owner), false) = (dangling, meta.deleting()) {
-                let message =
-                    format!("{} names {} {} as an owner, which is gone", object.key(), owner.kind, owner.name);
-                findings.violate(31, &[&object.key()], message);
-            }
-        }
-    }
-}
-
-/// 41.
-pub fn ready_endpoints(store: &Store, findings: &mut Findings) {
-    let view = store.live();
-    for service in view.list::<Service>().filter(|service| !service.publish_not_ready && !service.meta.deleting()) {
-        let Some(labels) = &service.selector else { continue };
-        let pods = view.pods_selected(&service.meta.namespace, &Selector::from_labels(labels));
-        let serves = |pod: &Pod| pod.is_active() && pod.is_ready() && pod.status.pod_ip.is_some();
-        let facts: BTreeSet<Uid> = pods.iter().filter(|pod| serves(pod)).map(|pod| pod.meta.uid).collect();
-        let slices = view.list_in::<EndpointSlice>(&service.meta.namespace);
-        let own = slices.filter(|slice| slice.meta.labels.get(&SERVICE_NAME) == Some(&service.meta.name));
-        let listed: BTreeSet<Uid> = own
-            .flat_map(|slice| slice.endpoints.iter().filter(|endpoint| endpoint.ready).map(|endpoint| endpoint.pod_uid))
-            .collect();
-        if facts != listed {
-            let message =
-                format!("{} has {} ready pods and {} ready endpoints", service.key(), facts.len(), listed.len());
-            findings.violate(41, &[&service.key()], message);
-        }
-    }
-}
-
-/// 46.
-pub fn lease_and_status(now: SimTime, store: &Store, findings: &mut Findings) {
-    let view = store.live();
-    for machine in view.list::<Machine>() {
-        let name = &machine.meta.name;
-        let key = Key::cluster(Kind::Node, name.clone());
-        let node: Option<&Node> = view.node(name).map(|node| &**node);
-        let ready = node.map(Node::ready);
-        let unreachable: Name = crate::name!("node.kubernetes.io/unreachable");
-        let tainted = node.is_some_and(|node| node.taints.iter().any(|taint| taint.key == unreachable));
-        if machine.up && now - machine.up_since > GRACE && (ready != Some(Truth::True) || tainted) {
-            let message = format!("the machine {name} is up since {}, its node is {ready:?}", machine.up_since);
-            findings.violate(46, &[&key], message);
-        }
-        if !machine.up
-            && now - machine.down_since > GRACE
-            && node.is_some()
-            && (ready != Some(Truth::Unknown) || !tainted)
-        {
-            let message = format!("the machine {name} is down since {}, its node is {ready:?}", machine.down_since);
-            findings.violate(46, &[&key], message);
-        }
-    }
+    let seconds = matching().filter_map(|toleration| toleration.seconds).min()?;
+    Some(SimDuration::from_secs(seconds.max(0)))
 }

@@ -4,7 +4,7 @@
 use super::progress::Progress;
 use crate::checks::{Checker, Checks};
 use crate::cluster::digest::{Digest, Window};
-use crate::cluster::{Cluster, Options};
+use crate::cluster::{Cluster, Options, settings};
 use crate::engine::Fingerprint;
 use crate::error::{Error, Result};
 use crate::runtime::{Observer, Stop};
@@ -32,7 +32,7 @@ pub fn verify(scenario: &Scenario, options: &Options) -> Result<Verdict> {
     let plain = Digest::default();
     run(scenario, options, vec![Box::new(plain.clone())])?;
     let eager = Digest::default();
-    let (checker, findings) = Checker::new(Checks::All);
+    let (checker, findings) = Checker::within(Checks::All, settings::check_bounds(&scenario.timing));
     let cluster = run(scenario, &eager_options, vec![Box::new(eager.clone()), Box::new(checker)])?;
     findings.borrow_mut().busy_at_end(&cluster.runtime().busy_keys());
     let (plain, eager) = (plain.0.take(), eager.0.take());

@@ -110,7 +110,7 @@ pub fn run(
     progress: &mut dyn FnMut(SimTime, Stats) -> bool,
 ) -> Result<(Outcome, Option<Stop>)> {
     let (digest, recorder) = (Digest::default(), RecorderSeat::default());
-    let (checker, findings) = Checker::new(options.checks);
+    let (checker, findings) = Checker::within(options.checks, settings::check_bounds(&scenario.timing));
     let mut observers: Vec<Box<dyn Observer>> = vec![Box::new(digest.clone()), Box::new(recorder.clone())];
     if options.checks != Checks::Off {
         observers.push(Box::new(checker));

@@ -1,11 +1,13 @@
 //! From the scenario's `timing` and `limits` to the machinery of the actors.
 
+use crate::checks::Bounds;
 use crate::rng::Delay;
 use crate::runtime::{ActorSettings, RuntimeLimits};
 use crate::scenario::units::{Distribution, Duration};
 use crate::scenario::{Limits, Timing};
 use crate::scheduler::queue::QueueSettings;
 use crate::store::StoreLimits;
+use crate::time::SimDuration;
 
 /// A length that may vary, as the runtime draws it.
 pub fn delay(written: Distribution<Duration>) -> Delay {
@@ -70,4 +72,34 @@ pub fn scheduler_queue(timing: &Timing) -> QueueSettings {
 /// (`pkg/kubelet/apis/config/v1beta1/defaults.go`).
 pub fn kubelet() -> ActorSettings {
     ActorSettings { milli_qps: 50_000, burst: 100, workers: usize::MAX, ..ActorSettings::default() }
+}
+
+/// How long things may take in a cluster of that speed, for checks.
+pub fn check_bounds(timing: &Timing) -> Bounds {
+    let usual = Bounds::default();
+    // A slow client takes longer over a batch of writes.
+    let qps = |given: &crate::scenario::timing::ComponentTiming| given.qps.filter(|qps| *qps > 0);
+    let slowest = timing.components.values().filter_map(qps).min().unwrap_or(20).min(20);
+    let lag = longest(timing.watch_delay) + longest(timing.request_latency);
+    let stale = SimDuration(usual.stale.0 * 20 / i64::from(slowest)) + lag * 4;
+    let monitor = &timing.node_monitor;
+    let silence = monitor.grace_period.0.max(monitor.startup_grace_period.0) + monitor.period.0;
+    Bounds {
+        stale,
+        rest: usual.rest.max(stale),
+        grace: usual.grace.max(silence + timing.kubelet.node_status_update_frequency.0 + lag * 4),
+        crash_initial: timing.kubelet.crash_loop_initial_backoff.0,
+        crash_max: timing.kubelet.crash_loop_max_backoff.0,
+    }
+}
+
+/// A length that a varying one exceeds less than once in a million draws.
+fn longest(written: Distribution<Duration>) -> SimDuration {
+    match written {
+        Distribution::Constant(length) | Distribution::Uniform(_, length) => length.0,
+        Distribution::Normal { mean, deviation } => mean.0 + deviation.0 * 5,
+        // Right for a sigma of 0.9; more would be an unusual network.
+        Distribution::Lognormal { median, .. } => median.0 * 100,
+        Distribution::Exponential { mean } => mean.0 * 20,
+    }
 }

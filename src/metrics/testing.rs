@@ -3,7 +3,7 @@
 
 use super::{Record, Recorder};
 use crate::model::builder::{node, pod, spec};
-use crate::model::core::{Fault, Incident, Namespace};
+use crate::model::core::{Fault, Incident, Lease, Namespace};
 use crate::model::pod::Usage;
 use crate::model::service::{Endpoint, EndpointSlice, SERVICE_NAME, Service, ServiceType};
 use crate::model::workload::{DeploymentStatus, IntOrPercent, Strategy};
@@ -15,7 +15,7 @@ use crate::model::{
 };
 use crate::rng::Seed;
 use crate::store::{Change, DeleteOptions, EventRecord, Patch, Preconditions, Store, Write};
-use crate::time::SimTime;
+use crate::time::{SimDuration, SimTime};
 use std::sync::Arc;
 
 /// Sees every change.
@@ -101,6 +101,29 @@ impl Play {
         self.create(at, body);
         let remove = vec![(crate::name!("node.kubernetes.io/not-ready"), TaintEffect::NoSchedule)];
         self.patch(at, Key::cluster(Kind::Node, name), Patch::Taints { add: Vec::new(), remove });
+    }
+
+    /// The leases of these nodes, held.
+    pub(crate) fn leases(&mut self, names: &[&str]) {
+        if self.store.live().get(&Key::cluster(Kind::Namespace, "kube-node-lease")).is_none() {
+            let meta = Meta::named("", "kube-node-lease");
+            let (spec_finalizers, conditions) = (Vec::new(), Vec::new());
+            self.create_late(Namespace { meta, terminating: false, spec_finalizers, conditions });
+        }
+        for name in names {
+            let (meta, holder, at) = (Meta::named("kube-node-lease", *name), Name::from(*name), self.last());
+            let duration = SimDuration::from_secs(40);
+            self.create_late(Lease { meta, holder, duration, acquired: at, renewed: at, transitions: 0 });
+        }
+    }
+
+    fn last(&self) -> SimTime {
+        self.changes.last().map_or(SimTime::ZERO, |change| change.time)
+    }
+
+    fn create_late(&mut self, object: impl Into<Object>) {
+        let at = self.last().0 as f64 / 1e9;
+        self.create(at, object);
     }
 
     /// A machine stops or comes back.

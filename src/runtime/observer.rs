@@ -1,11 +1,14 @@
 //! Those who watch a run without touching it: metrics, checks, traces, the fingerprint.
 
-use crate::model::Key;
+use crate::model::{Key, Kind};
 use crate::store::{Change, Store, StoreError};
 use crate::time::SimTime;
 
 /// Sees everything at the moment it happens, never writes, never draws a random number.
 pub trait Observer {
+    /// An actor takes its seat; changes of the kinds that it watches will be delivered to it.
+    fn seated(&mut self, _actor: &'static str, _watches: &'static [Kind]) {}
+
     /// A write was accepted; `store` already holds it.
     fn change(&mut self, change: &Change, store: &Store);
 

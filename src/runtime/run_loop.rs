@@ -110,6 +110,9 @@ impl Runtime {
         for kind in controller.watches() {
             self.watchers.entry(*kind).or_default().push(id);
         }
+        for observer in &mut self.observers {
+            observer.seated(controller.name(), controller.watches());
+        }
         // Two actors of one name (replicas of a component) draw from streams of their own.
         let name = format!("{}#{id}", controller.name());
         self.actors.push(Actor {
