@@ -11,6 +11,7 @@ mod golden_controllers;
 mod golden_endpointslice;
 mod golden_scheduler;
 mod golden_timelines;
+mod readme;
 mod runs;
 mod scenarios;
 mod scheduler;
