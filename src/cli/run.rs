@@ -14,6 +14,7 @@ use crate::error::Result;
 use crate::report::{files, summary, terminal};
 use crate::scenario::Scenario;
 use crate::scenario::units::Duration;
+use crate::scheduler::strategies::{self, Strategy};
 use crate::time::{SimDuration, SimTime};
 
 /// The arguments of `sim run`.
@@ -31,6 +32,9 @@ pub struct Arguments {
     /// Stop at this virtual time instead of at the scenario's end
     #[arg(long, value_name = "T", value_parser = duration)]
     pub until: Option<Duration>,
+    /// Place pods by this strategy instead of as the scenario says
+    #[arg(long, value_name = "NAME", value_parser = strategies::find)]
+    pub strategy: Option<&'static Strategy>,
     /// Run twice, the second time with all shortcuts off and all checks on, and compare
     #[arg(long)]
     pub verify: bool,
@@ -89,7 +93,8 @@ pub fn duration(text: &str) -> std::result::Result<Duration, String> {
 pub fn execute(arguments: &Arguments) -> Result<u8> {
     let scenario = arguments.source.load()?;
     let until = arguments.until.map(|until| SimTime(until.0.0));
-    let options = Options { until, checks: arguments.checks.into(), ..Options::of(&scenario) };
+    let options =
+        Options { until, checks: arguments.checks.into(), strategy: arguments.strategy, ..Options::of(&scenario) };
     if arguments.verify {
         return compare(&scenario, &options);
     }

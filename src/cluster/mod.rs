@@ -18,6 +18,7 @@ use crate::rng::Seed;
 use crate::runtime::{Observer, Runtime, Stats, Stop};
 use crate::scenario::Scenario;
 use crate::scheduler::explain::Explanations;
+use crate::scheduler::strategies::Strategy;
 use crate::store::{Store, Write};
 use crate::time::SimTime;
 use digest::Digest;
@@ -40,12 +41,21 @@ pub struct Options {
     pub explain: Vec<Name>,
     /// How much is checked; it changes nothing that happens.
     pub checks: Checks,
+    /// How pods are placed instead of as the scenario says.
+    pub strategy: Option<&'static Strategy>,
 }
 
 impl Options {
     /// As the scenario says.
     pub fn of(scenario: &Scenario) -> Self {
-        Options { seed: scenario.seed(), until: None, eager: false, explain: Vec::new(), checks: Checks::default() }
+        Options {
+            seed: scenario.seed(),
+            until: None,
+            eager: false,
+            explain: Vec::new(),
+            checks: Checks::default(),
+            strategy: None,
+        }
     }
 }
 

@@ -43,8 +43,11 @@ pub fn all(scenario: &Scenario, options: &Options) -> Result<Seats> {
 
 fn scheduler(scenario: &Scenario, options: &Options) -> Scheduler {
     let queue = settings::scheduler_queue(&scenario.timing);
-    let defaults = scheduler::Options::default();
-    Scheduler::new(scheduler::Options { queue, explain: options.explain.clone(), ..defaults })
+    let mut own = scheduler::Options { queue, explain: options.explain.clone(), ..scheduler::Options::default() };
+    if let Some(strategy) = options.strategy {
+        own.profiles = vec![(strategy.profile)(options.seed)];
+    }
+    Scheduler::new(own)
 }
 
 fn kubelet(scenario: &Scenario, options: &Options) -> Kubelet {

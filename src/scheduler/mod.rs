@@ -23,6 +23,7 @@ pub mod preemption;
 pub mod profile;
 pub mod queue;
 pub mod snapshot;
+pub mod strategies;
 
 use crate::model::{Condition, Key, Kind, Name, Object, Pod, Truth, condition};
 use crate::name;

@@ -1,0 +1,94 @@
+//! Strategies by name: whole profiles that can be put side by side on one scenario.
+//!
+//! A new one is a plugin in [`super::plugins`] and a line in [`STRATEGIES`]. All of them filter as upstream does;
+//! they differ in which of the possible nodes they take.
+
+use super::plugin::Plugin;
+use super::plugins;
+use super::plugins::resources_fit::{ResourcesFit, Strategy as Scoring};
+use super::plugins::topology_spread::TopologySpread;
+use super::profile::Profile;
+use crate::error::did_you_mean;
+use crate::name;
+use crate::rng::Seed;
+use std::sync::Arc;
+
+/// A way to choose among the nodes that a pod fits on.
+#[derive(Clone, Copy, Debug)]
+pub struct Strategy {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What it does, in a few words.
+    pub about: &'static str,
+    /// Its profile, for a run with this seed.
+    pub profile: fn(Seed) -> Profile,
+}
+
+/// Every strategy.
+pub const STRATEGIES: &[Strategy] = &[
+    Strategy {
+        name: "default",
+        about: "kube-scheduler's default profile: emptier, more even, spread",
+        profile: |_| Profile::default(),
+    },
+    Strategy {
+        name: "least-allocated",
+        about: "the emptiest node by requests (NodeResourcesFit, LeastAllocated)",
+        profile: |_| by_requests(Scoring::LeastAllocated),
+    },
+    Strategy {
+        name: "most-allocated",
+        about: "the fullest node by requests (NodeResourcesFit, MostAllocated)",
+        profile: |_| by_requests(Scoring::MostAllocated),
+    },
+    Strategy {
+        name: "requested-to-capacity",
+        about: "the fuller the better up to 80 %, then less so (NodeResourcesFit, RequestedToCapacityRatio)",
+        profile: |_| by_requests(Scoring::RequestedToCapacityRatio(vec![(0, 0), (80, 10), (100, 6)])),
+    },
+];
+
+/// The default profile in which requests alone tell nodes apart, but for what pods ask for themselves: taints,
+/// affinity, and spread constraints of their own. Without that, the scores that spread pods by default would
+/// outweigh the scoring strategy.
+fn by_requests(strategy: Scoring) -> Profile {
+    let unasked = ["NodeResourcesBalancedAllocation", "ImageLocality"];
+    let mut plugins: Vec<(Arc<dyn Plugin>, i64)> = plugins::defaults();
+    plugins.retain(|(plugin, _)| !unasked.contains(&plugin.name()));
+    let mut profile = Profile::new(name!("default-scheduler"), plugins);
+    profile.replace(Arc::new(ResourcesFit { strategy, ..ResourcesFit::default() }));
+    profile.replace(Arc::new(TopologySpread { defaults: Vec::new(), system: false }));
+    profile
+}
+
+/// The strategy of that name.
+///
+/// # Errors
+/// A sentence that names the nearest one, or all of them.
+pub fn find(name: &str) -> Result<&'static Strategy, String> {
+    let names = || STRATEGIES.iter().map(|strategy| strategy.name);
+    STRATEGIES.iter().find(|strategy| strategy.name == name).ok_or_else(|| match did_you_mean(name, names()) {
+        Some(near) => format!("there is no such strategy; did you mean `{near}`?"),
+        None => format!("there is no such strategy; there are: {}", names().collect::<Vec<_>>().join(", ")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_or_guessed() {
+        for strategy in STRATEGIES {
+            assert_eq!(find(strategy.name).unwrap().name, strategy.name);
+            assert_eq!((strategy.profile)(Seed(1)).scheduler_name, "default-scheduler");
+        }
+        let wrong = |name| find(name).unwrap_err();
+        assert_eq!(wrong("most-alocated"), "there is no such strategy; did you mean `most-allocated`?");
+        assert!(
+            wrong("zebra").ends_with("least-allocated, most-allocated, requested-to-capacity"),
+            "{}",
+            wrong("zebra")
+        );
+    }
+}
