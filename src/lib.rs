@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod controllers;
 pub mod engine;
 pub mod error;
+pub mod experiment;
 pub mod faults;
 pub mod kubelet;
 pub mod metrics;

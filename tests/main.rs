@@ -9,6 +9,7 @@ mod cleanup;
 mod cli;
 mod golden_controllers;
 mod golden_endpointslice;
+mod golden_fgd;
 mod golden_scheduler;
 mod golden_timelines;
 mod readme;

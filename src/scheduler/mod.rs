@@ -11,6 +11,7 @@ pub mod cycle;
 pub mod explain;
 pub mod fit_error;
 mod hear;
+pub mod gpu;
 pub mod hint;
 pub mod listers;
 mod memory;

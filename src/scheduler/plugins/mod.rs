@@ -1,6 +1,11 @@
 //! The plugins, one file each. A new one is a file here and a line in a profile.
 
 pub mod balanced_allocation;
+pub mod best_fit;
+pub mod dot_prod;
+pub mod fgd;
+pub mod gpu_clustering;
+pub mod gpu_packing;
 pub mod image_locality;
 pub mod inter_pod_affinity;
 pub mod node_affinity;

@@ -1,0 +1,3 @@
+//! Experiments: many decisions or many runs, and what they come to.
+
+pub mod fgd;

@@ -1,0 +1,103 @@
+//! FGD: the node, and on it the device, where the pod leaves the least new fragmentation behind
+//! (fragmentation gradient descent; "Beware of Fragmentation", USENIX ATC'23,
+//! `pkg/simulator/plugin/fgd_score.go` and `pkg/utils/frag.go` of its simulator).
+//!
+//! A node with 2 CPUs and devices 1000 and 400 free, and a workload of which half asks for 500 of a device
+//! and half for a whole one: both kinds fit, the 400 are a fragment for both. A pod of 400 is worth 400 there
+//! (the fragment goes), a pod of 500 costs 500 (the rest of the whole device serves only half as many).
+//!
+//! The formula is in floating point upstream and ties depend on its bits, so the order of sums is kept;
+//! the exponential is the portable one.
+
+use crate::scheduler::gpu::typical::TypicalPod;
+use crate::scheduler::gpu::{Devices, GpuAsk, GpuNode};
+
+/// Free thousandths of a node's devices by what a workload can do with them: averages over the workload.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Fragments {
+    /// Neither CPU nor GPU suffices.
+    pub lack_both: f64,
+    /// GPU does not suffice; also the devices too full for a pod that fits on others.
+    pub lack_gpu: f64,
+    /// Usable: no fragment.
+    pub satisfied: f64,
+    /// CPU does not suffice.
+    pub lack_cpu: f64,
+    /// A pod that wants no GPU fits: all GPU is a fragment for it.
+    pub unwanted: f64,
+    /// A pod that wants no GPU does not fit.
+    pub unwanted_lack_cpu: f64,
+    /// The model is not accepted.
+    pub no_access: f64,
+}
+
+impl Fragments {
+    /// Of one node.
+    pub fn of(node: &GpuNode, typical: &[TypicalPod]) -> Self {
+        let mut sums = Fragments::default();
+        let free = node.free_total() as f64;
+        for TypicalPod { ask, frequency } in typical {
+            let cpu = node.milli_cpu >= ask.milli_cpu;
+            if ask.milli == 0 {
+                *(if cpu { &mut sums.unwanted } else { &mut sums.unwanted_lack_cpu }) += frequency * free;
+                continue;
+            }
+            if !ask.accepts(&node.model) {
+                sums.no_access += frequency * free;
+                continue;
+            }
+            let (mut fitting, mut too_full) = (0, 0);
+            for device in &node.free {
+                match *device >= ask.milli {
+                    true => fitting += 1,
+                    false => too_full += device,
+                }
+            }
+            match (fitting >= ask.count, cpu) {
+                (true, true) => {
+                    sums.lack_gpu += frequency * too_full as f64;
+                    sums.satisfied += frequency * (free - too_full as f64);
+                }
+                (true, false) => sums.lack_cpu += frequency * free,
+                (false, true) => sums.lack_gpu += frequency * free,
+                (false, false) => sums.lack_both += frequency * free,
+            }
+        }
+        sums
+    }
+
+    /// Everything but what is usable, in thousandths of a device.
+    pub fn total(&self) -> f64 {
+        self.lack_both + self.lack_gpu + self.lack_cpu + self.unwanted + self.unwanted_lack_cpu + self.no_access
+    }
+}
+
+/// 0–100 for what the fragmentation loses: 50 when it stays. Truncated: small differences are ties.
+fn gain(before: f64, after: f64) -> i64 {
+    (100.0 * (1.0 / (1.0 + libm::exp(-(before - after) / 1000.0)))) as i64
+}
+
+/// The score of a node that can hold `ask`, and the devices to use there. `before` is its fragmentation now.
+pub fn score(node: &GpuNode, before: f64, ask: &GpuAsk, typical: &[TypicalPod]) -> (i64, Devices) {
+    let after = |devices: &[u8]| {
+        let mut with = node.clone();
+        with.take(ask, devices);
+        gain(before, Fragments::of(&with, typical).total())
+    };
+    if !ask.is_share() {
+        let devices = node.best_fit(ask);
+        return (after(&devices), devices);
+    }
+    let mut best: Option<(i64, u8)> = None;
+    for (at, free) in node.free.iter().enumerate() {
+        // A device as full as an earlier one scores the same, and the first of the best is taken.
+        if *free < ask.milli || node.free[..at].contains(free) {
+            continue;
+        }
+        let score = after(&[at as u8]);
+        if best.is_none_or(|(known, _)| score > known) {
+            best = Some((score, at as u8));
+        }
+    }
+    best.map_or((0, Devices::new()), |(score, at)| (score, Devices::from_elem(at, 1)))
+}
