@@ -31,7 +31,7 @@ const SAFE_GRACE: SimDuration = SimDuration::from_secs(20);
 /// How the node controller is set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NodeLifecycleSettings {
-    /// When the controller manager starts; not before it is seated.
+    /// When the controller manager starts; when it is seated, if that is later.
     pub start: SimTime,
     /// `--node-monitor-period`.
     pub period: SimDuration,
@@ -48,7 +48,7 @@ pub struct NodeLifecycleSettings {
 impl Default for NodeLifecycleSettings {
     fn default() -> Self {
         NodeLifecycleSettings {
-            start: SimTime::ZERO,
+            start: SimTime(i64::MIN),
             period: SimDuration::from_secs(5),
             pass_time: SimDuration::from_millis(2),
             taint_period: SimDuration::from_millis(100),
