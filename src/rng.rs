@@ -133,6 +133,17 @@ impl Delay {
         };
         SimDuration(drawn.max(0.0) as i64)
     }
+
+    /// A length that less than one draw in a million exceeds.
+    pub fn longest(self) -> SimDuration {
+        match self {
+            Delay::Constant(length) | Delay::Uniform(_, length) => length,
+            Delay::Normal(mean, deviation) => mean + deviation * 5,
+            // Right for a sigma up to 0.9; more would be an unusual network.
+            Delay::LogNormal(median, _) => median * 100,
+            Delay::Exponential(mean) => mean * 20,
+        }
+    }
 }
 
 impl From<SimDuration> for Delay {

@@ -53,14 +53,6 @@ impl SimTime {
         jiff::Timestamp::from_second(seconds).map(|t| t.to_string()).unwrap_or_default()
     }
 
-    /// RFC 3339 with microseconds (`metav1.MicroTime`).
-    pub fn rfc3339_micros(self) -> String {
-        let seconds = EPOCH_UNIX_SECONDS + self.whole_seconds();
-        let micros = self.0.rem_euclid(SECOND) / 1_000;
-        let base = jiff::Timestamp::from_second(seconds).map(|t| t.to_string()).unwrap_or_default();
-        format!("{}.{micros:06}Z", base.trim_end_matches('Z'))
-    }
-
     /// `hh:mm:ss.mmm` since the start, as the trace and the reports show it; before it with a minus sign.
     pub fn clock(self) -> String {
         let ms = self.0.abs() / 1_000_000;
@@ -283,6 +275,5 @@ mod tests {
         let t = SimTime(3_661_250_000_000);
         assert_eq!(t.clock(), "01:01:01.250");
         assert_eq!(t.rfc3339(), "2026-01-01T01:01:01Z");
-        assert_eq!(t.rfc3339_micros(), "2026-01-01T01:01:01.250000Z");
     }
 }

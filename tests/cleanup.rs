@@ -367,22 +367,7 @@ fn every_namespace_has_its_default_account() {
 }
 
 fn load_balancer(name: &str) -> Service {
-    Service {
-        meta: Meta::named("shop", name),
-        kind: ServiceType::LoadBalancer,
-        selector: None,
-        ports: Vec::new(),
-        headless: false,
-        cluster_ip: None,
-        publish_not_ready: false,
-        client_ip_affinity: false,
-        affinity_seconds: 0,
-        external_local: false,
-        internal_local: false,
-        traffic_distribution: Name::new(),
-        ingress: Vec::new(),
-        raw: None,
-    }
+    Service { kind: ServiceType::LoadBalancer, ..builder::service("shop", name) }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::support::{golden_dir, read_jsonl_gz};
 use kubesim::controllers::endpoint_slice::reconcile::{Decisions, MANAGED_BY, reconcile};
 use kubesim::model::builder;
 use kubesim::model::pod_spec::ContainerPort;
-use kubesim::model::service::{Endpoint, EndpointPort, EndpointSlice, Service, ServicePort, ServiceType, TargetPort};
+use kubesim::model::service::{Endpoint, EndpointPort, EndpointSlice, Service, ServicePort, TargetPort};
 use kubesim::model::{Condition, Deletion, Kind, Labels, Meta, Name, OwnerReference, Phase, Pod, Truth, Uid};
 use kubesim::time::SimTime;
 use serde_json::{Value, json};
@@ -33,19 +33,13 @@ fn service(case: &Value) -> Service {
     let headless = wish["headless"] == true;
     Service {
         meta,
-        kind: ServiceType::ClusterIp,
         selector: Some(Labels::from_iter([("app", "web")])),
         ports: wish["targetPorts"].as_array().unwrap().iter().map(port).collect(),
         headless,
         cluster_ip: (!headless).then(|| [10, 96, 0, 10].into()),
         publish_not_ready: wish["publishNotReadyAddresses"] == true,
-        client_ip_affinity: false,
-        affinity_seconds: 0,
-        external_local: false,
-        internal_local: false,
         traffic_distribution: text(&wish["trafficDistribution"]),
-        ingress: Vec::new(),
-        raw: None,
+        ..builder::service("", "")
     }
 }
 

@@ -1,24 +1,17 @@
 //! The scheduler in the runtime: places, waits, retries, and what a user sees of it.
 
-use kubesim::model::core::{Event, Namespace, PriorityClass};
+use crate::support::store;
+use kubesim::model::core::{Event, PriorityClass};
 use kubesim::model::{Key, Kind, Meta, Name, Node, Object, Pod, Resource, TaintEffect, Truth, builder, condition};
 use kubesim::rng::{Delay, Seed};
 use kubesim::runtime::{ActorSettings, Runtime};
 use kubesim::scheduler::{Options, Scheduler};
-use kubesim::store::{DeleteOptions, Patch, Preconditions, Store, Write};
+use kubesim::store::{DeleteOptions, Patch, Preconditions, Write};
 use kubesim::time::{SimDuration, SimTime};
 use std::sync::Arc;
 
 /// A cluster with one namespace and a scheduler that hears and writes at once.
 struct Bed(Runtime);
-
-fn store() -> Store {
-    let mut store = Store::new(Seed(1), Default::default());
-    let meta = Meta::named("", "default");
-    let namespace = Namespace { meta, terminating: false, spec_finalizers: Vec::new(), conditions: Vec::new() };
-    store.commit(SimTime::ZERO, Write::Create(namespace.into_object()), "test").unwrap();
-    store
-}
 
 impl Bed {
     fn new(options: Options) -> Bed {

@@ -1,22 +1,14 @@
 //! The API server: rules of single writes, and properties of any sequence of them.
 
+use crate::support::store;
 use kubesim::engine::TokenBucket;
 use kubesim::model::core::Namespace;
 use kubesim::model::{Condition, Key, Kind, Meta, Name, Object, Phase, Pod, PodStatus, Resource, Truth, Uid, builder};
-use kubesim::rng::Seed;
 use kubesim::store::{DeleteOptions, EventRecord, Patch, Preconditions, Store, StoreError, Verb, Write};
 use kubesim::time::SimTime;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-fn store() -> Store {
-    let mut store = Store::new(Seed(1), Default::default());
-    let meta = Meta::named("", "default");
-    let namespace = Namespace { meta, terminating: false, spec_finalizers: Vec::new(), conditions: Vec::new() };
-    store.commit(SimTime::ZERO, Write::Create(namespace.into_object()), "test").unwrap();
-    store
-}
 
 fn pod_key(name: &str) -> Key {
     Key::new(Kind::Pod, "default", name)

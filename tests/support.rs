@@ -1,5 +1,10 @@
 //! What several test files share: where the recordings are and how to read them.
 
+use kubesim::model::core::Namespace;
+use kubesim::model::{Meta, Resource};
+use kubesim::rng::Seed;
+use kubesim::store::{Store, Write};
+use kubesim::time::SimTime;
 use serde_json::Value;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -20,11 +25,19 @@ pub fn read_jsonl_gz(path: &Path) -> Vec<Value> {
 }
 
 /// The compressed recordings of one subfolder, sorted by name; none if it is not there.
-#[allow(dead_code)]
 pub fn golden_files(subfolder: &str) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(golden_dir().join(subfolder)) else { return Vec::new() };
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.to_string_lossy().ends_with(".jsonl.gz"));
     files.sort();
     files
+}
+
+/// A store with the namespace `default`.
+pub fn store() -> Store {
+    let mut store = Store::new(Seed(1), Default::default());
+    let meta = Meta::named("", "default");
+    let namespace = Namespace { meta, terminating: false, spec_finalizers: Vec::new(), conditions: Vec::new() };
+    store.commit(SimTime::ZERO, Write::Create(namespace.into_object()), "test").unwrap();
+    store
 }

@@ -44,8 +44,7 @@ struct Tracer {
 
 impl Tracer {
     fn wants(&self, change: &Change) -> bool {
-        let about =
-            |key: &Key, object: &ObjectRef| key.kind.as_str() == object.kind && key.name == object.name.as_str();
+        let about = |key: &Key, object: &ObjectRef| key.kind == object.kind && key.name == object.name.as_str();
         (self.from..=self.to).contains(&change.time)
             && self.object.as_ref().is_none_or(|object| match change.object() {
                 Object::Event(event) => about(&event.regarding, object) || about(&change.key, object),

@@ -87,12 +87,7 @@ fn control_plane_setup(cluster: &Cluster, index: u32) -> NodeSetup {
 fn machine(setup: &NodeSetup, index: usize) -> Machine {
     let mut meta = Meta::named("", setup.name.as_str());
     meta.labels = labels(setup);
-    let taints = setup.taints.iter().map(|taint| Taint {
-        key: Name::from(taint.key.as_str()),
-        value: Name::from(taint.value.as_str()),
-        effect: TaintEffect::parse(taint.effect.as_str()).expect("both sides list the same effects"),
-        added: None,
-    });
+    let taints = setup.taints.iter().map(Taint::from);
     let capacity = &setup.capacity;
     let mut whole = Resources {
         milli_cpu: capacity.cpu.0.milli(),

@@ -11,7 +11,7 @@ pub mod settings;
 pub mod steps;
 
 use crate::checks::{Checker, Checks, expect};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::Name;
 use crate::outcome::Outcome;
 use crate::rng::Seed;
@@ -19,7 +19,7 @@ use crate::runtime::{Observer, Runtime, Stats, Stop};
 use crate::scenario::Scenario;
 use crate::scheduler::explain::Explanations;
 use crate::scheduler::strategies::Strategy;
-use crate::store::{Store, Write};
+use crate::store::{Store, StoreError, Write};
 use crate::time::SimTime;
 use digest::Digest;
 use observe::RecorderSeat;
@@ -70,7 +70,7 @@ impl Cluster {
     /// Builds the cluster of a scenario, with observers that see everything from the first write on.
     ///
     /// # Errors
-    /// Manifests that the API server would refuse to read.
+    /// Manifests that the API server would refuse to read; limits that a cluster cannot even start in.
     pub fn new(scenario: &Scenario, options: &Options, observers: Vec<Box<dyn Observer>>) -> Result<Cluster> {
         let store = Store::new(options.seed, settings::store_limits(&scenario.limits));
         let limits = settings::runtime_limits(&scenario.limits);
@@ -79,7 +79,7 @@ impl Cluster {
             runtime.observe(observer);
         }
         for object in machines::bootstrap_objects() {
-            runtime.commit_now(Write::Create(object), "bootstrap").expect("an empty store takes the first objects");
+            runtime.commit_now(Write::Create(object), "bootstrap").map_err(refused)?;
         }
         let seats = seats::all(scenario, options)?;
         for (controller, own) in seats.actors {
@@ -110,10 +110,16 @@ impl Cluster {
     }
 }
 
+/// Why an empty store refuses what every cluster starts with: only a limit can be the reason.
+fn refused(error: StoreError) -> Error {
+    let StoreError::Limit(message) = error else { panic!("an empty store takes the first objects: {error}") };
+    Error::Limit(format!("{message} before the run begins; raise it under `limits` in the scenario"))
+}
+
 /// Runs a scenario and says what it came to, and why it stopped early if it did.
 ///
 /// # Errors
-/// Manifests that the API server would refuse to read.
+/// Manifests that the API server would refuse to read; limits that a cluster cannot even start in.
 pub fn run(
     scenario: &Scenario,
     options: &Options,

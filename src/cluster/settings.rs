@@ -3,29 +3,17 @@
 use crate::checks::Bounds;
 use crate::rng::Delay;
 use crate::runtime::{ActorSettings, RuntimeLimits};
-use crate::scenario::units::{Distribution, Duration};
 use crate::scenario::{Limits, Timing};
 use crate::scheduler::queue::QueueSettings;
 use crate::store::StoreLimits;
 use crate::time::SimDuration;
 
-/// A length that may vary, as the runtime draws it.
-pub fn delay(written: Distribution<Duration>) -> Delay {
-    match written {
-        Distribution::Constant(length) => Delay::Constant(length.0),
-        Distribution::Uniform(low, high) => Delay::Uniform(low.0, high.0),
-        Distribution::Normal { mean, deviation } => Delay::Normal(mean.0, deviation.0),
-        Distribution::Lognormal { median, sigma } => Delay::LogNormal(median.0, sigma),
-        Distribution::Exponential { mean } => Delay::Exponential(mean.0),
-    }
-}
-
 /// An actor's own settings with what the scenario says laid over them.
 pub fn actor(timing: &Timing, name: &str, own: ActorSettings) -> ActorSettings {
     let given = timing.components.get(name).copied().unwrap_or_default();
     ActorSettings {
-        watch_delay: delay(timing.watch_delay),
-        request_latency: delay(timing.request_latency),
+        watch_delay: timing.watch_delay.into(),
+        request_latency: timing.request_latency.into(),
         milli_qps: given.qps.map_or(own.milli_qps, |qps| i64::from(qps) * 1000),
         burst: given.burst.map_or(own.burst, |burst| i64::from(burst).max(1)),
         workers: given.workers.map_or(own.workers, |workers| (workers as usize).max(1)),
@@ -55,7 +43,7 @@ pub fn store_limits(limits: &Limits) -> StoreLimits {
 
 /// kube-scheduler's own client and its one scheduling loop (`pkg/scheduler/apis/config/v1/defaults.go`).
 pub fn scheduler(timing: &Timing) -> ActorSettings {
-    let work_time = delay(timing.scheduler.cycle_time);
+    let work_time = timing.scheduler.cycle_time.into();
     ActorSettings { milli_qps: 50_000, burst: 100, workers: 1, work_time, ..ActorSettings::default() }
 }
 
@@ -80,7 +68,7 @@ pub fn check_bounds(timing: &Timing) -> Bounds {
     // A slow client takes longer over a batch of writes.
     let qps = |given: &crate::scenario::timing::ComponentTiming| given.qps.filter(|qps| *qps > 0);
     let slowest = timing.components.values().filter_map(qps).min().unwrap_or(20).min(20);
-    let lag = longest(timing.watch_delay) + longest(timing.request_latency);
+    let lag = Delay::from(timing.watch_delay).longest() + Delay::from(timing.request_latency).longest();
     let stale = SimDuration(usual.stale.0 * 20 / i64::from(slowest)) + lag * 4;
     let monitor = &timing.node_monitor;
     let silence = monitor.grace_period.0.max(monitor.startup_grace_period.0) + monitor.period.0;
@@ -90,16 +78,5 @@ pub fn check_bounds(timing: &Timing) -> Bounds {
         grace: usual.grace.max(silence + timing.kubelet.node_status_update_frequency.0 + lag * 4),
         crash_initial: timing.kubelet.crash_loop_initial_backoff.0,
         crash_max: timing.kubelet.crash_loop_max_backoff.0,
-    }
-}
-
-/// A length that a varying one exceeds less than once in a million draws.
-fn longest(written: Distribution<Duration>) -> SimDuration {
-    match written {
-        Distribution::Constant(length) | Distribution::Uniform(_, length) => length.0,
-        Distribution::Normal { mean, deviation } => mean.0 + deviation.0 * 5,
-        // Right for a sigma of 0.9; more would be an unusual network.
-        Distribution::Lognormal { median, .. } => median.0 * 100,
-        Distribution::Exponential { mean } => mean.0 * 20,
     }
 }

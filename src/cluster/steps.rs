@@ -1,7 +1,7 @@
 //! From the scenario's manifests and timeline to what the scripted user does.
 
 use crate::error::{Error, Problem, Result};
-use crate::model::{Key, Kind, Name, Taint, TaintEffect};
+use crate::model::{Key, Kind, Name, Taint};
 use crate::scenario::timeline::{Action, Cascade};
 use crate::scenario::units::ObjectRef;
 use crate::scenario::{ManifestDocument, Manifests, Scenario};
@@ -56,9 +56,8 @@ fn manifest(document: &ManifestDocument) -> Result<Manifest> {
 }
 
 fn key(object: &ObjectRef, namespace: &str) -> Key {
-    let kind = Kind::parse(object.kind).expect("the scenario knows only kinds that exist");
-    let namespace = if kind.namespaced() { namespace } else { "" };
-    Key::new(kind, namespace, object.name.as_str())
+    let namespace = if object.kind.namespaced() { namespace } else { "" };
+    Key::new(object.kind, namespace, object.name.as_str())
 }
 
 fn node(name: &str) -> Key {
@@ -109,18 +108,9 @@ fn step(action: &Action) -> Result<Option<Step>> {
         },
         Action::Taint(taint) => Step::Taint {
             key: node(&taint.node),
-            add: taint.add.iter().map(model_taint).collect(),
+            add: taint.add.iter().map(Taint::from).collect(),
             remove: taint.remove.iter().map(|key| Name::from(key.as_str())).collect(),
         },
         Action::NodeCrash(_) | Action::PodCrash(_) | Action::ContainerCrash(_) => return Ok(None),
     }))
-}
-
-fn model_taint(taint: &crate::scenario::cluster::Taint) -> Taint {
-    Taint {
-        key: Name::from(taint.key.as_str()),
-        value: Name::from(taint.value.as_str()),
-        effect: TaintEffect::parse(taint.effect.as_str()).expect("both sides list the same effects"),
-        added: None,
-    }
 }

@@ -3,7 +3,6 @@
 
 use crate::rng::Delay;
 use crate::scenario::Timing;
-use crate::scenario::units::{Distribution, Duration};
 use crate::time::SimDuration;
 
 /// Periods and latencies of every kubelet (`pkg/kubelet/apis/config/v1beta1/defaults.go`).
@@ -133,25 +132,15 @@ impl KubeletSettings {
             node_status_period: kubelet.node_status_update_frequency.0,
             lease_duration: kubelet.lease_duration.0,
             relist: kubelet.relist_period.0,
-            sandbox: delay(kubelet.sandbox_time),
-            container_start: delay(kubelet.container_start_time),
+            sandbox: kubelet.sandbox_time.into(),
+            container_start: kubelet.container_start_time.into(),
             crash_loop_initial: kubelet.crash_loop_initial_backoff.0,
             crash_loop_max: kubelet.crash_loop_max_backoff.0,
             serial_pulls: kubelet.serialize_image_pulls,
             pull_bandwidth: registry.bandwidth.0.whole(),
-            pull_latency: delay(registry.latency),
+            pull_latency: registry.latency.into(),
             default_image_size: registry.default_image_size.0.whole(),
             ..KubeletSettings::default()
         }
-    }
-}
-
-fn delay(distribution: Distribution<Duration>) -> Delay {
-    match distribution {
-        Distribution::Constant(length) => Delay::Constant(length.0),
-        Distribution::Uniform(low, high) => Delay::Uniform(low.0, high.0),
-        Distribution::Normal { mean, deviation } => Delay::Normal(mean.0, deviation.0),
-        Distribution::Lognormal { median, sigma } => Delay::LogNormal(median.0, sigma),
-        Distribution::Exponential { mean } => Delay::Exponential(mean.0),
     }
 }

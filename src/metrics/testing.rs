@@ -2,10 +2,10 @@
 //! by arithmetic.
 
 use super::{Record, Recorder};
-use crate::model::builder::{node, pod, spec};
+use crate::model::builder::{node, pod, service, spec};
 use crate::model::core::{Fault, Incident, Lease, Namespace};
 use crate::model::pod::Usage;
-use crate::model::service::{Endpoint, EndpointSlice, SERVICE_NAME, Service, ServiceType};
+use crate::model::service::{Endpoint, EndpointSlice, SERVICE_NAME, Service};
 use crate::model::workload::{DeploymentStatus, IntOrPercent, Strategy};
 use crate::model::{
     Condition, ContainerState, ContainerStatus, Deployment, Key, Kind, Labels, Machine, Meta, Name, Phase,
@@ -307,22 +307,7 @@ impl Play {
     }
 
     pub(crate) fn service(&mut self, at: f64, name: &str) {
-        let service = Service {
-            meta: Meta::named("default", name),
-            kind: ServiceType::ClusterIp,
-            selector: Some(Labels::from_iter([("app", name)])),
-            ports: Vec::new(),
-            headless: false,
-            cluster_ip: None,
-            publish_not_ready: false,
-            client_ip_affinity: false,
-            affinity_seconds: 0,
-            external_local: false,
-            internal_local: false,
-            traffic_distribution: Name::new(),
-            ingress: Vec::new(),
-            raw: None,
-        };
+        let service = Service { selector: Some(Labels::from_iter([("app", name)])), ..service("default", name) };
         self.create(at, service);
     }
 

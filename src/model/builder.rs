@@ -1,6 +1,7 @@
 //! Short ways to make objects: for tests, benches and generated workloads.
 
 use super::pod_spec::{Container, PodSpec, PullPolicy, RestartPolicy};
+use super::service::{Service, ServiceType};
 use super::{Labels, Meta, Name, Node, Object, Pod, PodStatus, Resource, Resources, hash};
 use serde_json::json;
 use std::sync::Arc;
@@ -76,6 +77,26 @@ pub fn node(name: &str, milli_cpu: i64, memory: i64, pods: i64) -> Node {
         images: Arc::default(),
         conditions: Vec::new(),
         address: None,
+        raw: None,
+    }
+}
+
+/// A service of type ClusterIP in that namespace that selects nothing yet and has no ports.
+pub fn service(namespace: &str, name: &str) -> Service {
+    Service {
+        meta: Meta::named(namespace, name),
+        kind: ServiceType::ClusterIp,
+        selector: None,
+        ports: Vec::new(),
+        headless: false,
+        cluster_ip: None,
+        publish_not_ready: false,
+        client_ip_affinity: false,
+        affinity_seconds: 0,
+        external_local: false,
+        internal_local: false,
+        traffic_distribution: Name::new(),
+        ingress: Vec::new(),
         raw: None,
     }
 }

@@ -2,22 +2,27 @@
 
 use super::{Condition, Meta, Name, Resources};
 use crate::time::SimTime;
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::Value;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 /// What a taint does to pods that do not tolerate it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Deserialize, JsonSchema)]
 pub enum TaintEffect {
-    /// Not scheduled there.
+    /// No new pods.
     NoSchedule,
-    /// Rather not scheduled there.
+    /// New pods only if there is no other place.
     PreferNoSchedule,
-    /// Not scheduled and evicted.
+    /// No new pods, and the running ones are evicted.
     NoExecute,
 }
 
 impl TaintEffect {
+    /// All effects.
+    pub const ALL: [TaintEffect; 3] = [TaintEffect::NoSchedule, TaintEffect::PreferNoSchedule, TaintEffect::NoExecute];
+
     /// As Kubernetes writes it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -29,9 +34,7 @@ impl TaintEffect {
 
     /// Reads Kubernetes' form.
     pub fn parse(text: &str) -> Option<Self> {
-        [TaintEffect::NoSchedule, TaintEffect::PreferNoSchedule, TaintEffect::NoExecute]
-            .into_iter()
-            .find(|effect| effect.as_str() == text)
+        TaintEffect::ALL.into_iter().find(|effect| effect.as_str() == text)
     }
 }
 

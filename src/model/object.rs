@@ -42,10 +42,6 @@ macro_rules! objects {
             pub fn meta_mut(&mut self) -> &mut Meta {
                 match self { $(Object::$kind(object) => &mut Arc::make_mut(object).meta,)* }
             }
-            /// Bytes of its own struct, without what it points to.
-            pub fn shallow_size(&self) -> usize {
-                match self { $(Object::$kind(_) => std::mem::size_of::<$kind>(),)* }
-            }
         }
 
         $(impl Resource for $kind {

@@ -125,13 +125,6 @@ impl WorkQueue {
         }
     }
 
-    /// Forgets a key that has nothing left to remember.
-    pub fn forget_idle(&mut self, key: &Key, cursor: u64) {
-        if self.states.get(key).is_some_and(|state| state.idle(cursor)) {
-            self.states.remove(key);
-        }
-    }
-
     /// How long a failed key waits: the larger of its own exponential delay and the queue's shared retry
     /// limit. `None`: it failed too often and is dropped.
     pub fn backoff(&mut self, key: &Key, now: SimTime, settings: &ActorSettings) -> Option<SimDuration> {

@@ -10,6 +10,7 @@ use super::timeline::{Action, NodeCrash};
 use super::timing::COMPONENTS;
 use super::units::ObjectRef;
 use crate::error::{Problem, did_you_mean};
+use crate::model::Kind;
 use crate::time::SimTime;
 use crate::wire::places::Places;
 use crate::wire::typed::suggestion;
@@ -388,15 +389,19 @@ impl Checker<'_> {
                 _ => continue,
             };
             let path = format!("timeline[{index}].{key}.object");
-            let allowed: &[&str] = match &entry.action {
-                Action::Scale(_) => &["Deployment", "ReplicaSet"],
-                Action::SetImage(_) => &["Deployment", "ReplicaSet", "Pod"],
+            let allowed: &[Kind] = match &entry.action {
+                Action::Scale(_) => &[Kind::Deployment, Kind::ReplicaSet],
+                Action::SetImage(_) => &[Kind::Deployment, Kind::ReplicaSet, Kind::Pod],
                 Action::Delete(_) | Action::Patch(_) | Action::Label(_) => &[],
-                _ => &["Deployment"],
+                _ => &[Kind::Deployment],
             };
             if !allowed.is_empty() && !allowed.contains(&object.kind) {
                 let message = format!("`{key}` does not work on a {}", object.kind);
-                self.add(&path, message, format!("name a {}", allowed.join(" or ")));
+                self.add(
+                    &path,
+                    message,
+                    format!("name a {}", allowed.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(" or ")),
+                );
             } else {
                 self.object(&path, object, namespace, &known);
             }
@@ -405,21 +410,21 @@ impl Checker<'_> {
 
     fn object(&mut self, path: &str, object: &ObjectRef, namespace: &str, known: &BTreeSet<(String, String, String)>) {
         match object.kind {
-            "Node" => return self.node(path, &object.name),
+            Kind::Node => return self.node(path, &object.name),
             // Pods and what controllers make have names that nobody knows beforehand.
-            "Deployment" | "Service" | "ConfigMap" | "Secret" | "Namespace" => {}
+            Kind::Deployment | Kind::Service | Kind::ConfigMap | Kind::Secret | Kind::Namespace => {}
             _ => return,
         }
-        let namespace = if object.kind == "Namespace" { "" } else { namespace };
+        let namespace = if object.kind.namespaced() { namespace } else { "" };
         let id = (object.kind.to_string(), namespace.to_string(), object.name.clone());
-        let built_in = object.kind == "Namespace" && ["default", "kube-system"].contains(&object.name.as_str());
+        let built_in = object.kind == Kind::Namespace && ["default", "kube-system"].contains(&object.name.as_str());
         if !known.contains(&id) && !built_in {
             let names: Vec<&str> = known
                 .iter()
-                .filter(|(kind, ns, _)| kind == object.kind && ns == namespace)
+                .filter(|(kind, ns, _)| kind == object.kind.as_str() && ns == namespace)
                 .map(|(_, _, name)| name.as_str())
                 .collect();
-            self.unknown(path, &object.kind.to_lowercase(), &object.name, &names);
+            self.unknown(path, &object.kind.as_str().to_lowercase(), &object.name, &names);
         }
     }
 
@@ -468,7 +473,7 @@ impl Checker<'_> {
 fn identity(document: &ManifestDocument) -> (String, String, String) {
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_string();
     let kind = text(&document.value["kind"]);
-    let cluster_wide = ["Namespace", "Node", "PriorityClass"].contains(&kind.as_str());
+    let cluster_wide = Kind::parse(&kind).is_some_and(|kind| !kind.namespaced());
     let metadata = &document.value["metadata"];
     let namespace = match metadata["namespace"].as_str() {
         _ if cluster_wide => String::new(),

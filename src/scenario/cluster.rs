@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::units::{Distribution, Duration, Quantity};
-use crate::model::quantity;
+use crate::model::{self, TaintEffect, quantity};
 
 /// The machines of the control plane are called `control-plane-0` and so on; no pool may have this name.
 pub const CONTROL_PLANE: &str = "control-plane";
@@ -189,24 +189,13 @@ pub struct Taint {
     pub effect: TaintEffect,
 }
 
-/// What a taint does to pods that do not tolerate it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
-pub enum TaintEffect {
-    /// No new pods.
-    NoSchedule,
-    /// New pods only if there is no other place.
-    PreferNoSchedule,
-    /// No new pods, and the running ones are evicted.
-    NoExecute,
-}
-
-impl TaintEffect {
-    /// As the API spells it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            TaintEffect::NoSchedule => "NoSchedule",
-            TaintEffect::PreferNoSchedule => "PreferNoSchedule",
-            TaintEffect::NoExecute => "NoExecute",
+impl From<&Taint> for model::Taint {
+    fn from(written: &Taint) -> Self {
+        model::Taint {
+            key: written.key.as_str().into(),
+            value: written.value.as_str().into(),
+            effect: written.effect,
+            added: None,
         }
     }
 }

@@ -83,22 +83,4 @@ impl Scenario {
     pub fn end(&self) -> SimTime {
         SimTime(self.duration.0.0)
     }
-
-    /// The behaviours of entries that match a container, merged: a later entry wins field by field.
-    pub fn behavior_of<'a>(
-        &self,
-        namespace: &str,
-        pod: &str,
-        label: impl Fn(&str) -> Option<&'a str> + Copy,
-        container: &str,
-        image: &str,
-    ) -> Behavior {
-        let mut merged = Behavior::default();
-        for entry in &self.behavior {
-            if entry.matching.matches(namespace, pod, label, container, image) {
-                merged.overlay(entry);
-            }
-        }
-        merged
-    }
 }

@@ -14,8 +14,9 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 
+use crate::model::Kind;
 use crate::model::quantity::{self, parse_quantity};
-use crate::rng::Stream;
+use crate::rng::{Delay, Stream};
 use crate::time::SimDuration;
 
 /// A length of time in Kubernetes' notation: `300ms`, `1.5s`, `10m`, `1h30m`.
@@ -224,6 +225,19 @@ impl<U: Unit> Distribution<U> {
     }
 }
 
+impl From<Distribution<Duration>> for Delay {
+    /// A length that may vary, as the runtime and the kubelets draw it.
+    fn from(written: Distribution<Duration>) -> Delay {
+        match written {
+            Distribution::Constant(length) => Delay::Constant(length.0),
+            Distribution::Uniform(low, high) => Delay::Uniform(low.0, high.0),
+            Distribution::Normal { mean, deviation } => Delay::Normal(mean.0, deviation.0),
+            Distribution::Lognormal { median, sigma } => Delay::LogNormal(median.0, sigma),
+            Distribution::Exponential { mean } => Delay::Exponential(mean.0),
+        }
+    }
+}
+
 /// The parameters of a normal distribution.
 #[derive(serde::Deserialize, JsonSchema)]
 #[serde(bound = "U: Unit")]
@@ -354,28 +368,11 @@ pub enum Usage {
 /// An object by kind and name, as `kubectl` takes it: `deployment/web`, `pod/web-0`, `node/small-1`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct ObjectRef {
-    /// The kind as the API spells it, such as `Deployment`.
-    pub kind: &'static str,
+    /// The kind; one that the API serves.
+    pub kind: Kind,
     /// The object's name.
     pub name: String,
 }
-
-/// The kinds that exist, with what `kubectl` accepts for each.
-pub const KINDS: &[(&str, &[&str])] = &[
-    ("Namespace", &["namespace", "namespaces", "ns"]),
-    ("Node", &["node", "nodes", "no"]),
-    ("Pod", &["pod", "pods", "po"]),
-    ("Deployment", &["deployment", "deployments", "deploy"]),
-    ("ReplicaSet", &["replicaset", "replicasets", "rs"]),
-    ("Service", &["service", "services", "svc"]),
-    ("EndpointSlice", &["endpointslice", "endpointslices"]),
-    ("Lease", &["lease", "leases"]),
-    ("Event", &["event", "events", "ev"]),
-    ("ConfigMap", &["configmap", "configmaps", "cm"]),
-    ("Secret", &["secret", "secrets"]),
-    ("ServiceAccount", &["serviceaccount", "serviceaccounts", "sa"]),
-    ("PriorityClass", &["priorityclass", "priorityclasses", "pc"]),
-];
 
 impl ObjectRef {
     /// Reads `kind/name`.
@@ -388,13 +385,14 @@ impl ObjectRef {
                 "expected kind/name, found {text:?}; write it as kubectl does, such as deployment/web"
             ));
         };
-        let lower = written.to_lowercase();
-        match KINDS.iter().find(|(_, words)| words.contains(&lower.as_str())) {
-            Some((kind, _)) if !name.is_empty() => Ok(ObjectRef { kind, name: name.to_string() }),
+        match Kind::parse(written).filter(|kind| kind.is_api()) {
+            Some(kind) if !name.is_empty() => Ok(ObjectRef { kind, name: name.to_string() }),
             Some(_) => Err(format!("missing name after {written:?}; write it as {written}/NAME")),
             None => {
-                let words: Vec<&str> = KINDS.iter().map(|(_, words)| words[0]).collect();
-                let help = crate::error::did_you_mean(&lower, words.iter().copied()).map_or_else(
+                let served = Kind::ALL.iter().filter(|kind| kind.is_api());
+                let words: Vec<String> = served.map(|kind| kind.as_str().to_lowercase()).collect();
+                let near = crate::error::did_you_mean(&written.to_lowercase(), words.iter().map(String::as_str));
+                let help = near.map_or_else(
                     || format!("the kinds are {}", words.join(", ")),
                     |near| format!("did you mean `{near}/{name}`?"),
                 );
@@ -406,7 +404,7 @@ impl ObjectRef {
 
 impl fmt::Display for ObjectRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.kind.to_lowercase(), self.name)
+        write!(f, "{}/{}", self.kind.as_str().to_lowercase(), self.name)
     }
 }
 impl<'de> Deserialize<'de> for ObjectRef {
@@ -463,7 +461,7 @@ mod tests {
 
     #[test]
     fn object_references_take_kubectl_words() {
-        assert_eq!(ObjectRef::parse("deploy/web").map(|o| o.kind), Ok("Deployment"));
+        assert_eq!(ObjectRef::parse("deploy/web").map(|o| o.kind), Ok(Kind::Deployment));
         assert_eq!(ObjectRef::parse("svc/web").map(|o| o.to_string()), Ok("service/web".to_string()));
         assert!(ObjectRef::parse("deploymnet/web").unwrap_err().contains("did you mean `deployment/web`?"));
         assert!(ObjectRef::parse("web").is_err());

@@ -7,8 +7,7 @@
 use super::listers::Listers;
 use super::node_order::{NodeOrder, zone_key};
 use super::plugin::NodeId;
-use super::pod_info::{HostPort, Numbering, PodInfo, SpecInfo, Spread, compile};
-use crate::model::pod_spec::SpreadConstraint;
+use super::pod_info::{HostPort, Numbering, PodInfo, SpecInfo, compile};
 use crate::model::{Labels, Name, Node, Pod, PodSpec};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
@@ -272,11 +271,6 @@ impl Snapshot {
         let info = Arc::new(compile(self.spec_count, spec, self));
         self.specs.entry(spec.hash).or_default().push(info.clone());
         info
-    }
-
-    /// Compiles constraints that a profile adds.
-    pub fn compile_spread(&mut self, constraints: &[SpreadConstraint]) -> Vec<Spread> {
-        constraints.iter().map(|constraint| super::pod_info::spread(constraint, self)).collect()
     }
 
     fn slot(&mut self, name: &Name) -> NodeId {

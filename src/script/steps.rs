@@ -178,8 +178,8 @@ impl Step {
             Step::Drain { key, grace_seconds } => return drain(cx, key, *grace_seconds),
             Step::Label { key, labels } => patch(cx, key, Patch::Labels(labels.clone())),
             Step::Taint { key, add, remove } => {
-                let effects = [TaintEffect::NoSchedule, TaintEffect::PreferNoSchedule, TaintEffect::NoExecute];
-                let remove = remove.iter().flat_map(|key| effects.map(|effect| (key.clone(), effect))).collect();
+                let remove =
+                    remove.iter().flat_map(|key| TaintEffect::ALL.map(|effect| (key.clone(), effect))).collect();
                 patch(cx, key, Patch::Taints { add: add.clone(), remove });
             }
         }

@@ -130,13 +130,6 @@ impl<'a> View<'a> {
         }
     }
 
-    /// The first renewal of a node's lease strictly after `after`, if its machine is up.
-    pub fn next_lease_renewal(&self, node: &Name, after: SimTime) -> Option<SimTime> {
-        let machine = self.fetch::<Machine>(&Name::new(), node)?;
-        let mut beats = Heartbeats::of(self.store, machine);
-        machine.up.then(|| std::iter::repeat_with(|| beats.next_beat()).find(|beat| *beat > after)).flatten()
-    }
-
     fn lease(&self, node: &Name) -> Option<&'a Arc<Lease>> {
         self.fetch::<Lease>(&crate::name!("kube-node-lease"), node)
     }

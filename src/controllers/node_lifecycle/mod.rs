@@ -14,9 +14,9 @@ mod tests;
 pub mod zones;
 
 use crate::model::{Condition, Key, Kind, Machine, Name, Node, Object, Pod, Resource, Truth, condition};
+use crate::rng::Delay;
 use crate::runtime::{Controller, Cx, Requeue, Wake};
 use crate::scenario::Timing;
-use crate::scenario::units::{Distribution, Duration};
 use crate::store::{Change, EventRecord, Patch, Preconditions, View, Write};
 use crate::time::{SimDuration, SimTime};
 use indexmap::IndexMap;
@@ -69,7 +69,7 @@ impl NodeLifecycleSettings {
             unhealthy_thousandths: usize::try_from(monitor.unhealthy_zone_threshold.0.milli()).unwrap_or(0),
         };
         let patience = Patience { grace: monitor.grace_period.0, startup_grace: monitor.startup_grace_period.0, rates };
-        let watch_delay = longest(timing.watch_delay);
+        let watch_delay = Delay::from(timing.watch_delay).longest();
         NodeLifecycleSettings { period: monitor.period.0, watch_delay, patience, ..Self::default() }
     }
 
@@ -82,17 +82,6 @@ impl NodeLifecycleSettings {
 
     fn pass_at(&self, time: SimTime) -> SimTime {
         self.on_grid(self.period + self.pass_time, time)
-    }
-}
-
-/// The length that a delay practically never exceeds.
-fn longest(delay: Distribution<Duration>) -> SimDuration {
-    match delay {
-        Distribution::Constant(length) => length.0,
-        Distribution::Uniform(_, high) => high.0,
-        Distribution::Normal { mean, deviation } => mean.0 + deviation.0 * 4,
-        Distribution::Lognormal { median, .. } => median.0 * 10,
-        Distribution::Exponential { mean } => mean.0 * 10,
     }
 }
 

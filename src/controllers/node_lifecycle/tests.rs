@@ -90,8 +90,7 @@ fn play(nodes: usize, steps: &[Step], eager: bool) -> Vec<(SimTime, Name, Vec<St
         }
     }
     runtime.run_until(SimTime::from_secs(900), &mut |_, _| true).unwrap();
-    let story = story.borrow().clone();
-    story
+    story.take()
 }
 
 #[test]
