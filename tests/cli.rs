@@ -29,6 +29,7 @@ fn exit_codes_are_as_documented() {
         (&["validate", "tests/bad/manifests/03-wrong-type.yaml"], 2, "", "spec.replicas: expected a whole number"),
         (&["validate", "no-such-file.yaml"], 4, "", "error: no-such-file.yaml: No such file or directory"),
         (&["run", "scenarios/hello.yaml", "--set", "cluster.pool=3"], 2, "", "did you mean `pools`?"),
+        (&["run", "scenarios/hello.yaml", "--set", "limits.maxObjects=1"], 3, "", "limit `maxObjects` (1) reached"),
         (&["validate"], 2, "", "required arguments were not provided"),
         (&["simulate"], 2, "", "unrecognized subcommand"),
         (&["--help"], 0, "130  interrupted", ""),
