@@ -2,6 +2,7 @@
 
 use crate::support::store;
 use kubesim::engine::TokenBucket;
+use kubesim::model::core::Namespace;
 use kubesim::model::{Condition, Key, Kind, Meta, Name, Object, Phase, Pod, PodStatus, Resource, Truth, Uid, builder};
 use kubesim::store::{DeleteOptions, EventRecord, Patch, Preconditions, Store, StoreError, Verb, Write};
 use kubesim::time::SimTime;

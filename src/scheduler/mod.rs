@@ -10,8 +10,8 @@
 pub mod cycle;
 pub mod explain;
 pub mod fit_error;
-mod hear;
 pub mod gpu;
+mod hear;
 pub mod hint;
 pub mod listers;
 mod memory;
