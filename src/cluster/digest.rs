@@ -103,8 +103,34 @@ fn fold_object(print: &mut Fingerprint, object: &Object) {
                 print.word(nodes.len() as u64);
             }
         }
+        Object::PersistentVolume(volume) => {
+            print.word(volume.phase as u64);
+            print.text(volume.claim.as_ref().map_or("", |claim| &claim.name));
+        }
+        Object::PersistentVolumeClaim(claim) => {
+            print.word(claim.phase as u64);
+            print.text(&claim.volume);
+        }
+        Object::PodDisruptionBudget(budget) => {
+            let s = &budget.status;
+            fold_counts(print, &[s.disruptions_allowed, s.current_healthy, s.desired_healthy, s.expected_pods]);
+            s.disrupted.iter().for_each(|(pod, _)| print.text(pod));
+            fold_conditions(print, &s.conditions);
+        }
+        Object::StatefulSet(set) => {
+            print.word(set.replicas as u64);
+            print.word(set.template.spec.hash);
+        }
+        Object::ReplicationController(controller) => {
+            print.word(controller.replicas as u64);
+            print.word(controller.template.spec.hash);
+        }
         // Their content is data that nothing in the simulation computes.
-        Object::ConfigMap(_) | Object::Secret(_) | Object::ServiceAccount(_) => {}
+        Object::ConfigMap(_)
+        | Object::Secret(_)
+        | Object::ServiceAccount(_)
+        | Object::StorageClass(_)
+        | Object::CSINode(_) => {}
     }
 }
 

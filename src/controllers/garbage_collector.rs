@@ -26,6 +26,13 @@ const WATCHED: &[Kind] = &[
     Kind::Secret,
     Kind::ServiceAccount,
     Kind::PriorityClass,
+    Kind::PersistentVolume,
+    Kind::PersistentVolumeClaim,
+    Kind::StorageClass,
+    Kind::CSINode,
+    Kind::PodDisruptionBudget,
+    Kind::StatefulSet,
+    Kind::ReplicationController,
 ];
 
 /// The garbage collector.

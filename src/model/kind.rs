@@ -5,7 +5,7 @@ use std::fmt;
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident, $plural:literal, $group:literal, $version:literal, $namespaced:literal;)*) => {
-        /// Every kind the store serves. The last two are the simulation's own and never leave it.
+        /// Every kind the store serves. `Machine` and `Incident` are the simulation's own and never leave it.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         pub enum Kind { $($(#[$doc])* $kind,)* }
 
@@ -68,6 +68,20 @@ kinds! {
     Machine, "machines", "sim", "v1", false;
     /// The simulation's own: something that was done to the cluster by a fault or by hand.
     Incident, "incidents", "sim", "v1", false;
+    /// A volume.
+    PersistentVolume, "persistentvolumes", "", "v1", false;
+    /// A claim on a volume.
+    PersistentVolumeClaim, "persistentvolumeclaims", "", "v1", true;
+    /// A class of volumes.
+    StorageClass, "storageclasses", "storage.k8s.io", "v1", false;
+    /// The storage drivers of a node.
+    CSINode, "csinodes", "storage.k8s.io", "v1", false;
+    /// A disruption budget.
+    PodDisruptionBudget, "poddisruptionbudgets", "policy", "v1", true;
+    /// A stateful set.
+    StatefulSet, "statefulsets", "apps", "v1", true;
+    /// A replication controller.
+    ReplicationController, "replicationcontrollers", "", "v1", true;
 }
 
 impl Kind {
@@ -106,6 +120,12 @@ impl Kind {
             "sa" => "serviceaccounts",
             "pc" => "priorityclasses",
             "ev" => "events",
+            "pv" => "persistentvolumes",
+            "pvc" => "persistentvolumeclaims",
+            "sc" => "storageclasses",
+            "pdb" => "poddisruptionbudgets",
+            "sts" => "statefulsets",
+            "rc" => "replicationcontrollers",
             other => other,
         };
         Kind::ALL.iter().copied().find(|kind| kind.plural() == short || kind.as_str().eq_ignore_ascii_case(short))

@@ -19,11 +19,13 @@ pub mod node;
 pub mod object;
 pub mod pod;
 pub mod pod_spec;
+pub mod policy;
 pub mod quantity;
 pub mod resources;
 pub mod selector;
 pub mod selector_parse;
 pub mod service;
+pub mod storage;
 pub mod workload;
 
 /// A name, label, reason or message: shared text, one word wide.
@@ -44,7 +46,9 @@ pub use meta::{Deletion, Meta, OwnerReference, Uid};
 pub use node::{Machine, Node, Taint, TaintEffect};
 pub use object::{Object, Resource};
 pub use pod::{ContainerState, ContainerStatus, Phase, Pod, PodStatus, Terminated};
+pub use policy::PodDisruptionBudget;
 pub use pod_spec::{Container, PodSpec, PodTemplate, Probe, PullPolicy, RestartPolicy, Toleration};
 pub use resources::Resources;
 pub use selector::{NodeSelector, Selector};
-pub use workload::{Deployment, ReplicaSet};
+pub use storage::{CSINode, PersistentVolume, PersistentVolumeClaim, StorageClass};
+pub use workload::{Deployment, ReplicaSet, ReplicationController, StatefulSet};

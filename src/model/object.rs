@@ -1,7 +1,10 @@
 //! One object of any kind.
 
 use super::core::{ConfigMap, Event, Incident, Lease, Namespace, PriorityClass, Secret, ServiceAccount};
+use super::policy::PodDisruptionBudget;
 use super::service::{EndpointSlice, Service};
+use super::storage::{CSINode, PersistentVolume, PersistentVolumeClaim, StorageClass};
+use super::workload::{ReplicationController, StatefulSet};
 use super::{Deployment, Key, Kind, Machine, Meta, Node, Pod, ReplicaSet};
 use std::sync::Arc;
 
@@ -70,6 +73,13 @@ objects!(
     Secret,
     ServiceAccount,
     PriorityClass,
+    PersistentVolume,
+    PersistentVolumeClaim,
+    StorageClass,
+    CSINode,
+    PodDisruptionBudget,
+    StatefulSet,
+    ReplicationController,
     Machine,
     Incident
 );

@@ -239,8 +239,34 @@ pub enum VolumeSource {
     ConfigMap(Name, bool),
     /// A secret by name; whether it may be missing.
     Secret(Name, bool),
+    /// A claim that is made for the pod and goes with it.
+    Ephemeral,
+    /// A disk named in the pod itself.
+    Disk(Disk),
     /// Anything else, kept in `raw`.
     Other,
+}
+
+/// A disk that only one node can write to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Disk {
+    /// Which.
+    pub id: DiskId,
+    /// Whether the pod only reads it.
+    pub read_only: bool,
+}
+
+/// What makes two disks the same.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum DiskId {
+    /// A Google persistent disk by name.
+    GcePersistentDisk(Name),
+    /// An Amazon volume by id.
+    AwsElasticBlockStore(Name),
+    /// An iSCSI target by its qualified name.
+    Iscsi(Name),
+    /// A Ceph image: monitors, pool, image. One common monitor is enough.
+    Rbd(Vec<Name>, Name, Name),
 }
 
 /// A pod's wish, compiled. Two are equal when their hashes are.

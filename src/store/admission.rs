@@ -6,8 +6,9 @@ use super::slots::Store;
 use crate::model::core::PriorityClass;
 use crate::model::service::{Service, ServiceType};
 use crate::model::{Condition, Key, Kind, Labels, Name, Node, Object, Pod, PodSpec, PodStatus, Taint, TaintEffect};
-use crate::model::{Toleration, Truth, hash};
+use crate::model::{PersistentVolumeClaim, StorageClass, Toleration, Truth, hash};
 use serde_json::{Value, json};
+use std::cmp::Reverse;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -51,7 +52,21 @@ impl Store {
                 namespace.terminating = false;
                 Ok(())
             }
+            Object::PersistentVolumeClaim(claim) => {
+                self.give_class(Arc::make_mut(claim));
+                Ok(())
+            }
             _ => Ok(()),
+        }
+    }
+
+    /// Admission plugin DefaultStorageClass: of several default classes the newest, then the first by name
+    /// (`plugin/pkg/admission/storage/storageclass/setdefault/admission.go`).
+    fn give_class(&self, claim: &mut PersistentVolumeClaim) {
+        if claim.class.is_none() && claim.class().is_empty() {
+            let classes = self.live().list::<StorageClass>().filter(|class| class.is_default());
+            let newest = classes.min_by_key(|class| (Reverse(class.meta.created), class.meta.name.clone()));
+            claim.class = newest.map(|class| class.meta.name.clone());
         }
     }
 

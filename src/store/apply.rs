@@ -207,7 +207,15 @@ impl Store {
 
 /// Whether the API server counts generations of this kind.
 fn has_generation(kind: Kind) -> bool {
-    matches!(kind, Kind::Pod | Kind::Deployment | Kind::ReplicaSet)
+    matches!(
+        kind,
+        Kind::Pod
+            | Kind::Deployment
+            | Kind::ReplicaSet
+            | Kind::StatefulSet
+            | Kind::ReplicationController
+            | Kind::PodDisruptionBudget
+    )
 }
 
 fn uid_mismatch(want: Uid, have: Uid) -> String {

@@ -105,6 +105,11 @@ fn with_status_of(wish: &Object, status: &Object) -> Object {
             namespace.conditions = b.conditions.clone();
             namespace.terminating = b.terminating;
         }
+        (Object::PersistentVolume(a), Object::PersistentVolume(b)) => Arc::make_mut(a).phase = b.phase,
+        (Object::PersistentVolumeClaim(a), Object::PersistentVolumeClaim(b)) => Arc::make_mut(a).phase = b.phase,
+        (Object::PodDisruptionBudget(a), Object::PodDisruptionBudget(b)) => {
+            Arc::make_mut(a).status = b.status.clone();
+        }
         (Object::Service(a), Object::Service(b)) => Arc::make_mut(a).ingress = b.ingress.clone(),
         _ => {}
     }

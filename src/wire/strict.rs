@@ -4,9 +4,12 @@
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod, Secret, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{Secret, Service, ServiceAccount};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::scheduling::v1::PriorityClass;
+use k8s_openapi::api::storage::v1::{CSINode, StorageClass};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -21,6 +24,8 @@ pub const KINDS: &[(&str, &str)] = &[
     ("v1", "ConfigMap"),
     ("v1", "Namespace"),
     ("v1", "Node"),
+    ("v1", "PersistentVolume"),
+    ("v1", "PersistentVolumeClaim"),
     ("v1", "Pod"),
     ("v1", "Secret"),
     ("v1", "Service"),
@@ -29,7 +34,10 @@ pub const KINDS: &[(&str, &str)] = &[
     ("apps/v1", "ReplicaSet"),
     ("coordination.k8s.io/v1", "Lease"),
     ("discovery.k8s.io/v1", "EndpointSlice"),
+    ("policy/v1", "PodDisruptionBudget"),
     ("scheduling.k8s.io/v1", "PriorityClass"),
+    ("storage.k8s.io/v1", "CSINode"),
+    ("storage.k8s.io/v1", "StorageClass"),
 ];
 
 /// Kinds of Kubernetes that are not simulated, so that the message can say so.
@@ -40,10 +48,7 @@ const KNOWN_ELSEWHERE: &[&str] = &[
     "CronJob",
     "Ingress",
     "HorizontalPodAutoscaler",
-    "PodDisruptionBudget",
-    "PersistentVolumeClaim",
-    "PersistentVolume",
-    "StorageClass",
+    "ReplicationController",
     "NetworkPolicy",
     "ResourceQuota",
     "LimitRange",
@@ -130,7 +135,12 @@ fn examine(value: &Value, places: &Places, values: bool) -> Vec<Problem> {
             ReplicaSet,
             Lease,
             EndpointSlice,
-            PriorityClass
+            PriorityClass,
+            PersistentVolume,
+            PersistentVolumeClaim,
+            PodDisruptionBudget,
+            CSINode,
+            StorageClass
         ),
         Some((right, _)) => {
             let message = format!("no matches for kind {kind:?} in version {version:?}");

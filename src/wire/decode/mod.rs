@@ -11,10 +11,12 @@ mod meta;
 mod node;
 mod pod_spec;
 mod pod_status;
+mod policy;
 pub(crate) mod quantity;
 mod selector;
 mod service;
 mod small;
+mod storage;
 mod workload;
 
 pub(crate) use affinity::merge_label_keys;
@@ -111,6 +113,13 @@ pub fn of_kind(kind: Kind, value: &Value) -> Result<Object, Vec<FieldError>> {
         Kind::Secret => small::secret(typed(value)?).map(Object::from),
         Kind::ServiceAccount => small::service_account(typed(value)?).map(Object::from),
         Kind::PriorityClass => small::priority_class(typed(value)?).map(Object::from),
+        Kind::PersistentVolume => storage::volume(typed(value)?).map(Object::from),
+        Kind::PersistentVolumeClaim => storage::claim(typed(value)?).map(Object::from),
+        Kind::StorageClass => storage::class(typed(value)?).map(Object::from),
+        Kind::CSINode => storage::csi_node(typed(value)?).map(Object::from),
+        Kind::PodDisruptionBudget => policy::budget(typed(value)?).map(Object::from),
+        Kind::StatefulSet => workload::stateful_set(typed(value)?).map(Object::from),
+        Kind::ReplicationController => workload::replication_controller(typed(value)?).map(Object::from),
         Kind::Machine | Kind::Incident => Err(FieldError::new("kind", format!("{kind} is not part of the API"))),
     };
     decoded.map_err(|error| vec![error])

@@ -5,7 +5,7 @@ use super::container::{container, toleration, unsupported};
 use super::meta::{labels, name, namespaced, some_name};
 use super::quantity::resources;
 use super::{Decoded, FieldError, Within, defaults, each, pod_status};
-use crate::model::pod_spec::{PodLevelResources, Volume, VolumeSource};
+use crate::model::pod_spec::{Disk, DiskId, PodLevelResources, Volume, VolumeSource};
 use crate::model::{Meta, Name, Pod, PodSpec, Resources, RestartPolicy, hash};
 use k8s_openapi::api::core::v1 as core;
 use std::sync::Arc;
@@ -81,6 +81,24 @@ fn pod_level(from: &core::ResourceRequirements) -> Decoded<PodLevelResources> {
     Ok(PodLevelResources { requests, requested, limits, limited })
 }
 
+/// A disk that the pod names itself.
+fn disk(from: &core::Volume) -> Option<Disk> {
+    let (id, read_only) = if let Some(disk) = &from.gce_persistent_disk {
+        (DiskId::GcePersistentDisk(Name::from(disk.pd_name.as_str())), disk.read_only)
+    } else if let Some(disk) = &from.aws_elastic_block_store {
+        (DiskId::AwsElasticBlockStore(Name::from(disk.volume_id.as_str())), disk.read_only)
+    } else if let Some(disk) = &from.iscsi {
+        (DiskId::Iscsi(Name::from(disk.iqn.as_str())), disk.read_only)
+    } else {
+        let disk = from.rbd.as_ref()?;
+        let monitors = disk.monitors.iter().map(|monitor| Name::from(monitor.as_str())).collect();
+        // The pool's default (`pkg/apis/core/v1/defaults.go`).
+        let pool = some_name(&disk.pool).unwrap_or(crate::name!("rbd"));
+        (DiskId::Rbd(monitors, pool, Name::from(disk.image.as_str())), disk.read_only)
+    };
+    Some(Disk { id, read_only: read_only.unwrap_or(false) })
+}
+
 fn volume(from: &core::Volume) -> Decoded<Volume> {
     let source = if let Some(claim) = &from.persistent_volume_claim {
         VolumeSource::Claim(Name::from(claim.claim_name.as_str()))
@@ -88,8 +106,10 @@ fn volume(from: &core::Volume) -> Decoded<Volume> {
         VolumeSource::ConfigMap(Name::from(map.name.as_str()), map.optional.unwrap_or(false))
     } else if let Some(secret) = &from.secret {
         VolumeSource::Secret(name(&secret.secret_name), secret.optional.unwrap_or(false))
+    } else if from.ephemeral.is_some() {
+        VolumeSource::Ephemeral
     } else {
-        VolumeSource::Other
+        disk(from).map_or(VolumeSource::Other, VolumeSource::Disk)
     };
     Ok(Volume { name: Name::from(from.name.as_str()), source })
 }

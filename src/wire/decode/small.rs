@@ -72,7 +72,7 @@ pub(super) fn event(from: core::Event) -> Decoded<Event> {
 }
 
 /// The object as JSON without what the model keeps elsewhere.
-fn rest(object: &impl Serialize, elsewhere: &[&str]) -> Decoded<Arc<Value>> {
+pub(super) fn rest(object: &impl Serialize, elsewhere: &[&str]) -> Decoded<Arc<Value>> {
     let mut raw = serde_json::to_value(object).map_err(|error| FieldError::new("", error.to_string()))?;
     if let Value::Object(fields) = &mut raw {
         for field in ["apiVersion", "kind", "metadata"].iter().chain(elsewhere) {

@@ -1,10 +1,10 @@
-//! Deployments, replica sets and pod templates (`pkg/apis/apps/v1/defaults.go`).
+//! Deployments, replica sets, stateful sets, replication controllers and pod templates (`pkg/apis/apps/v1/defaults.go`).
 
 use super::container::unsupported;
 use super::meta::{condition, labels, names, namespaced};
 use super::{Decoded, FieldError, Within, defaults, label_selector, pod_spec};
 use crate::model::workload::{DeploymentStatus, IntOrPercent, ReplicaSetStatus, Strategy};
-use crate::model::{Deployment, PodTemplate, ReplicaSet, Selector};
+use crate::model::{Deployment, PodTemplate, ReplicaSet, ReplicationController, Selector, StatefulSet};
 use k8s_openapi::api::apps::v1 as apps;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
@@ -48,6 +48,50 @@ pub(super) fn replica_set(from: apps::ReplicaSet) -> Decoded<ReplicaSet> {
         template: Arc::new(template(spec.template.unwrap_or_default()).within("spec.template")?),
         min_ready_seconds: spec.min_ready_seconds.unwrap_or(0),
         status: replica_set_status(&from.status.unwrap_or_default()),
+    })
+}
+
+pub(super) fn stateful_set(from: apps::StatefulSet) -> Decoded<StatefulSet> {
+    let meta = namespaced(&from.metadata)?;
+    let mut spec = from.spec.ok_or_else(|| FieldError::new("spec", "Required value"))?;
+    let replicas = spec.replicas.take().unwrap_or(1);
+    spec.revision_history_limit.get_or_insert(10);
+    defaults::text(&mut spec.pod_management_policy, "OrderedReady");
+    let update = spec.update_strategy.get_or_insert_default();
+    defaults::text(&mut update.type_, "RollingUpdate");
+    if update.type_.as_deref() == Some("RollingUpdate") {
+        update.rolling_update.get_or_insert_default().partition.get_or_insert(0);
+    }
+    let keep = spec.persistent_volume_claim_retention_policy.get_or_insert_default();
+    defaults::text(&mut keep.when_deleted, "Retain");
+    defaults::text(&mut keep.when_scaled, "Retain");
+    let selector = selector(&spec.selector).within("spec.selector")?;
+    let template = template(std::mem::take(&mut spec.template)).within("spec.template")?;
+    let service_name = super::meta::name(&spec.service_name.take());
+    let min_ready_seconds = spec.min_ready_seconds.take().unwrap_or(0);
+    let raw = super::storage::both(&spec, &from.status)?;
+    Ok(StatefulSet { meta, replicas, selector, template: Arc::new(template), service_name, min_ready_seconds, raw })
+}
+
+pub(super) fn replication_controller(from: core::ReplicationController) -> Decoded<ReplicationController> {
+    let mut meta = namespaced(&from.metadata)?;
+    let spec = from.spec.ok_or_else(|| FieldError::new("spec", "Required value"))?;
+    let template = template(spec.template.unwrap_or_default()).within("spec.template")?;
+    // What is not written is that of the template (`pkg/apis/core/v1/defaults.go`).
+    let mut selector = labels(&spec.selector);
+    if selector.is_empty() {
+        selector = template.labels.clone();
+    }
+    if meta.labels.is_empty() {
+        meta.labels = template.labels.clone();
+    }
+    Ok(ReplicationController {
+        meta,
+        replicas: spec.replicas.unwrap_or(1),
+        selector,
+        template: Arc::new(template),
+        min_ready_seconds: spec.min_ready_seconds.unwrap_or(0),
+        raw: super::storage::both(&Value::Null, &from.status)?,
     })
 }
 
@@ -96,7 +140,7 @@ fn strategy(from: &mut apps::DeploymentStrategy) -> Decoded<Strategy> {
     }
 }
 
-fn int_or_percent(from: &IntOrString) -> Decoded<IntOrPercent> {
+pub(super) fn int_or_percent(from: &IntOrString) -> Decoded<IntOrPercent> {
     match from {
         IntOrString::Int(number) => Ok(IntOrPercent::Int(*number)),
         IntOrString::String(text) => {

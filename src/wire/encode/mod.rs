@@ -7,6 +7,7 @@ mod node;
 mod pod;
 mod service;
 mod small;
+mod storage;
 mod workload;
 
 use crate::model::{Object, PodTemplate, Toleration};
@@ -30,6 +31,13 @@ pub fn object(object: &Object) -> Value {
         Object::Secret(secret) => value(&small::secret(secret)),
         Object::ServiceAccount(account) => value(&small::service_account(account)),
         Object::PriorityClass(class) => value(&small::priority_class(class)),
+        Object::PersistentVolume(volume) => value(&storage::volume(volume)),
+        Object::PersistentVolumeClaim(claim) => value(&storage::claim(claim)),
+        Object::StorageClass(class) => value(&storage::class(class)),
+        Object::CSINode(node) => value(&storage::csi_node(node)),
+        Object::PodDisruptionBudget(budget) => value(&storage::budget(budget)),
+        Object::StatefulSet(set) => value(&workload::stateful_set(set)),
+        Object::ReplicationController(controller) => value(&workload::replication_controller(controller)),
         // Not part of the API; shown by name only.
         Object::Machine(_) | Object::Incident(_) => json!({
             "apiVersion": object.kind().api_version(),

@@ -1,9 +1,9 @@
-//! Deployments, replica sets and pod templates.
+//! Deployments, replica sets, stateful sets, replication controllers and pod templates.
 
 use super::meta::{labels, list, meta, selector, text, texts, time};
 use super::{from_raw, nonzero};
 use crate::model::workload::{IntOrPercent, Strategy};
-use crate::model::{Deployment, PodTemplate, ReplicaSet, Selector};
+use crate::model::{Deployment, PodTemplate, ReplicaSet, ReplicationController, Selector, StatefulSet};
 use crate::wire::decode::label_selector;
 use k8s_openapi::api::apps::v1 as apps;
 use k8s_openapi::api::core::v1 as core;
@@ -71,6 +71,27 @@ pub(super) fn replica_set(from: &ReplicaSet) -> apps::ReplicaSet {
     apps::ReplicaSet { metadata: meta(&from.meta), spec: Some(spec), status: Some(status) }
 }
 
+pub(super) fn stateful_set(from: &StatefulSet) -> apps::StatefulSet {
+    let mut spec: apps::StatefulSetSpec = from_raw(from.raw.get("spec"));
+    spec.replicas = Some(from.replicas);
+    spec.template = template(&from.template);
+    spec.service_name = text(&from.service_name);
+    spec.min_ready_seconds = nonzero(from.min_ready_seconds);
+    let status: Option<apps::StatefulSetStatus> = from_raw(from.raw.get("status"));
+    apps::StatefulSet { metadata: meta(&from.meta), spec: Some(spec), status }
+}
+
+pub(super) fn replication_controller(from: &ReplicationController) -> core::ReplicationController {
+    let spec = core::ReplicationControllerSpec {
+        replicas: Some(from.replicas),
+        selector: labels(&from.selector),
+        template: Some(template(&from.template)),
+        min_ready_seconds: nonzero(from.min_ready_seconds),
+    };
+    let status: Option<core::ReplicationControllerStatus> = from_raw(from.raw.get("status"));
+    core::ReplicationController { metadata: meta(&from.meta), spec: Some(spec), status }
+}
+
 pub(super) fn template(from: &PodTemplate) -> core::PodTemplateSpec {
     let metadata = ObjectMeta {
         labels: labels(&from.labels),
@@ -104,7 +125,7 @@ fn strategy(from: Strategy) -> apps::DeploymentStrategy {
     }
 }
 
-fn int_or_percent(from: IntOrPercent) -> IntOrString {
+pub(super) fn int_or_percent(from: IntOrPercent) -> IntOrString {
     match from {
         IntOrPercent::Int(number) => IntOrString::Int(number),
         IntOrPercent::Percent(percent) => IntOrString::String(format!("{percent}%")),

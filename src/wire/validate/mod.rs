@@ -10,6 +10,7 @@ mod pod;
 mod resources;
 mod scheduling;
 mod service;
+mod storage;
 mod workload;
 
 use std::fmt;

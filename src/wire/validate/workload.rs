@@ -121,7 +121,7 @@ impl Findings {
         }
     }
 
-    fn number_or_percent(&mut self, path: &str, value: Option<&IntOrString>) {
+    pub(super) fn number_or_percent(&mut self, path: &str, value: Option<&IntOrString>) {
         match value {
             Some(IntOrString::Int(number)) => self.not_negative(path, Some(*number)),
             Some(IntOrString::String(text)) if amount(&IntOrString::String(text.clone())).is_none() => {
@@ -135,7 +135,7 @@ impl Findings {
 }
 
 /// The number, or the number before `%`.
-fn amount(value: &IntOrString) -> Option<i32> {
+pub(super) fn amount(value: &IntOrString) -> Option<i32> {
     match value {
         IntOrString::Int(number) => Some(*number),
         IntOrString::String(text) => {

@@ -1,0 +1,63 @@
+//! Disruption budgets.
+
+use super::workload::IntOrPercent;
+use super::{Condition, Meta, Name, Selector};
+use crate::time::SimTime;
+
+/// When a budget lets pods that are not ready be evicted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum UnhealthyPodEviction {
+    /// Only while the budget is met.
+    IfHealthyBudget,
+    /// Always.
+    AlwaysAllow,
+}
+
+impl UnhealthyPodEviction {
+    /// Both.
+    pub const ALL: [UnhealthyPodEviction; 2] = [Self::IfHealthyBudget, Self::AlwaysAllow];
+
+    /// As Kubernetes writes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::IfHealthyBudget => "IfHealthyBudget",
+            Self::AlwaysAllow => "AlwaysAllow",
+        }
+    }
+}
+
+/// A pod disruption budget.
+#[derive(Clone, PartialEq, Debug)]
+pub struct PodDisruptionBudget {
+    /// Metadata.
+    pub meta: Meta,
+    /// Pods that must stay.
+    pub min_available: Option<IntOrPercent>,
+    /// Pods that may be gone.
+    pub max_unavailable: Option<IntOrPercent>,
+    /// Which pods; `None` matches nothing, an empty one the whole namespace.
+    pub selector: Option<Selector>,
+    /// Pods that are not ready; `None` for the default, [`UnhealthyPodEviction::IfHealthyBudget`].
+    pub unhealthy: Option<UnhealthyPodEviction>,
+    /// What the disruption controller reports.
+    pub status: BudgetStatus,
+}
+
+/// `status` of a budget.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct BudgetStatus {
+    /// Generation last acted on.
+    pub observed_generation: i64,
+    /// Evictions allowed now.
+    pub disruptions_allowed: i32,
+    /// Healthy pods.
+    pub current_healthy: i32,
+    /// Healthy pods that must stay.
+    pub desired_healthy: i32,
+    /// Pods counted.
+    pub expected_pods: i32,
+    /// Pods whose eviction is under way, and since when.
+    pub disrupted: Vec<(Name, SimTime)>,
+    /// DisruptionAllowed.
+    pub conditions: Vec<Condition>,
+}
