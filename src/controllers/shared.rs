@@ -99,11 +99,6 @@ pub fn ready_since(pod: &Pod) -> Option<SimTime> {
     pod.ready_since().map(SimTime::truncated)
 }
 
-/// Ready for `min_ready_seconds` at `now` (`pkg/api/v1/pod/util.go`, `IsPodAvailable`).
-pub fn is_available(pod: &Pod, min_ready_seconds: i32, now: SimTime) -> bool {
-    ready_since(pod).is_some_and(|since| min_ready_seconds == 0 || available_at(since, min_ready_seconds) <= now)
-}
-
 /// When a pod that is ready since then becomes available.
 pub fn available_at(since: SimTime, min_ready_seconds: i32) -> SimTime {
     since + SimDuration::from_secs(i64::from(min_ready_seconds))

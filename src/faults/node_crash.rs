@@ -73,6 +73,7 @@ fn begin(key: &Key, crash: &NodeCrash, cx: &mut Cx<'_>) -> Requeue {
     let what = if crash.reboot { "lose power" } else { "fall silent" };
     let list = names.iter().map(Name::as_str).collect::<Vec<_>>().join(", ");
     let description = match names.len() {
+        0 => "no node left to crash: all of those named are down".to_string(),
         1 => format!("node {list} {}", if crash.reboot { "loses power" } else { "falls silent" }),
         n => format!("{n} nodes {what}: {list}"),
     };

@@ -73,12 +73,16 @@ fn container_status(container: &Container, instance: &Instance, init: bool, pod:
         }
         State::Ended { how, .. } => (ContainerState::Terminated(how.clone()), Usage::default()),
     };
-    let done = init && !container.sidecar && matches!(&instance.state, State::Ended { how, .. } if how.exit_code == 0);
+    // `pkg/kubelet/prober/prober_manager.go`, `UpdatePodStatus`: an init container is ready once it has ended well.
+    let ready = match init && !container.sidecar {
+        true => matches!(&instance.state, State::Ended { how, .. } if how.exit_code == 0),
+        false => instance.ready(),
+    };
     ContainerStatus {
         name: container.name.clone(),
         state,
         last: instance.last.clone(),
-        ready: instance.ready() || done,
+        ready,
         started: instance.started(),
         restart_count: instance.restart_count(),
         usage,

@@ -216,7 +216,7 @@ fn one(record: &Record, at: usize, incident: &IncidentRecord, taken: &mut BTreeS
     if hit.is_empty() && recovery.nodes.is_empty() {
         return None;
     }
-    recovery.pods = match_replacements(record, &hit, started, taken);
+    recovery.pods = match_replacements(record, &hit, incident, taken);
     let workloads: BTreeSet<usize> = hit.iter().filter_map(|pod| record.pods[*pod].workload).collect();
     recovery.impacts = workloads.into_iter().map(|workload| impact(record, workload, started)).collect();
     Some(recovery)
@@ -236,26 +236,46 @@ fn node_recovery(record: &Record, name: &Name, started: SimTime) -> NodeRecovery
     recovery
 }
 
-fn match_replacements(record: &Record, hit: &[usize], fault: SimTime, taken: &mut BTreeSet<usize>) -> Vec<PodRecovery> {
-    let lost_at = |row: &PodRecord| match (row.deleted, row.ended) {
-        (Some(deleted), Some(ended)) => Some(deleted.min(ended)),
-        (deleted, ended) => deleted.or(ended),
+/// When a pod was lost to an incident: deleted or ended while it was unready or the incident lasted. A pod that came
+/// back into service first and went later belongs to another story.
+fn lost_to(row: &PodRecord, incident: &IncidentRecord) -> Option<SimTime> {
+    let lost = match (row.deleted, row.ended) {
+        (Some(deleted), Some(ended)) => deleted.min(ended),
+        (deleted, ended) => deleted.or(ended)?,
     };
+    let unready = first(&row.ready, false, incident.started);
+    let back = unready.and_then(|at| first(&row.ready, true, at));
+    let came_back = back.is_some_and(|back| back < lost);
+    let concerned = unready.is_some_and(|at| at <= lost) || incident.ended.is_none_or(|ended| lost <= ended);
+    (concerned && !came_back).then_some(lost)
+}
+
+fn match_replacements(
+    record: &Record,
+    hit: &[usize],
+    incident: &IncidentRecord,
+    taken: &mut BTreeSet<usize>,
+) -> Vec<PodRecovery> {
+    let fault = incident.started;
+    let lost_at = |pod: usize| lost_to(&record.pods[pod], incident);
     let mut order: Vec<usize> = hit.to_vec();
-    order.sort_by_key(|pod| (lost_at(&record.pods[*pod]).unwrap_or(SimTime::MAX), *pod));
+    order.sort_by_key(|pod| (lost_at(*pod).unwrap_or(SimTime::MAX), *pod));
     let first_candidate = record.pods.partition_point(|pod| pod.created < fault);
     let mut recoveries: Vec<PodRecovery> = order
         .into_iter()
         .map(|pod| {
             let row = &record.pods[pod];
             let fits = |lost: SimTime, other: &PodRecord| other.workload == row.workload && other.created >= lost;
-            let replacement = match (lost_at(row), row.workload) {
+            let replacement = match (lost_at(pod), row.workload) {
                 (Some(lost), Some(_)) => (first_candidate..record.pods.len())
                     .find(|other| fits(lost, &record.pods[*other]) && !taken.contains(other)),
                 _ => None,
             };
             taken.extend(replacement);
-            pod_recovery(record, pod, replacement, fault)
+            PodRecovery {
+                evicted: row.deleted.filter(|at| *at >= fault && lost_at(pod).is_some()),
+                ..pod_recovery(record, pod, replacement, fault)
+            }
         })
         .collect();
     recoveries.sort_by_key(|recovery| recovery.pod);
@@ -268,7 +288,6 @@ fn pod_recovery(record: &Record, pod: usize, replacement: Option<usize>, fault: 
         pod,
         replacement,
         endpoint_removed: first(&row.endpoint, false, fault),
-        evicted: row.deleted.filter(|at| *at >= fault),
         ..PodRecovery::default()
     };
     if let Some(new) = replacement.map(|at| &record.pods[at]) {

@@ -134,3 +134,26 @@ fn a_node_that_comes_back_ends_its_story() {
     assert_eq!(record.recoveries[0].nodes[0].back, Some(s(501.0)));
     assert_eq!(record.nodes[1].up.last(), 1);
 }
+
+#[test]
+fn a_pod_that_came_back_by_itself_was_not_replaced() {
+    let mut play = Play::new();
+    play.worker(0.0, "a");
+    play.deployment(1.0, "web", 1);
+    play.pod(1.0, "web-1", "web");
+    play.bind(2.0, "web-1", "a");
+    play.running(3.0, "web-1", true);
+    play.power(60.0, "a", false);
+    let nodes = vec!["a".into()];
+    play.incident(60.0, "crash", crate::model::core::Fault::NodeCrash { nodes }, "node a falls silent");
+    play.running(100.0, "web-1", false);
+    play.power(120.0, "a", true);
+    play.running(125.0, "web-1", true);
+    // Long after, someone deletes it: another story.
+    play.delete(300.0, "web-1", Some(0));
+    play.pod(301.0, "web-2", "web");
+    let record = play.finish(600.0);
+    let pod = &record.recoveries[0].pods[0];
+    assert_eq!((pod.evicted, pod.replacement), (None, None));
+    assert_eq!(pod.ready, Some(s(125.0)));
+}

@@ -150,7 +150,8 @@ impl Workloads {
     fn standing(&self, pod: &Pod, up: bool) -> Standing {
         let owner = pod.meta.controller().and_then(|owner| self.by_controller.get(&owner.uid)).copied();
         let active = pod.is_active();
-        let ready_since = pod.ready_since().filter(|_| active);
+        // In whole seconds, as the API keeps it: `minReadySeconds` counts from there.
+        let ready_since = pod.ready_since().map(SimTime::truncated).filter(|_| active);
         let row = if pod.is_terminating() { 4 } else { pod.status.phase as usize };
         Standing {
             workload: owner,

@@ -162,9 +162,10 @@ impl Pod {
             .map(|ready| ready.last_transition)
     }
 
-    /// Ready for at least `min_ready_seconds` at `now`.
+    /// Ready for at least `min_ready_seconds` at `now`, counted from the whole second that the API keeps
+    /// (`pkg/api/v1/pod/util.go`, `IsPodAvailable`).
     pub fn is_available(&self, min_ready_seconds: i32, now: SimTime) -> bool {
-        self.ready_since().is_some_and(|since| {
+        self.ready_since().map(SimTime::truncated).is_some_and(|since| {
             min_ready_seconds == 0 || since + crate::time::SimDuration::from_secs(i64::from(min_ready_seconds)) <= now
         })
     }

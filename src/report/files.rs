@@ -30,21 +30,49 @@ pub fn contents(outcome: &Outcome) -> Vec<Content> {
     .collect()
 }
 
-/// Writes a result into `folder`, replacing what was there as one step.
+/// Every file that a result may hold.
+const NAMES: [&str; 13] = [
+    "summary.json",
+    "timeseries.csv",
+    "events.csv",
+    "pods.csv",
+    "nodes.csv",
+    "replicas.svg",
+    "replicas.png",
+    "utilization.svg",
+    "utilization.png",
+    "phases.svg",
+    "phases.png",
+    "recovery.svg",
+    "recovery.png",
+];
+
+/// Writes a result into `folder`, replacing the result that was there as one step. A folder that holds anything else
+/// is left alone.
 ///
 /// # Errors
 /// [`Error::Io`]; what was there before is then untouched.
 pub fn write(folder: &Path, contents: &[Content]) -> Result<()> {
-    let failed = |path: &Path, error: &io::Error| Error::Io { path: path.display().to_string(), cause: reason(error) };
+    if let Some(name) = stranger(folder) {
+        let cause = format!("holds {name:?}, which is no file of a result; choose a new or empty folder with --out");
+        return Err(Error::Io { path: folder.display().to_string(), cause });
+    }
     let fresh = beside(folder, "tmp");
     let result = write_fresh(&fresh, contents).and_then(|()| replace(folder, &fresh));
     if result.is_err() {
         let _ = fs::remove_dir_all(&fresh);
     }
-    result.map_err(|(path, error)| failed(&path, &error))
+    result.map_err(|error| Error::Io {
+        path: folder.display().to_string(),
+        cause: format!("cannot write results: {}", reason(&error)),
+    })
 }
 
-type Step = std::result::Result<(), (PathBuf, io::Error)>;
+/// Something in a folder that no run has written.
+fn stranger(folder: &Path) -> Option<String> {
+    let names = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.filter(|name| !NAMES.contains(&name.as_str())).min()
+}
 
 /// The hidden neighbour of a folder that only this process uses.
 fn beside(folder: &Path, suffix: &str) -> PathBuf {
@@ -52,38 +80,33 @@ fn beside(folder: &Path, suffix: &str) -> PathBuf {
     folder.with_file_name(format!(".{name}.{suffix}-{}", std::process::id()))
 }
 
-fn write_fresh(fresh: &Path, contents: &[Content]) -> Step {
-    let at = |path: &Path| {
-        let path = path.to_path_buf();
-        move |error| (path, error)
-    };
+fn write_fresh(fresh: &Path, contents: &[Content]) -> io::Result<()> {
     let _ = fs::remove_dir_all(fresh);
-    fs::create_dir_all(fresh).map_err(at(fresh))?;
+    fs::create_dir_all(fresh)?;
     for (name, bytes) in contents {
-        let path = fresh.join(name);
-        let mut file = File::create(&path).map_err(at(&path))?;
-        file.write_all(bytes).and_then(|()| file.sync_all()).map_err(at(&path))?;
+        let mut file = File::create(fresh.join(name))?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
     }
-    sync_folder(fresh).map_err(at(fresh))
+    sync_folder(fresh)
 }
 
 /// Puts `fresh` in the place of `folder`. A folder cannot be renamed over a full one, so the old one steps aside.
-fn replace(folder: &Path, fresh: &Path) -> Step {
-    let at = |error| (folder.to_path_buf(), error);
+fn replace(folder: &Path, fresh: &Path) -> io::Result<()> {
     let aside = beside(folder, "old");
     let _ = fs::remove_dir_all(&aside);
     let replaces = folder.exists();
     if replaces {
-        fs::rename(folder, &aside).map_err(at)?;
+        fs::rename(folder, &aside)?;
     }
     if let Err(error) = fs::rename(fresh, folder) {
         if replaces {
             let _ = fs::rename(&aside, folder);
         }
-        return Err(at(error));
+        return Err(error);
     }
     if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        sync_folder(parent).map_err(at)?;
+        sync_folder(parent)?;
     }
     let _ = fs::remove_dir_all(&aside);
     Ok(())
@@ -119,23 +142,41 @@ mod tests {
     fn a_result_replaces_the_one_before_as_a_whole() {
         let base = scratch("replace");
         let folder = base.join("run");
-        write(&folder, &[content("a", "1"), content("b", "1")]).unwrap();
-        write(&folder, &[content("a", "2")]).unwrap();
-        assert_eq!(fs::read_to_string(folder.join("a")).unwrap(), "2");
-        assert!(!folder.join("b").exists(), "nothing of the old result stays");
+        write(&folder, &[content("pods.csv", "1"), content("nodes.csv", "1")]).unwrap();
+        write(&folder, &[content("pods.csv", "2")]).unwrap();
+        assert_eq!(fs::read_to_string(folder.join("pods.csv")).unwrap(), "2");
+        assert!(!folder.join("nodes.csv").exists(), "nothing of the old result stays");
         assert_eq!(fs::read_dir(&base).unwrap().count(), 1, "no temporary folder stays");
         fs::remove_dir_all(base).unwrap();
+    }
+
+    #[test]
+    fn a_folder_with_other_files_is_left_alone() {
+        let base = scratch("stranger");
+        fs::write(base.join("thesis.txt"), "years of work").unwrap();
+        let error = write(&base, &[content("pods.csv", "1")]).unwrap_err();
+        assert_eq!(error.exit_code(), 4);
+        assert!(error.to_string().contains("thesis.txt"), "{error}");
+        assert_eq!(fs::read_to_string(base.join("thesis.txt")).unwrap(), "years of work");
+        fs::remove_dir_all(base).unwrap();
+    }
+
+    #[test]
+    fn every_name_is_known() {
+        let outcome = super::super::tests::outcome();
+        let names: Vec<String> = contents(&outcome).into_iter().map(|(name, _)| name).collect();
+        assert!(names.iter().all(|name| NAMES.contains(&name.as_str())), "{names:?}");
     }
 
     #[test]
     fn a_failure_leaves_the_result_before_as_it_was() {
         let base = scratch("fail");
         let folder = base.join("run");
-        write(&folder, &[content("a", "1")]).unwrap();
+        write(&folder, &[content("pods.csv", "1")]).unwrap();
         // The second file cannot be made: its folder is missing.
-        let error = write(&folder, &[content("a", "2"), content("missing/b", "2")]).unwrap_err();
+        let error = write(&folder, &[content("pods.csv", "2"), content("missing/b", "2")]).unwrap_err();
         assert_eq!(error.exit_code(), 4);
-        assert_eq!(fs::read_to_string(folder.join("a")).unwrap(), "1");
+        assert_eq!(fs::read_to_string(folder.join("pods.csv")).unwrap(), "1");
         assert_eq!(fs::read_dir(&base).unwrap().count(), 1, "no temporary folder stays");
         fs::remove_dir_all(base).unwrap();
     }

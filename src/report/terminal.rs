@@ -80,7 +80,10 @@ fn verdict(outcome: &Outcome) -> Vec<String> {
         }
     }
     for violation in &outcome.violations {
-        lines.extend(wrap(violation, WIDTH - 4).iter().map(|line| format!("  {} {line}", paint(BAD, "✗"))));
+        // What led to it is on standard error and in summary.json.
+        let what = violation.lines().next().unwrap_or_default();
+        let marks = std::iter::once(paint(BAD, "✗")).chain(std::iter::repeat(" ".to_string()));
+        lines.extend(wrap(what, WIDTH - 4).iter().zip(marks).map(|(line, mark)| format!("  {mark} {line}")));
     }
     if !outcome.expectations.is_empty() || !outcome.violations.is_empty() {
         lines.push(String::new());
@@ -126,6 +129,8 @@ fn timeline(record: &Record) -> Vec<String> {
         entries.extend(milestones(record, recovery));
     }
     entries.sort_by_key(|entry| entry.0);
+    // Overlapping incidents end in the same moment.
+    entries.dedup();
     if entries.is_empty() {
         return Vec::new();
     }
@@ -190,18 +195,19 @@ fn recoveries(record: &Record) -> Vec<String> {
 fn recovery_table(record: &Record, recovery: &Recovery) -> Vec<String> {
     let incident = &record.incidents[recovery.incident];
     let mut lines = vec![heading(&format!("Recovery: {}, at {}", incident.description, instant(incident.started)))];
-    let figure = |name: &str, value: Option<String>, style| {
-        let text = value.map_or_else(|| paint(WARN, "never"), |value| paint(style, &value));
-        format!("  {name:<24}{text}")
+    let figure = |name: &str, value: Option<String>, none: &str, style| {
+        let text = value.map_or_else(|| paint(WARN, none), |value| paint(style, &value));
+        format!("  {name:<22}  {text}")
     };
     let hit = recovery.pods.len();
+    let unnoticed = recovery.steps().iter().all(|step| step.spread.is_none());
     if recovery.detection().is_some() || !recovery.nodes.is_empty() {
-        lines.push(figure("detected after", recovery.detection().map(length), BOLD));
+        lines.push(figure("detected after", recovery.detection().map(length), "never", BOLD));
     }
-    if hit > 0 {
+    if hit > 0 && !unnoticed {
         let what = if recovery.pods.iter().any(|pod| pod.replacement.is_some()) { "replaced" } else { "ready again" };
         let name = format!("{} {what} after", plural(hit, "pod"));
-        lines.push(figure(&name, recovery.time_to_replace().map(length), BOLD));
+        lines.push(figure(&name, recovery.time_to_replace().map(length), "never", BOLD));
     }
     if !recovery.impacts.is_empty() {
         lines.push(String::new());
@@ -209,7 +215,11 @@ fn recovery_table(record: &Record, recovery: &Recovery) -> Vec<String> {
     }
     let steps: Vec<_> = recovery.steps().into_iter().filter(|step| step.spread.is_some()).collect();
     if steps.is_empty() {
-        lines.push(paint(DIM, "  no pod was there, nothing to recover"));
+        let what = match hit {
+            0 => "no pod was there, nothing to recover".to_string(),
+            _ => format!("{} served again before Kubernetes noticed", plural(hit, "pod")),
+        };
+        lines.push(paint(DIM, &format!("  {what}")));
         return lines;
     }
     lines.push(String::new());

@@ -33,7 +33,7 @@ pub(super) fn of(
         replicas: active.len() as i32,
         fully_labeled: count(&|pod| set.template.labels.subset_of(&pod.meta.labels)),
         ready: count(&Pod::is_ready),
-        available: count(&|pod| shared::is_available(pod, set.min_ready_seconds, now)),
+        available: count(&|pod| pod.is_available(set.min_ready_seconds, now)),
         terminating: Some(terminating as i32),
         conditions,
     }
