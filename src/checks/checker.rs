@@ -134,6 +134,12 @@ impl Observer for Checker {
         }
     }
 
+    fn landed(&mut self, _: SimTime, actor: &'static str, key: &Key, written: u64) {
+        if self.level == Checks::All {
+            self.delivery.landed(actor, key, written);
+        }
+    }
+
     fn finish(&mut self, now: SimTime, store: &Store) {
         let findings = self.findings.clone();
         let findings = &mut *findings.borrow_mut();

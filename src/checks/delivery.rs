@@ -12,6 +12,7 @@ pub struct DeliveryChecks {
     seats: FxHashMap<&'static str, Seat>,
     /// The revisions of each kind, in order.
     revisions: FxHashMap<Kind, Vec<u64>>,
+    /// Up to where each key of an actor wrote.
     written: FxHashMap<(&'static str, Key), u64>,
 }
 
@@ -30,13 +31,10 @@ impl DeliveryChecks {
         self.seats.insert(actor, Seat { watches, cursor: 0, shared });
     }
 
-    /// Notes a change and who made it.
+    /// Notes a change.
     pub fn change(&mut self, change: &Change) {
         self.newest = change.revision;
         self.revisions.entry(change.key.kind).or_default().push(change.revision);
-        if change.key.kind != Kind::Event {
-            self.written.insert((change.writer, change.key.clone()), change.revision);
-        }
     }
 
     /// 7. A cursor may jump, between deliveries, over changes of kinds that its actor does not watch.
@@ -60,13 +58,22 @@ impl DeliveryChecks {
         }
     }
 
-    /// 8, as far as it shows from outside: for what an actor wrote to the key's own object.
+    /// Notes up to where a key wrote.
+    pub fn landed(&mut self, actor: &'static str, key: &Key, written: u64) {
+        self.written.insert((actor, key.clone()), written);
+    }
+
+    /// 8. Two keys of one actor may write one object without waiting for each other, as the loops of the node
+    /// controller do (`pkg/controller/nodelifecycle/node_lifecycle_controller.go`), and so may writes in the background.
     pub fn reconciled(&mut self, actor: &'static str, key: &Key, cursor: u64, findings: &mut Findings) {
-        if let Some(written) = self.written.get(&(actor, key.clone())).copied()
-            && written > cursor
-        {
-            let message = format!("{actor} works on {key} at {cursor} and wrote it at {written}");
-            findings.violate(8, &[key], message);
+        let shared = self.seats.get(actor).is_some_and(|seat| seat.shared);
+        let entry = (actor, key.clone());
+        if let Some(written) = self.written.get(&entry).copied().filter(|_| !shared) {
+            if written > cursor {
+                let message = format!("{actor} works on {key} at {cursor} and wrote up to {written}");
+                findings.violate(8, &[key], message);
+            }
+            self.written.remove(&entry);
         }
     }
 }

@@ -7,8 +7,8 @@ use crate::model::builder::{pod, spec};
 use crate::model::core::Namespace;
 use crate::model::pod_spec::ContainerPort;
 use crate::model::{
-    Condition, ContainerState, Key, Kind, Meta, Name, Object, OwnerReference, Phase, Pod, Resource, TaintEffect,
-    Terminated, Uid, condition,
+    Condition, ContainerState, Deployment, Key, Kind, Meta, Name, Object, OwnerReference, Phase, Pod, Resource,
+    TaintEffect, Terminated, Uid, condition,
 };
 use crate::runtime::Observer;
 use crate::store::{Change, DeleteOptions, FOREGROUND, Patch, Preconditions, Propagation, Verb, Write};
@@ -156,6 +156,19 @@ fn endpoint(rig: &mut Rig, forge: fn(&mut crate::model::service::Endpoint)) {
     });
 }
 
+/// Seven pods are ready from the start, one from that instant; `minReadySeconds` is 20.
+fn ready_since(rig: &mut Rig, at: f64) {
+    let key = Key::new(Kind::Deployment, "default", "web");
+    let mut deployment = Deployment::clone(rig.play.store.live().fetch_key::<Deployment>(&key).unwrap());
+    deployment.min_ready_seconds = 20;
+    rig.play.write(1.0, Write::Update(deployment.into()), "test");
+    nine(rig, 7);
+    rig.play.bind(2.0, "web-8", "a");
+    rig.play.running(3.0, "web-8", false);
+    rig.play.running(at, "web-8", true);
+    remove(rig, 40.0, &["web-1"]);
+}
+
 fn report(rig: &mut Rig, counts: [i32; 4]) {
     nine(rig, 8);
     rig.play.running(2.0, "web-8", false);
@@ -248,13 +261,14 @@ pub(super) const CASES: &[(u8, Play, Play)] = &[
     (
         8,
         |rig| {
-            let change = rig.play.changes.last().unwrap();
-            rig.checker.borrow_mut().reconciled(s(1.0), "test", &change.key, change.revision - 1);
+            rig.checker.borrow_mut().landed(s(1.0), "x", &set_key(), 7);
+            rig.checker.borrow_mut().reconciled(s(1.0), "x", &set_key(), 6);
         },
         |rig| {
-            let change = rig.play.changes.last().unwrap();
-            rig.checker.borrow_mut().reconciled(s(1.0), "test", &change.key, change.revision);
-            rig.checker.borrow_mut().reconciled(s(1.0), "other", &change.key, change.revision - 1);
+            rig.checker.borrow_mut().landed(s(1.0), "x", &set_key(), 7);
+            rig.checker.borrow_mut().reconciled(s(1.0), "x", &set_key(), 7);
+            rig.checker.borrow_mut().reconciled(s(1.0), "y", &set_key(), 6);
+            rig.checker.borrow_mut().reconciled(s(1.0), "x", &node_key(), 6);
         },
     ),
     (
@@ -337,6 +351,20 @@ pub(super) const CASES: &[(u8, Play, Play)] = &[
     ),
     (13, |rig| ready_status(rig, false, Phase::Running), |rig| ready_status(rig, true, Phase::Running)),
     (13, |rig| ready_status(rig, true, Phase::Succeeded), |rig| rig.play.running(2.0, "web-1", false)),
+    // Pod garbage collection calls a pod Failed without its kubelet.
+    (
+        13,
+        |rig| ready_status(rig, true, Phase::Failed),
+        |rig| {
+            start(rig, &["web-1"]);
+            rig.forged_pod("web-1", |pod| {
+                pod.status.phase = Phase::Failed;
+                let reason = crate::name!("DeletionByPodGC");
+                let condition = Condition::new(crate::name!("DisruptionTarget"), true.into(), reason, "", s(3.0));
+                condition::set(&mut pod.status.conditions, condition);
+            });
+        },
+    ),
     // Waits of 0, 10 and 20 s.
     (
         14,
@@ -466,6 +494,8 @@ pub(super) const CASES: &[(u8, Play, Play)] = &[
             rig.play.pod(60.0, "web-10", "web");
         },
     ),
+    // Ready for 20 s is available; timestamps know only seconds.
+    (29, |rig| ready_since(rig, 21.5), |rig| ready_since(rig, 20.9)),
     // 9 wished, a quarter may miss: 7 must stay.
     (
         29,

@@ -1,7 +1,7 @@
 //! The life of a pod (invariants 11-14).
 
 use super::{Bounds, Findings};
-use crate::model::{Container, ContainerState, ContainerStatus, Machine, Name, Object, Phase, Pod, Uid};
+use crate::model::{Container, ContainerState, ContainerStatus, Machine, Name, Object, Phase, Pod, Uid, condition};
 use crate::store::{Change, Store};
 use crate::time::{SimDuration, SimTime};
 use rustc_hash::FxHashMap;
@@ -33,7 +33,7 @@ impl PodChecks {
             let phases = (old.status.phase.as_str(), new.status.phase.as_str());
             findings.violate(12, &[&change.key], format!("{} went from {} to {}", change.key, phases.0, phases.1));
         }
-        if old.status != new.status && new.is_ready() && !runs(new) {
+        if old.status != new.status && new.is_ready() && !runs(new) && !given_up(new) {
             findings.violate(13, &[&change.key], format!("{} is Ready while not all of it runs", change.key));
         }
         let apps = (&old.status.containers, &new.status.containers);
@@ -122,6 +122,12 @@ fn bound_once(change: &Change, old: &Pod, new: &Pod, findings: &mut Findings) {
         }
         _ => {}
     }
+}
+
+/// Pod garbage collection calls a pod Failed whose node is gone, and leaves its conditions as they are
+/// (`pkg/controller/podgc/gc_controller.go`, `markFailedAndDeletePodWithCondition`).
+fn given_up(pod: &Pod) -> bool {
+    pod.status.phase == Phase::Failed && condition::is_true(&pod.status.conditions, "DisruptionTarget")
 }
 
 fn runs(pod: &Pod) -> bool {

@@ -124,6 +124,9 @@ impl Runtime {
         if let Some(last) = flight.written.iter().map(|written| written.revision).max().filter(|_| !flight.background) {
             let state = actor.queue.state(&flight.key);
             state.written = state.written.max(last);
+            for observer in &mut self.observers {
+                observer.landed(now, actor.controller.name(), &flight.key, last);
+            }
         }
         let mut added = Vec::new();
         let mut wake = Wake { now, added: &mut added };

@@ -21,6 +21,10 @@ pub trait Observer {
     /// A key was reconciled by an actor whose cursor stands at `cursor`.
     fn reconciled(&mut self, _now: SimTime, _actor: &'static str, _key: &Key, _cursor: u64) {}
 
+    /// The writes of a key's reconcile are done, the last at `written`: the key is not to run again before its actor
+    /// has seen that.
+    fn landed(&mut self, _now: SimTime, _actor: &'static str, _key: &Key, _written: u64) {}
+
     /// The run is over.
     fn finish(&mut self, _now: SimTime, _store: &Store) {}
 }
