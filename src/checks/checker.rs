@@ -131,6 +131,7 @@ impl Observer for Checker {
             let findings = &mut *self.findings.borrow_mut();
             self.log.time(now, findings);
             self.delivery.reconciled(actor, key, cursor, findings);
+            findings.worked.insert(actor, now);
         }
     }
 
@@ -144,10 +145,10 @@ impl Observer for Checker {
         let findings = self.findings.clone();
         let findings = &mut *findings.borrow_mut();
         findings.now = now;
-        findings.at_rest = now - self.last_activity >= self.bounds.rest;
         if self.level != Checks::All {
             return;
         }
+        findings.at_rest = now - self.last_activity >= self.bounds.rest;
         self.sweep(store, findings);
         let rest = rest::Rest { now, bounds: &self.bounds, log: &self.log, nodes: &self.nodes, store };
         rest.check(findings);

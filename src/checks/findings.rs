@@ -3,7 +3,8 @@
 use super::ROWS;
 use crate::model::Key;
 use crate::store::Change;
-use crate::time::SimTime;
+use crate::time::{SimDuration, SimTime};
+use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::fmt;
 
@@ -42,6 +43,9 @@ const PER_ROW: usize = 10;
 /// Violations kept in all.
 const IN_ALL: usize = 20;
 
+/// How long before the end a wake-up may be too late to be done with.
+const LAST_MOMENTS: SimDuration = SimDuration::from_secs(10);
+
 /// What was found, shared between the checker and whoever asks afterwards.
 #[derive(Debug, Default)]
 pub struct Findings {
@@ -52,6 +56,8 @@ pub struct Findings {
     pub(super) now: SimTime,
     pub(super) revision: u64,
     recent: VecDeque<Change>,
+    /// When each actor last worked on a key.
+    pub(super) worked: FxHashMap<&'static str, SimTime>,
 }
 
 impl Findings {
@@ -78,10 +84,12 @@ impl Findings {
     }
 
     /// 45: the keys that still wait or run at the end ([`crate::runtime::Runtime::busy_keys`]). Wake-ups to come
-    /// and events on their way are no work.
+    /// and events on their way are no work, and a wake-up in the last moments may not be done with.
     pub fn busy_at_end(&mut self, busy: &[(&'static str, Key)]) {
-        if let (true, Some((actor, key))) = (self.at_rest, busy.first()) {
-            let message = format!("{} keys wait or run at rest, the first is {key} of {actor}", busy.len());
+        let stuck = |actor: &str| self.worked.get(actor).is_none_or(|worked| self.now - *worked > LAST_MOMENTS);
+        let mut idle = busy.iter().filter(|(actor, _)| self.at_rest && stuck(actor));
+        if let Some((actor, key)) = idle.next() {
+            let message = format!("{} keys wait or run at rest, the first is {key} of {actor}", 1 + idle.count());
             self.violate(45, &[key], message);
         }
     }

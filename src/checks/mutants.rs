@@ -565,6 +565,19 @@ pub(super) const CASES: &[(u8, Play, Play)] = &[
         },
     ),
     (
+        45,
+        |rig| {
+            rig.checker.borrow_mut().reconciled(s(49.0), "x", &pod_key("web-1"), 9);
+            rig.finish(60.0);
+            rig.findings.borrow_mut().busy_at_end(&[("x", pod_key("web-1"))]);
+        },
+        |rig| {
+            rig.checker.borrow_mut().reconciled(s(51.0), "x", &pod_key("web-1"), 9);
+            rig.finish(60.0);
+            rig.findings.borrow_mut().busy_at_end(&[("x", pod_key("web-1"))]);
+        },
+    ),
+    (
         46,
         |rig| {
             rig.play.power(2.0, "a", false);
