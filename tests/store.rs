@@ -95,7 +95,7 @@ fn refusals_have_kubernetes_texts() {
 fn binding_happens_once() {
     let mut store = store();
     let pod = create_pod(&mut store, "a");
-    let bind = |uid| Write::Bind { pod: pod_key("a"), uid, node: Name::from("n1") };
+    let bind = |uid| Write::Bind { pod: pod_key("a"), uid, node: Name::from("n1"), note: None };
     store.commit(SimTime::ZERO, bind(pod.meta.uid), "test").unwrap();
     let bound = get(&store, "a");
     assert_eq!(bound.node.as_deref(), Some("n1"));
@@ -118,7 +118,7 @@ fn deletion_follows_grace_and_finalizers() {
     // Bound: 30 s by default, shortened by a later request, never lengthened.
     let pod = create_pod(&mut store, "bound");
     store
-        .commit(at(1), Write::Bind { pod: pod_key("bound"), uid: pod.meta.uid, node: Name::from("n") }, "test")
+        .commit(at(1), Write::Bind { pod: pod_key("bound"), uid: pod.meta.uid, node: Name::from("n"), note: None }, "test")
         .unwrap();
     store.commit(at(10), delete("bound", None), "test").unwrap();
     let deletion = get(&store, "bound").meta.deletion.unwrap();
@@ -239,7 +239,7 @@ fn request(ask: &Ask, store: &Store) -> Option<Write> {
         Ask::Label(n, v) => {
             patch(&pod_key(&name(n)), Patch::Labels(vec![(Name::from("app"), Some(Name::from(format!("v{v}"))))]))
         }
-        Ask::Bind(n, v) => Write::Bind { pod: pod_key(&name(n)), uid: uid(n)?, node: Name::from(format!("n{v}")) },
+        Ask::Bind(n, v) => Write::Bind { pod: pod_key(&name(n)), uid: uid(n)?, node: Name::from(format!("n{v}")), note: None },
         Ask::Ready(n) => patch(
             &pod_key(&name(n)),
             Patch::Conditions(vec![Condition::new(Name::from("Ready"), Truth::True, Name::new(), "", SimTime::ZERO)]),

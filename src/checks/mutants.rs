@@ -389,7 +389,7 @@ pub(super) const CASES: &[(u8, Play, Play)] = &[
         15,
         |rig| {
             let uid = rig.play.get_pod("web-1").meta.uid;
-            let bind = Write::Bind { pod: pod_key("web-1"), uid, node: crate::name!("a") };
+            let bind = Write::Bind { pod: pod_key("web-1"), uid, node: crate::name!("a"), note: None };
             rig.play.store.commit(s(2.0), bind, "test").unwrap();
             rig.finish(3.0);
         },

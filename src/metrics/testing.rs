@@ -223,7 +223,7 @@ impl Play {
 
     pub(crate) fn bind(&mut self, at: f64, name: &str, node: &str) {
         let uid = self.get_pod(name).meta.uid;
-        self.write(at, Write::Bind { pod: pod_key(name), uid, node: node.into() }, "scheduler");
+        self.write(at, Write::Bind { pod: pod_key(name), uid, node: node.into(), note: None }, "scheduler");
     }
 
     /// A kubelet's report: running since `at`, ready or not, using 250m and 512 MiB.

@@ -177,6 +177,12 @@ impl Framework {
         Decision::fits(feasible.into_iter().zip(totals).collect(), evaluated, record)
     }
 
+    /// Tells the plugins where the pod goes; the annotation that its binding writes.
+    pub fn assign(&self, snapshot: &Snapshot, pod: &PodInfo, node: NodeId) -> Option<(Name, Name)> {
+        let told = self.profile.at(Point::Reserve).map(|(_, plugin)| plugin.assign(Cycle { pod, snapshot }, node));
+        told.fold(None, |first, note| first.or(note))
+    }
+
     /// Looks for feasible nodes: among those that PreFilter named, or from where the last search ended.
     fn find_feasible(
         &mut self,

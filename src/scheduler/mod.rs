@@ -69,6 +69,8 @@ impl Default for Options {
 struct Assumed {
     pod: QueuedPod,
     node: Name,
+    /// The annotation that the binding writes.
+    note: Option<(Name, Name)>,
     /// Held by Permit until then; `None` once the binding is under way.
     held_until: Option<SimTime>,
 }
@@ -183,10 +185,14 @@ impl Scheduler {
 
     /// Assume, reserve, permit, and off to the binding.
     fn take_place(&mut self, cx: &mut Cx<'_>, queued: QueuedPod, node: NodeId, at: usize) {
+        let note = self.frameworks[at].assign(&self.snapshot, &queued.info, node);
         let node = self.snapshot.name(node).clone();
         let key = queue::key_of(&queued.info);
         let mut bound = Pod::clone(&queued.info.pod);
         bound.node = Some(node.clone());
+        if let Some((key, value)) = &note {
+            bound.meta.annotations = bound.meta.annotations.with(key.clone(), value.clone());
+        }
         let info = PodInfo { pod: Arc::new(bound), spec: queued.info.spec.clone() };
         self.snapshot.place(info, &node);
         self.nominated.remove(&key.0, &key.1);
@@ -194,7 +200,7 @@ impl Scheduler {
             self.frameworks[at].profile.at(Point::Reserve).try_for_each(|(_, plugin)| {
                 plugin.reserve(&queued.info, &node).map_err(|reasons| (plugin.name(), reasons))
             });
-        self.assumed.insert(key.clone(), Assumed { pod: queued, node, held_until: None });
+        self.assumed.insert(key.clone(), Assumed { pod: queued, node, note, held_until: None });
         match reserved {
             Err((plugin, reasons)) => self.give_up(cx, &key, Some(plugin), &reasons.join(", ")),
             Ok(()) => self.ask_permission(cx, &key, at),
@@ -223,7 +229,8 @@ impl Scheduler {
             None => {
                 assumed.held_until = None;
                 let pod = &assumed.pod.info.pod;
-                cx.background(vec![Write::Bind { pod: pod_key(pod), uid: pod.meta.uid, node: assumed.node.clone() }]);
+                let (node, note) = (assumed.node.clone(), assumed.note.clone());
+                cx.background(vec![Write::Bind { pod: pod_key(pod), uid: pod.meta.uid, node, note }]);
             }
         }
     }

@@ -311,6 +311,12 @@ pub trait Plugin: Send + Sync {
     /// NormalizeScore: turn raw numbers into 0–100.
     fn normalize(&self, _cycle: Cycle<'_>, _state: &State, _nodes: &[NodeId], _scores: &mut [i64]) {}
 
+    /// Reserve, while the cluster is still as the decision saw it: the plugin learns where the pod goes, and may
+    /// name an annotation that the binding writes on it. Of one profile, the first that does is heard.
+    fn assign(&self, _cycle: Cycle<'_>, _node: NodeId) -> Option<(Name, Name)> {
+        None
+    }
+
     /// Reserve: the pod is assumed on `node`. `Err` undoes it.
     ///
     /// # Errors

@@ -3,10 +3,20 @@
 //! A new one is a plugin in [`super::plugins`] and a line in [`STRATEGIES`]. All of them filter as upstream does;
 //! they differ in which of the possible nodes they take.
 
-use super::plugin::Plugin;
+use super::plugin::{Plugin, Point};
 use super::plugins;
+use super::plugins::best_fit::BestFit;
+use super::plugins::dot_prod::DotProd;
+use super::plugins::fgd::Fgd;
+use super::plugins::first_fit::FirstFit;
+use super::plugins::gpu_clustering::GpuClustering;
+use super::plugins::gpu_packing::GpuPacking;
+use super::plugins::gpu_share::GpuShare;
+use super::plugins::random::Random;
 use super::plugins::resources_fit::{ResourcesFit, Strategy as Scoring};
+use super::plugins::round_robin::RoundRobin;
 use super::plugins::topology_spread::TopologySpread;
+use super::plugins::worst_fit::WorstFit;
 use super::profile::Profile;
 use crate::error::did_you_mean;
 use crate::name;
@@ -46,7 +56,66 @@ pub const STRATEGIES: &[Strategy] = &[
         about: "the fuller the better up to 80 %, then less so (NodeResourcesFit, RequestedToCapacityRatio)",
         profile: |_| by_requests(Scoring::RequestedToCapacityRatio(vec![(0, 0), (80, 10), (100, 6)])),
     },
+    Strategy {
+        name: "first-fit",
+        about: "the first node that fits, in order of joining",
+        profile: |_| by(Arc::new(FirstFit)),
+    },
+    Strategy {
+        name: "random",
+        about: "any node that fits, each as likely",
+        profile: |seed| by(Arc::new(Random { seed })),
+    },
+    Strategy {
+        name: "round-robin",
+        about: "the next node that fits after the last one taken",
+        profile: |_| by(Arc::new(RoundRobin::default())),
+    },
+    Strategy {
+        name: "best-fit",
+        about: "the node where the least is left over",
+        profile: |_| by(Arc::new(BestFit::default())),
+    },
+    Strategy {
+        name: "worst-fit",
+        about: "the node where the most is left over",
+        profile: |_| by(Arc::new(WorstFit::default())),
+    },
+    Strategy {
+        name: "dot-prod",
+        about: "demand and what is left point in different directions",
+        profile: |_| by(Arc::new(DotProd::default())),
+    },
+    Strategy {
+        name: "gpu-packing",
+        about: "used GPUs before free ones, used nodes before idle ones",
+        profile: |_| by(Arc::new(GpuPacking::default())),
+    },
+    Strategy {
+        name: "gpu-clustering",
+        about: "pods that ask for the same number of GPUs together",
+        profile: |_| by(Arc::new(GpuClustering::default())),
+    },
+    Strategy {
+        name: "fgd",
+        about: "the least new fragmentation of GPUs (fragmentation gradient descent)",
+        profile: |_| by(Arc::new(Fgd::default())),
+    },
 ];
+
+/// Filters as upstream and for shared GPUs; among all nodes that fit, this plugin alone chooses.
+pub fn by(strategy: Arc<dyn Plugin>) -> Profile {
+    let name = strategy.name();
+    // The first plugin that assigns devices is heard, so the strategy stands before GpuShare.
+    let mut plugins = vec![(strategy, 1), (Arc::new(GpuShare::default()) as Arc<dyn Plugin>, 0)];
+    plugins.extend(plugins::defaults());
+    let mut profile = Profile::new(name!("default-scheduler"), plugins);
+    profile.percentage_of_nodes_to_score = 100;
+    profile.disable(Point::PreScore, "*");
+    profile.disable(Point::Score, "*");
+    profile.enable(Point::Score, name, 1);
+    profile
+}
 
 /// The default profile in which requests alone tell nodes apart, but for what pods ask for themselves: taints,
 /// affinity, and spread constraints of their own. Without that, the scores that spread pods by default would
@@ -86,7 +155,7 @@ mod tests {
         let wrong = |name| find(name).unwrap_err();
         assert_eq!(wrong("most-alocated"), "there is no such strategy; did you mean `most-allocated`?");
         assert!(
-            wrong("zebra").ends_with("least-allocated, most-allocated, requested-to-capacity"),
+            wrong("zebra").contains("least-allocated, most-allocated, requested-to-capacity, first-fit"),
             "{}",
             wrong("zebra")
         );

@@ -36,7 +36,7 @@ impl Store {
             Write::UpdateStatus(object) => self.update(now, object, true, writer),
             Write::Patch(key, patch, preconditions) => self.patch(now, key, &patch, preconditions, writer),
             Write::Delete(key, options) => self.delete(now, key, options, writer),
-            Write::Bind { pod, uid, node } => self.bind(now, pod, uid, &node, writer),
+            Write::Bind { pod, uid, node, note } => self.bind(now, pod, uid, (&node, note), writer),
             Write::Event(record) => {
                 let key = record.regarding.clone();
                 self.check_namespace(&key)?;
@@ -107,7 +107,7 @@ impl Store {
         now: SimTime,
         key: Key,
         uid: Uid,
-        node: &Name,
+        (node, note): (&Name, Option<(Name, Name)>),
         writer: &'static str,
     ) -> Result<Written, StoreError> {
         let refuse = |detail: String| Err(StoreError::Conflict(key.clone(), detail));
@@ -127,6 +127,9 @@ impl Store {
         let mut pod = Pod::clone(pod);
         pod.node = Some(node.clone());
         pod.status.nominated_node = None;
+        if let Some((key, value)) = note {
+            pod.meta.annotations = pod.meta.annotations.with(key, value);
+        }
         let scheduled = Condition::new(crate::name!("PodScheduled"), Truth::True, Name::new(), "", now);
         condition::set(&mut pod.status.conditions, scheduled);
         // Admission plugin PodTopologyLabels copies the node's zone and region.

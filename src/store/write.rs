@@ -24,6 +24,9 @@ pub enum Write {
         uid: Uid,
         /// The node.
         node: Name,
+        /// An annotation of the binding; the pod gets it (`pkg/registry/core/pod/storage/storage.go`,
+        /// `setPodNodeAndMetadata`).
+        note: Option<(Name, Name)>,
     },
     /// Record an event.
     Event(EventRecord),

@@ -54,8 +54,8 @@ impl Policy {
 
     /// The raw score of a node that can hold `ask`, and the devices the pod would get there.
     fn score(self, node: &GpuNode, fragments: f64, ask: &GpuAsk, typical: &[TypicalPod]) -> (i64, Devices) {
-        let left = Space { milli_cpu: node.milli_cpu, memory: 0, gpu: node.free_total() };
-        let demand = Space { milli_cpu: ask.milli_cpu, memory: 0, gpu: ask.total() };
+        let left = Space::left(node);
+        let demand = Space::demand(ask, 0);
         let score = match self {
             Policy::Fgd => return fgd::score(node, fragments, ask, typical),
             Policy::Random => 0,

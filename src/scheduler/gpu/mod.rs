@@ -2,8 +2,9 @@
 //!
 //! The rules are those of the simulator of the paper "Beware of Fragmentation" (USENIX ATC'23,
 //! `hkust-adsl/kubernetes-scheduler-simulator`). Amounts are thousandths of one device. Nothing here knows
-//! a cluster: the plugins read these values off the snapshot, an experiment off a trace.
+//! a cluster: the plugins read these values off the snapshot ([`read`]), an experiment off a trace.
 
+pub mod read;
 pub mod typical;
 
 use crate::model::Name;
@@ -122,18 +123,6 @@ impl GpuNode {
         devices.iter().for_each(|at| self.free[usize::from(*at)] -= ask.milli);
         self.kinds |= ask.kind();
     }
-}
-
-/// How the devices of a node are chosen for a pod.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum DeviceChoice {
-    /// The least free that fits.
-    #[default]
-    BestFit,
-    /// The one that leaves the least fragmentation behind.
-    Fragmentation,
-    /// Any that fits, each as likely.
-    Random,
 }
 
 #[cfg(test)]

@@ -4,6 +4,10 @@
 //! Largest machine 8 CPUs and 32 GiB. A pod of 2 CPUs and 8 GiB on a node with 4 CPUs and 16 GiB left:
 //! the mean of 2/8 and 8/32 is 0.25, so 75; on an idle machine it is 0.75, so 25.
 
+use crate::scheduler::gpu::read::{Reader, ask};
+use crate::scheduler::gpu::{GpuAsk, GpuNode};
+use crate::scheduler::plugin::{Cycle, NodeId, Plugin, Point, State};
+
 /// Amounts in the dimensions that count.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Space {
@@ -16,6 +20,16 @@ pub struct Space {
 }
 
 impl Space {
+    /// What the node has left.
+    pub fn left(node: &GpuNode) -> Self {
+        Space { milli_cpu: node.milli_cpu, memory: node.memory, gpu: node.free_total() }
+    }
+
+    /// What a pod asks for.
+    pub fn demand(ask: &GpuAsk, memory: i64) -> Self {
+        Space { milli_cpu: ask.milli_cpu, memory, gpu: ask.total() }
+    }
+
     /// How many dimensions count: a dimension in which the largest machine has nothing does not.
     pub fn dimensions(&self) -> usize {
         self.amounts().iter().filter(|amount| **amount > 0).count().max(1)
@@ -45,5 +59,47 @@ pub fn normalize(scores: &mut [i64]) {
     let high = scores.iter().copied().max().unwrap_or(0);
     for score in scores {
         *score = if high == low { 0 } else { (*score - low) * 100 / (high - low) };
+    }
+}
+
+/// Raw scores of `nodes` for the pod of this cycle.
+pub(super) fn raw_scores(reader: &Reader, cycle: Cycle<'_>, largest: Option<Space>, nodes: &[NodeId], out: &mut [i64]) {
+    let demand = Space::demand(&ask(&cycle.pod.pod), cycle.pod.spec.requests.memory);
+    let largest = largest.unwrap_or_else(|| reader.largest(cycle.snapshot));
+    for (node, score) in nodes.iter().zip(out) {
+        *score = raw(&Space::left(&reader.node(cycle.snapshot, *node)), &demand, &largest);
+    }
+}
+
+/// The plugin.
+#[derive(Debug, Default)]
+pub struct BestFit {
+    /// The largest machine, 0 in dimensions that do not count; by default that of the cluster.
+    pub largest: Option<Space>,
+    reader: Reader,
+}
+
+impl BestFit {
+    /// With a given largest machine.
+    pub fn new(largest: Space) -> Self {
+        BestFit { largest: Some(largest), reader: Reader::default() }
+    }
+}
+
+impl Plugin for BestFit {
+    fn name(&self) -> &'static str {
+        "BestFit"
+    }
+
+    fn points(&self) -> &'static [Point] {
+        &[Point::Score]
+    }
+
+    fn score(&self, cycle: Cycle<'_>, _: &State, nodes: &[NodeId], out: &mut [i64]) {
+        raw_scores(&self.reader, cycle, self.largest, nodes, out);
+    }
+
+    fn normalize(&self, _: Cycle<'_>, _: &State, _: &[NodeId], scores: &mut [i64]) {
+        self::normalize(scores);
     }
 }

@@ -9,8 +9,13 @@
 //! The formula is in floating point upstream and ties depend on its bits, so the order of sums is kept;
 //! the exponential is the portable one.
 
-use crate::scheduler::gpu::typical::TypicalPod;
+use crate::model::Name;
+use crate::scheduler::gpu::read::{Reader, ask, assignment};
+use crate::scheduler::gpu::typical::{TypicalPod, of_counts};
 use crate::scheduler::gpu::{Devices, GpuAsk, GpuNode};
+use crate::scheduler::plugin::{Cycle, NodeId, Plugin, Point, State};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Free thousandths of a node's devices by what a workload can do with them: averages over the workload.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
@@ -100,4 +105,68 @@ pub fn score(node: &GpuNode, before: f64, ask: &GpuAsk, typical: &[TypicalPod]) 
         }
     }
     best.map_or((0, Devices::new()), |(score, at)| (score, Devices::from_elem(at, 1)))
+}
+
+/// The workload as far as it is known.
+#[derive(Debug, Default)]
+struct Workload {
+    counts: BTreeMap<GpuAsk, u64>,
+    typical: Arc<Vec<TypicalPod>>,
+}
+
+/// The plugin. It learns the workload from the pods it places, so each run needs its own.
+#[derive(Debug, Default)]
+pub struct Fgd {
+    given: Option<Arc<Vec<TypicalPod>>>,
+    learned: Mutex<Workload>,
+    reader: Reader,
+}
+
+impl Fgd {
+    /// With a workload that is known from the start; without one, it is what has been placed so far.
+    pub fn new(workload: Vec<TypicalPod>) -> Self {
+        Fgd { given: Some(Arc::new(workload)), ..Fgd::default() }
+    }
+
+    fn typical(&self) -> Arc<Vec<TypicalPod>> {
+        let learned = || self.learned.lock().unwrap_or_else(PoisonError::into_inner).typical.clone();
+        self.given.clone().unwrap_or_else(learned)
+    }
+
+    fn learn(&self, ask: &GpuAsk) {
+        let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        *learned.counts.entry(ask.clone()).or_default() += 1;
+        learned.typical = Arc::new(of_counts(learned.counts.iter().map(|(ask, n)| (ask.clone(), *n)).collect()));
+    }
+
+    fn judge(&self, cycle: Cycle<'_>, ask: &GpuAsk, node: NodeId, typical: &[TypicalPod]) -> (i64, Devices) {
+        let node = self.reader.node(cycle.snapshot, node);
+        self::score(&node, Fragments::of(&node, typical).total(), ask, typical)
+    }
+}
+
+impl Plugin for Fgd {
+    fn name(&self) -> &'static str {
+        "FGD"
+    }
+
+    fn points(&self) -> &'static [Point] {
+        &[Point::Score, Point::Reserve]
+    }
+
+    fn score(&self, cycle: Cycle<'_>, _: &State, nodes: &[NodeId], out: &mut [i64]) {
+        let (ask, typical) = (ask(&cycle.pod.pod), self.typical());
+        for (node, score) in nodes.iter().zip(out) {
+            *score = self.judge(cycle, &ask, *node, &typical).0;
+        }
+    }
+
+    fn assign(&self, cycle: Cycle<'_>, node: NodeId) -> Option<(Name, Name)> {
+        let ask = ask(&cycle.pod.pod);
+        let devices = self.judge(cycle, &ask, node, &self.typical()).1;
+        if self.given.is_none() {
+            self.learn(&ask);
+        }
+        assignment(&devices)
+    }
 }

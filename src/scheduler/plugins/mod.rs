@@ -4,22 +4,28 @@ pub mod balanced_allocation;
 pub mod best_fit;
 pub mod dot_prod;
 pub mod fgd;
+pub mod first_fit;
 pub mod gpu_clustering;
 pub mod gpu_packing;
+pub mod gpu_share;
 pub mod image_locality;
 pub mod inter_pod_affinity;
 pub mod node_affinity;
 pub mod node_name;
 pub mod node_ports;
 pub mod node_unschedulable;
+pub mod random;
 pub mod resource_allocation;
 pub mod resources_fit;
+pub mod round_robin;
 pub mod small;
 pub mod taint_toleration;
 pub mod topology_spread;
+pub mod worst_fit;
 
 use super::plugin::Plugin;
 use super::preemption::DefaultPreemption;
+use crate::rng::Seed;
 use std::sync::Arc;
 
 /// The default plugins in upstream's order, with their score weights
@@ -41,5 +47,22 @@ pub fn defaults() -> Vec<(Arc<dyn Plugin>, i64)> {
         (Arc::new(balanced_allocation::BalancedAllocation::default()), 1),
         (Arc::new(image_locality::ImageLocality), 1),
         (Arc::new(small::DefaultBinder), 0),
+    ]
+}
+
+/// The plugins beside upstream's, for one run. A strategy to choose nodes is one of the score plugins alone;
+/// [`gpu_share::GpuShare`] makes its profile see shared GPUs.
+pub fn extras(seed: Seed) -> Vec<Arc<dyn Plugin>> {
+    vec![
+        Arc::new(gpu_share::GpuShare::default()),
+        Arc::new(first_fit::FirstFit),
+        Arc::new(random::Random { seed }),
+        Arc::new(round_robin::RoundRobin::default()),
+        Arc::new(best_fit::BestFit::default()),
+        Arc::new(worst_fit::WorstFit::default()),
+        Arc::new(dot_prod::DotProd::default()),
+        Arc::new(gpu_packing::GpuPacking::default()),
+        Arc::new(gpu_clustering::GpuClustering::default()),
+        Arc::new(fgd::Fgd::default()),
     ]
 }
