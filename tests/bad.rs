@@ -42,6 +42,11 @@ fn wrong_manifests_say_what_to_do() {
     insta::assert_snapshot!(messages("tests/bad/manifests"));
 }
 
+#[test]
+fn wrong_scheduler_configurations_say_what_to_do() {
+    insta::assert_snapshot!(messages("tests/bad/schedulers"));
+}
+
 /// A scenario with a few random edits: whatever comes of it, it is an answer.
 fn edited(text: &str, edits: &[(usize, u8, String)]) -> String {
     let mut characters: Vec<char> = text.chars().collect();

@@ -3,24 +3,20 @@
 //!
 //! Any folder of the recordings' form can be read: `KUBESIM_GOLDEN` names the folder above `scheduler/`.
 
-use kubesim::model::pod_spec::{PreferredNode, SpreadConstraint};
-use kubesim::model::{Kind, Labels, Name, NodeSelector, Object, Pod, Selector};
+use kubesim::model::{Kind, Labels, Name, Object, Pod, Selector};
+use kubesim::rng::Seed;
+use kubesim::scheduler::config;
 use kubesim::scheduler::cycle::{Framework, Outcome, select_host};
 use kubesim::scheduler::explain::Record;
 use kubesim::scheduler::fit_error::FitError;
 use kubesim::scheduler::nominated::Nominated;
-use kubesim::scheduler::plugin::{NodeId, Plugin, Point};
-use kubesim::scheduler::plugins::balanced_allocation::BalancedAllocation;
-use kubesim::scheduler::plugins::inter_pod_affinity::InterPodAffinity;
-use kubesim::scheduler::plugins::node_affinity::NodeAffinity;
-use kubesim::scheduler::plugins::resource_allocation::ResourceWeight;
-use kubesim::scheduler::plugins::resources_fit::{ResourcesFit, Strategy};
-use kubesim::scheduler::plugins::topology_spread::TopologySpread;
+use kubesim::scheduler::plugin::NodeId;
 use kubesim::scheduler::preemption::{Budget, Candidate, Preemption};
 use kubesim::scheduler::profile::Profile;
 use kubesim::scheduler::snapshot::Snapshot;
 use kubesim::time::SimTime;
 use kubesim::wire::decode;
+use kubesim::wire::places::Places;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -174,86 +170,16 @@ fn number(value: &Value, default: i64) -> i64 {
     value.as_i64().unwrap_or(default)
 }
 
-fn weights(value: Option<&Value>) -> Vec<ResourceWeight> {
-    let Some(list) = value.and_then(Value::as_array) else { return ResourceWeight::cpu_and_memory() };
-    list.iter().map(|r| ResourceWeight { name: text(&r["name"]), weight: number(&r["weight"], 1) }).collect()
-}
-
+/// The profile as the configuration reader makes it of the case's fragment; all nodes count.
 fn profile(case: &Value) -> Profile {
-    let mut profile = Profile { percentage_of_nodes_to_score: 100, ..Profile::default() };
-    let Some(config) = case.pointer("/config/profiles/0") else { return profile };
-    for one in list(config, "pluginConfig") {
-        if let Some(plugin) = configured(one["name"].as_str().unwrap(), &one["args"]) {
-            profile.replace(plugin);
+    let read = match case.get("config") {
+        None => Profile::default(),
+        Some(config) => {
+            let read = config::read(config, &Places::new("config", ""), Seed(1));
+            read.unwrap_or_else(|problems| panic!("{}: {problems:?}", case["id"])).profiles.remove(0)
         }
-    }
-    let score = config.pointer("/plugins/score").cloned().unwrap_or_default();
-    for off in list(&score, "disabled") {
-        profile.disable(Point::Score, off["name"].as_str().unwrap());
-    }
-    for on in list(&score, "enabled") {
-        profile.enable(Point::Score, on["name"].as_str().unwrap(), number(&on["weight"], 1));
-    }
-    profile
-}
-
-fn configured(name: &str, args: &Value) -> Option<Arc<dyn Plugin>> {
-    Some(match name {
-        "NodeResourcesFit" => Arc::new(fit(args)),
-        "NodeResourcesBalancedAllocation" => Arc::new(BalancedAllocation { resources: weights(args.get("resources")) }),
-        "InterPodAffinity" => Arc::new(InterPodAffinity {
-            hard_weight: number(&args["hardPodAffinityWeight"], 1),
-            ignore_preferred_terms_of_existing_pods: args["ignorePreferredTermsOfExistingPods"] == json!(true),
-        }),
-        "NodeAffinity" => Arc::new(added_affinity(&args["addedAffinity"])),
-        "PodTopologySpread" if args["defaultingType"] == json!("List") => Arc::new(TopologySpread {
-            defaults: list(args, "defaultConstraints").map(constraint).collect(),
-            system: false,
-        }),
-        _ => return None,
-    })
-}
-
-fn fit(args: &Value) -> ResourcesFit {
-    let strategy = &args["scoringStrategy"];
-    let names = |field: &str| list(args, field).map(text).collect();
-    let shape = || {
-        let points = list(&strategy["requestedToCapacityRatio"], "shape");
-        points.map(|point| (number(&point["utilization"], 0), number(&point["score"], 0))).collect()
     };
-    ResourcesFit {
-        strategy: match strategy["type"].as_str() {
-            Some("MostAllocated") => Strategy::MostAllocated,
-            Some("RequestedToCapacityRatio") => Strategy::RequestedToCapacityRatio(shape()),
-            _ => Strategy::LeastAllocated,
-        },
-        resources: weights(strategy.get("resources")),
-        ignored_resources: names("ignoredResources"),
-        ignored_groups: names("ignoredResourceGroups"),
-    }
-}
-
-/// Read by way of a pod that has this affinity.
-fn added_affinity(affinity: &Value) -> NodeAffinity {
-    let spec = json!({"containers": [{"name": "c", "image": "i"}], "affinity": {"nodeAffinity": affinity}});
-    let spec = decode::pod_spec(&spec, &Labels::EMPTY).unwrap();
-    let affinity = spec.affinity.unwrap();
-    let (added_required, added_preferred): (Option<NodeSelector>, Vec<PreferredNode>) =
-        (affinity.node_required, affinity.node_preferred);
-    NodeAffinity { added_required, added_preferred }
-}
-
-fn constraint(value: &Value) -> SpreadConstraint {
-    SpreadConstraint {
-        max_skew: number(&value["maxSkew"], 1) as i32,
-        topology_key: text(&value["topologyKey"]),
-        hard: value["whenUnsatisfiable"] == json!("DoNotSchedule"),
-        selector: None,
-        min_domains: None,
-        honor_affinity: true,
-        honor_taints: false,
-        match_label_keys: Vec::new(),
-    }
+    Profile { percentage_of_nodes_to_score: 100, ..read }
 }
 
 // ---- one decision ----

@@ -9,6 +9,7 @@ use super::diagnostics;
 use super::files::{Folder, read_text};
 use crate::error::{Error, Result};
 use crate::scenario::{Scenario, load};
+use crate::scheduler::config;
 
 /// The arguments that say which scenario, shared by all commands that run one.
 #[derive(Args, Clone, Debug)]
@@ -32,6 +33,7 @@ impl Source {
     pub fn load(&self) -> Result<Scenario> {
         let (name, text) = read(&self.file)?;
         let mut scenario = load::load(&name, &text, &self.assignments, &Folder::of(&self.file))?;
+        scenario.warnings.extend(config::check(&scenario)?);
         diagnostics::warn(&scenario.warnings);
         scenario.seed = self.seed.unwrap_or(scenario.seed);
         Ok(scenario)

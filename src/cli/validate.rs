@@ -5,8 +5,10 @@ use clap::{Args, ValueHint};
 use super::files::Folder;
 use super::{FINE, diagnostics, print, source};
 use crate::error::{Error, Problem, Result};
+use crate::rng::Seed;
 use crate::scenario::limits::grouped;
 use crate::scenario::load::{self, read_manifests};
+use crate::scheduler::config;
 
 /// The arguments of `sim validate`.
 #[derive(Args, Debug)]
@@ -42,11 +44,16 @@ pub fn execute(arguments: &Arguments) -> Result<u8> {
 /// Everything that is wrong with it.
 pub fn check(name: &str, text: &str) -> Result<(String, Vec<Problem>)> {
     let count = |n: u64, what: &str| format!("{} {what}{}", grouped(n), if n == 1 { "" } else { "s" });
+    if is_configuration(text) {
+        let read = config::read_text(name, text, Seed(1)).map_err(Error::Input)?;
+        return Ok((count(read.profiles.len() as u64, "profile"), read.warnings));
+    }
     if is_manifest(text) {
         let (objects, warnings) = read_manifests(name, text).map_err(Error::Input)?;
         return Ok((count(objects.len() as u64, "object"), warnings));
     }
-    let scenario = load::load(name, text, &[], &Folder::of(name))?;
+    let mut scenario = load::load(name, text, &[], &Folder::of(name))?;
+    scenario.warnings.extend(config::check(&scenario)?);
     let parts = [
         count(scenario.cluster.node_count(), "node"),
         count(scenario.manifests.objects.len() as u64, "object"),
@@ -55,6 +62,12 @@ pub fn check(name: &str, text: &str) -> Result<(String, Vec<Problem>)> {
         scenario.duration.0.to_string(),
     ];
     Ok((parts.join(", "), scenario.warnings))
+}
+
+/// A scheduler's configuration says so at the left margin.
+fn is_configuration(text: &str) -> bool {
+    text.lines().any(|line| line.starts_with("kind:") && line.contains(config::KIND))
+        || text.lines().any(|line| line.starts_with("apiVersion:") && line.contains("kubescheduler.config.k8s.io"))
 }
 
 /// A manifest says `apiVersion` or `kind` at the left margin; a scenario has neither.

@@ -6,7 +6,10 @@ use crate::faults;
 use crate::kubelet::{Kubelet, KubeletSettings, ScenarioBehavior};
 use crate::runtime::{ActorSettings, Controller};
 use crate::scenario::Scenario;
+use crate::scheduler::config::{self, Configuration};
 use crate::scheduler::explain::Explanations;
+use crate::scheduler::profile::Profile;
+use crate::scheduler::queue::QueueSettings;
 use crate::scheduler::{self, Scheduler};
 use crate::script::Kubectl;
 
@@ -21,19 +24,25 @@ pub struct Seats {
 /// Everyone that the scenario needs.
 ///
 /// # Errors
-/// Manifests that the API server would refuse to read.
+/// Manifests that the API server would refuse to read, and scheduler configurations that kube-scheduler refuses.
 pub fn all(scenario: &Scenario, options: &Options) -> Result<Seats> {
     let machines = machines::machines(&scenario.cluster, options.seed);
     let mut actors: Vec<(Box<dyn Controller>, ActorSettings)> =
         vec![(Box::new(boot::Deliveries::new(machines)), ActorSettings::immediate())];
     actors.extend(faults::all(&scenario.timeline));
-    let scheduler = scheduler(scenario, options);
-    let explanations = scheduler.explanations();
-    let clients: Vec<(Box<dyn Controller>, ActorSettings)> = vec![
-        (Box::new(Kubectl::new(steps::steps(scenario)?)), settings::kubectl()),
-        (Box::new(scheduler), settings::scheduler(&scenario.timing)),
-        (Box::new(kubelet(scenario, options)), settings::kubelet()),
-    ];
+    let explanations = Explanations::default();
+    let mut clients: Vec<(Box<dyn Controller>, ActorSettings)> =
+        vec![(Box::new(Kubectl::new(steps::steps(scenario)?)), settings::kubectl())];
+    let mut configurations = config::of_scenario(scenario, options.seed)?;
+    if let Some(strategy) = options.strategy {
+        take_on(&mut configurations[0].profiles, (strategy.profile)(options.seed));
+    }
+    for configuration in configurations {
+        let (milli_qps, burst) = (configuration.milli_qps, configuration.burst);
+        let settings = ActorSettings { milli_qps, burst, ..settings::scheduler(&scenario.timing) };
+        clients.push((Box::new(scheduler(scenario, options, configuration, &explanations)), settings));
+    }
+    clients.push((Box::new(kubelet(scenario, options)), settings::kubelet()));
     for (controller, own) in clients.into_iter().chain(crate::controllers::all(&scenario.timing)) {
         let settings = settings::actor(&scenario.timing, controller.name(), own);
         actors.push((controller, settings));
@@ -41,13 +50,27 @@ pub fn all(scenario: &Scenario, options: &Options) -> Result<Seats> {
     Ok(Seats { actors, explanations })
 }
 
-fn scheduler(scenario: &Scenario, options: &Options) -> Scheduler {
-    let queue = settings::scheduler_queue(&scenario.timing);
-    let mut own = scheduler::Options { queue, explain: options.explain.clone(), ..scheduler::Options::default() };
-    if let Some(strategy) = options.strategy {
-        own.profiles = vec![(strategy.profile)(options.seed)];
-    }
-    Scheduler::new(own)
+/// kube-scheduler's profile of that name, else its first one, gives way to `strategy`.
+fn take_on(profiles: &mut [Profile], strategy: Profile) {
+    let at = profiles.iter().position(|profile| profile.scheduler_name == strategy.scheduler_name).unwrap_or(0);
+    profiles[at] = Profile { scheduler_name: profiles[at].scheduler_name.clone(), ..strategy };
+}
+
+fn scheduler(
+    scenario: &Scenario,
+    options: &Options,
+    configuration: Configuration,
+    explanations: &Explanations,
+) -> Scheduler {
+    let timing = settings::scheduler_queue(&scenario.timing);
+    let queue = QueueSettings {
+        initial_backoff: configuration.initial_backoff.unwrap_or(timing.initial_backoff),
+        max_backoff: configuration.max_backoff.unwrap_or(timing.max_backoff),
+        ..timing
+    };
+    let (profiles, explain) = (configuration.profiles, options.explain.clone());
+    let options = scheduler::Options { profiles, queue, explain, ..scheduler::Options::default() };
+    Scheduler::new(options).explaining_to(explanations.clone())
 }
 
 fn kubelet(scenario: &Scenario, options: &Options) -> Kubelet {

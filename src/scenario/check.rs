@@ -6,6 +6,7 @@ use super::Scenario;
 use super::cluster::CONTROL_PLANE;
 use super::expect::{Argument, When};
 use super::manifests::ManifestDocument;
+use super::scheduler::MAX_SCHEDULERS;
 use super::timeline::{Action, NodeCrash};
 use super::timing::COMPONENTS;
 use super::units::ObjectRef;
@@ -28,6 +29,7 @@ pub fn before_manifests(scenario: &Scenario, places: &Places) -> Vec<Problem> {
     checker.head();
     checker.cluster();
     checker.timing();
+    checker.schedulers();
     for index in 0..scenario.timeline.len() {
         checker.entry(index);
     }
@@ -40,7 +42,28 @@ pub fn references(scenario: &Scenario, places: &Places) -> Vec<Problem> {
     checker.duplicates();
     checker.objects();
     checker.expectations();
+    checker.scheduler_names();
     checker.problems
+}
+
+/// Warnings: pods and pod templates that ask for a scheduler which is not there.
+pub fn unserved(scenario: &Scenario) -> Vec<Problem> {
+    let served: BTreeSet<String> = scenario.scheduler.names().into_iter().flat_map(|(_, names)| names).collect();
+    let checker = Checker { scenario, places: &Places::new("", ""), problems: Vec::new() };
+    let mut warnings = Vec::new();
+    for document in checker.documents() {
+        for parent in ["spec", "spec.template.spec"] {
+            let pointer = format!("/{}/schedulerName", parent.replace('.', "/"));
+            let asked = document.value.pointer(&pointer).and_then(serde_json::Value::as_str).unwrap_or_default();
+            if !asked.is_empty() && !served.contains(asked) {
+                let names: Vec<&str> = served.iter().map(String::as_str).collect();
+                let help = suggestion(asked, &names, "add it under `scheduler.schedulers`; those there are");
+                let message = format!("no scheduler serves {asked:?}: the pods stay pending");
+                warnings.push(document.places.problem(&format!("{parent}.schedulerName"), message, help));
+            }
+        }
+    }
+    warnings
 }
 
 /// Whether `text` is a DNS-1123 label of at most `most` characters.
@@ -221,6 +244,35 @@ impl Checker<'_> {
                 "the bandwidth must be positive",
                 "write bytes a second, such as 50Mi",
             );
+        }
+    }
+
+    fn schedulers(&mut self) {
+        let count = self.scenario.scheduler.schedulers.len();
+        if count > MAX_SCHEDULERS {
+            let message = format!("{count} schedulers are more than the limit `maxSchedulers` ({MAX_SCHEDULERS})");
+            self.add("scheduler.schedulers", message, "give one scheduler several profiles");
+        }
+    }
+
+    /// Every name is served once, and by the scheduler that the scenario says.
+    fn scheduler_names(&mut self) {
+        let mut seen: BTreeMap<String, String> = BTreeMap::new();
+        let wanted = self.scenario.scheduler.schedulers.iter().map(|other| other.scheduler_name.as_ref());
+        let wanted: Vec<Option<&String>> = std::iter::once(None).chain(wanted).collect();
+        for ((path, names), wanted) in self.scenario.scheduler.names().into_iter().zip(wanted) {
+            if let Some(wanted) = wanted.filter(|wanted| !names.contains(wanted)) {
+                let help =
+                    suggestion(wanted, &names.iter().map(String::as_str).collect::<Vec<_>>(), "its profiles are");
+                self.add(&path, format!("no profile of its configuration serves {wanted:?}"), help);
+            }
+            let own: BTreeSet<String> = names.into_iter().collect();
+            for name in own {
+                if let Some(other) = seen.insert(name.clone(), path.clone()) {
+                    let help = "give each scheduler a schedulerName of its own";
+                    self.add(&path, format!("{name:?} is already served by {other}"), help);
+                }
+            }
         }
     }
 

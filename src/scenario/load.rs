@@ -11,6 +11,7 @@ use super::Scenario;
 use super::check;
 use super::expect::Expectation;
 use super::manifests::{ManifestDocument, Manifests};
+use super::scheduler::{SchedulerConfig, WrittenConfig};
 use super::set::set;
 use super::timeline::Action;
 use crate::error::{Error, Problem, Result};
@@ -58,11 +59,15 @@ pub fn load(file: &str, text: &str, assignments: &[String], files: &dyn SourceFi
             resolver.resolve(manifests, &format!("timeline[{index}].apply"), &places, &value);
         }
     }
+    for (path, config) in scenario.scheduler.configs_mut() {
+        resolver.configuration(config, &path, &places);
+    }
     scenario.warnings = warnings;
     // Objects that could not be read would only make every reference to them look wrong, too.
     if problems.is_empty() {
         problems = check::references(&scenario, &places);
     }
+    scenario.warnings.extend(check::unserved(&scenario));
     if problems.is_empty() { Ok(scenario) } else { Err(Error::Input(problems)) }
 }
 
@@ -162,6 +167,39 @@ impl Resolver<'_> {
                 objects.extend(documents);
             }
             Err(problems) => self.problems.extend(problems),
+        }
+    }
+
+    /// Reads the configuration of a scheduler, which stands at `path` of the scenario or in a file of its own.
+    fn configuration(&mut self, config: &mut SchedulerConfig, path: &str, places: &Places) {
+        let document = match &config.written {
+            WrittenConfig::Inline(value) => Document { value: value.clone(), places: places.below(path) },
+            WrittenConfig::File(file) => match self.only_file(file, path, places) {
+                Ok(document) => document,
+                Err(problem) => return self.problems.push(*problem),
+            },
+        };
+        let Document { value, places } = document;
+        config.document = Some(ManifestDocument { file: places.file.to_string(), places, value });
+    }
+
+    /// The only document of a file that the scenario names at `path`.
+    fn only_file(&self, file: &str, path: &str, places: &Places) -> std::result::Result<Document, Box<Problem>> {
+        let help = "paths are relative to the scenario file";
+        let unreadable = |why| Box::new(places.problem(path, format!("cannot read {file:?}: {why}"), help));
+        let text = self.files.read(file).map_err(unreadable)?;
+        let display = self.files.display(file);
+        let mut documents = yaml::read(&display, &text, DuplicateKeys::Refuse)?.documents;
+        match (documents.pop(), documents.len()) {
+            (Some(document), 0) => Ok(document),
+            (Some(second), _) => {
+                let message = "a configuration is one document, found a second";
+                Err(Box::new(second.places.problem("", message, "put it into a file of its own")))
+            }
+            (None, _) => {
+                let help = "see docs/scheduler-configuration.md for an example";
+                Err(Box::new(Places::new(&display, &text).problem("", "the configuration is empty", help)))
+            }
         }
     }
 

@@ -7,6 +7,7 @@ pub mod expect;
 pub mod limits;
 pub mod load;
 pub mod manifests;
+pub mod scheduler;
 pub mod schema;
 pub mod selector;
 pub mod set;
@@ -26,6 +27,7 @@ pub use cluster::{Cluster, NodeSetup};
 pub use expect::Expectation;
 pub use limits::Limits;
 pub use manifests::{ManifestDocument, Manifests};
+pub use scheduler::Scheduling;
 pub use timeline::{Action, TimelineEntry};
 pub use timing::Timing;
 
@@ -55,6 +57,9 @@ pub struct Scenario {
     /// How fast the parts of the cluster are. The default is a real cluster.
     #[serde(default)]
     pub timing: Timing,
+    /// How kube-scheduler is configured, and schedulers beside it.
+    #[serde(default)]
+    pub scheduler: Scheduling,
     /// What happens when.
     #[serde(default)]
     pub timeline: Vec<TimelineEntry>,

@@ -7,6 +7,7 @@
 //! One thing to know: a pod counts on its node from the moment it is assumed. The bound pod that the watch
 //! brings takes its place; a refused binding takes it back.
 
+pub mod config;
 pub mod cycle;
 pub mod explain;
 pub mod fit_error;
@@ -134,6 +135,13 @@ impl Scheduler {
             explain: options.explain,
             explanations: Explanations::default(),
         }
+    }
+
+    /// The same scheduler, its explanations going to `explanations`: several schedulers may share one place.
+    #[must_use]
+    pub fn explaining_to(mut self, explanations: Explanations) -> Self {
+        self.explanations = explanations;
+        self
     }
 
     /// Where the explanations of the pods named in the options will be found.

@@ -69,10 +69,20 @@ pub struct Preemption {
     pub chosen: Option<usize>,
 }
 
-/// Fewest candidates to look for, and their least share of the potential nodes
-/// (`minCandidateNodesAbsolute`, `minCandidateNodesPercentage`).
-const CANDIDATES_MIN: usize = 100;
-const CANDIDATES_PERCENT: usize = 10;
+/// How many candidates to look for before choosing (`DefaultPreemptionArgs`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CandidateLimits {
+    /// `minCandidateNodesPercentage`: the least share of the potential nodes.
+    pub percentage: usize,
+    /// `minCandidateNodesAbsolute`: the fewest.
+    pub absolute: usize,
+}
+
+impl Default for CandidateLimits {
+    fn default() -> Self {
+        CandidateLimits { percentage: 10, absolute: 100 }
+    }
+}
 
 /// Earlier start counts as more important; a pod that has not started counts as started now.
 fn started(pod: &Pod) -> SimTime {
@@ -140,7 +150,8 @@ impl Framework {
         }
         let open = |(_, why): &&(NodeId, Why)| fit.verdicts.get(*why).is_some_and(|r| r.code == Code::Unschedulable);
         found.potential = fit.rejected.iter().filter(open).map(|(node, _)| *node).collect();
-        let wanted = (found.potential.len() * CANDIDATES_PERCENT / 100).max(CANDIDATES_MIN);
+        let CandidateLimits { percentage, absolute } = self.profile.candidates;
+        let wanted = (found.potential.len() * percentage / 100).max(absolute);
         let mut hopeless = FitError { nodes: fit.nodes, ..FitError::default() };
         for node in &found.potential {
             if found.candidates.len() == wanted {

@@ -3,6 +3,7 @@
 
 use super::plugin::{Plugin, Point};
 use super::plugins;
+use super::preemption::CandidateLimits;
 use crate::model::Name;
 use crate::name;
 use std::collections::BTreeMap;
@@ -21,6 +22,8 @@ pub struct Profile {
     pub order: BTreeMap<Point, Vec<usize>>,
     /// Score weights by plugin index.
     pub weights: Vec<i64>,
+    /// How far preemption looks.
+    pub candidates: CandidateLimits,
 }
 
 impl Default for Profile {
@@ -39,7 +42,8 @@ impl Profile {
             }
         }
         let (plugins, weights) = plugins.into_iter().unzip();
-        Profile { scheduler_name, percentage_of_nodes_to_score: 0, plugins, order, weights }
+        let candidates = CandidateLimits::default();
+        Profile { scheduler_name, percentage_of_nodes_to_score: 0, plugins, order, weights, candidates }
     }
 
     /// The plugin's place in the profile.
@@ -69,6 +73,23 @@ impl Profile {
         self.order.entry(point).or_default().push(at);
         if point == Point::Score {
             self.weights[at] = weight;
+        }
+    }
+
+    /// Lets `plugin` act behind all others at these extension points, where it does not act yet; `weight` is that
+    /// of its score.
+    pub fn hook(&mut self, plugin: Arc<dyn Plugin>, points: &[Point], weight: i64) {
+        let name = plugin.name();
+        if self.index(name).is_none() {
+            self.plugins.push(plugin);
+            self.weights.push(weight);
+        }
+        for point in points {
+            let acts = self.at(*point).any(|(_, other)| other.name() == name);
+            let can = self.index(name).is_some_and(|at| self.plugins[at].points().contains(point));
+            if can && !acts {
+                self.enable(*point, name, weight);
+            }
         }
     }
 

@@ -7,6 +7,7 @@ mod affinity;
 mod container;
 mod defaults;
 mod endpoints;
+mod fragment;
 mod meta;
 mod node;
 mod pod_spec;
@@ -21,6 +22,7 @@ mod workload;
 
 pub(crate) use affinity::merge_label_keys;
 pub(crate) use defaults::{pod_defaults, pod_spec_defaults};
+pub use fragment::{node_affinity, spread_constraint};
 pub use selector::{label_query, label_selector, node_selector};
 
 use crate::model::{Kind, Labels, Object, PodSpec, PodTemplate, Toleration};
