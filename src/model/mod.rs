@@ -1,4 +1,4 @@
-//! The nouns of Kubernetes as compact plain data. Nothing here knows JSON, YAML or a clock.
+//! The nouns of Kubernetes as compact plain data. Nothing here reads JSON or YAML, or a clock.
 //!
 //! Objects are shared by [`std::sync::Arc`] and never changed in place: a write makes a new version.
 //! What a manifest says beyond what the simulation uses is kept beside (`raw`), so the full object can

@@ -149,3 +149,77 @@ impl WorkQueue {
         self.ready.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Kind;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    fn key(n: usize) -> Key {
+        Key::new(Kind::Pod, "default", format!("pod-{n}"))
+    }
+
+    proptest! {
+        /// Any mixture of additions, starts and ends: no key is in two hands at once, none stands in line twice,
+        /// and whatever was asked for after its run began runs again.
+        #[test]
+        fn every_wish_is_met_once_at_a_time(steps in prop::collection::vec((0usize..3, 0usize..5), 0..200)) {
+            let mut queue = WorkQueue::default();
+            let (mut wished, mut in_hand) = (BTreeSet::new(), BTreeSet::new());
+            for (step, n) in steps {
+                match step {
+                    0 => {
+                        queue.add(key(n));
+                        wished.insert(key(n));
+                    }
+                    1 => if let Some(next) = queue.pop(0) {
+                        prop_assert!(wished.remove(&next), "{next} runs though nobody asked");
+                        prop_assert!(in_hand.insert(next.clone()), "{next} runs twice at a time");
+                    },
+                    _ => if let Some(first) = in_hand.pop_first() {
+                        queue.done(&first, 0, true);
+                    },
+                }
+                prop_assert_eq!(queue.depth(), wished.difference(&in_hand).count());
+            }
+            while let Some(last) = in_hand.pop_first() {
+                queue.done(&last, 0, true);
+            }
+            while let Some(next) = queue.pop(0) {
+                prop_assert!(wished.remove(&next));
+                queue.done(&next, 0, true);
+            }
+            prop_assert!(wished.is_empty(), "forgotten: {wished:?}");
+            prop_assert_eq!(queue.busy().count(), 0);
+        }
+    }
+
+    #[test]
+    fn keys_wait_for_their_own_writes_and_failures_wait_longer() {
+        let mut queue = WorkQueue::default();
+        queue.add(key(1));
+        queue.add(key(2));
+        queue.state(&key(1)).written = 7;
+        assert_eq!(queue.pop(6), Some(key(2)), "the first waits for its write");
+        assert_eq!(queue.pop(7), Some(key(1)));
+        // 5 ms, doubled each time, to at most 1000 s (client-go's default); 15 tries.
+        let settings = ActorSettings { max_retries: 15, ..ActorSettings::default() };
+        let waits: Vec<i64> =
+            (0..15).map(|_| queue.backoff(&key(1), SimTime::ZERO, &settings).unwrap().0 / 1_000_000).collect();
+        assert_eq!(waits, (0..15).map(|n| 5 << n).collect::<Vec<i64>>());
+        assert_eq!(queue.backoff(&key(1), SimTime::ZERO, &settings), None, "it is dropped");
+    }
+
+    #[test]
+    fn the_earliest_wake_up_counts() {
+        let mut queue = WorkQueue::default();
+        let (early, late) = (SimTime::from_secs(1), SimTime::from_secs(2));
+        assert!(queue.add_at(&key(1), late));
+        assert!(queue.add_at(&key(1), early));
+        assert!(!queue.add_at(&key(1), late), "an earlier one is under way");
+        assert!(!queue.timer_fired(&key(1), late), "stale");
+        assert!(queue.timer_fired(&key(1), early));
+    }
+}

@@ -1,11 +1,9 @@
-//! Every limit of a run: its name, its default, and the sentence said when it is reached.
+//! Every limit of a run: its name and its default. Who reaches one says so by that name.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::units::Duration;
-use crate::error::Error;
-use crate::time::SimTime;
 
 /// What a run may at most have. A run that reaches a limit stops with exit code 3. The limits on one file (8 MiB,
 /// 200,000 values, 64 levels, 100 aliases) are fixed: see `wire::yaml`.
@@ -42,16 +40,6 @@ impl Default for Limits {
     }
 }
 
-/// The error of a limit that was reached during a run: `limit` is its name in the scenario, `by` who went over it.
-pub fn reached(limit: &str, value: u64, now: SimTime, by: &str) -> Error {
-    let clock = now.clock();
-    let clock = clock.split('.').next().unwrap_or(&clock);
-    Error::Limit(format!(
-        "limit `{limit}` ({}) reached at virtual {clock} by {by}; raise with `--set limits.{limit}=…`",
-        grouped(value)
-    ))
-}
-
 /// A number with commas between thousands.
 pub fn grouped(value: u64) -> String {
     let digits = value.to_string();
@@ -63,17 +51,4 @@ pub fn grouped(value: u64) -> String {
         text.push(digit);
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_limit_says_its_name_and_how_to_raise_it() {
-        assert_eq!(
-            reached("maxPods", 1_000_000, SimTime::from_secs(847), "replicaset/web").to_string(),
-            "limit `maxPods` (1,000,000) reached at virtual 00:14:07 by replicaset/web; raise with `--set limits.maxPods=…`"
-        );
-    }
 }
