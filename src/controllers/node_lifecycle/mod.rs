@@ -196,8 +196,11 @@ impl NodeLifecycle {
         self.last_pass = Some(now);
         self.pass_due = if every || !settled { next } else { self.next_silence(&nodes, &signs).max(next) };
         act(actions, cx);
-        // A round reads nodes from the watch: what this pass writes must have come back by then.
+        // A round reads nodes from the watch: what this pass writes must have come back by then. One that is planned
+        // already stays, or passes that come faster than that would put it off for ever.
+        let planned = self.round_due;
         self.plan_round(now + self.settings.watch_delay * 3);
+        self.round_due = self.round_due.min(planned);
     }
 
     /// What this pass sees of a node's lease.
