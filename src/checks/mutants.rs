@@ -495,7 +495,7 @@ pub(super) const CASES: &[(u8, Play, Play)] = &[
         },
     ),
     // Ready for 20 s is available; timestamps know only seconds.
-    (29, |rig| ready_since(rig, 21.5), |rig| ready_since(rig, 20.9)),
+    (29, |rig| ready_since(rig, 21.1), |rig| ready_since(rig, 20.9)),
     // 9 wished, a quarter may miss: 7 must stay.
     (
         29,

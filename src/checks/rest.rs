@@ -96,7 +96,7 @@ impl Rest<'_> {
             }
             // A pod may have become available a moment ago.
             let available = |at: SimTime| active().filter(|pod| pod.is_available(set.min_ready_seconds, at)).count();
-            let facts = available(self.now - self.bounds.rest)..=available(self.now + SimDuration::from_secs(1));
+            let facts = available(self.now - self.bounds.rest)..=available(self.now);
             if !facts.contains(&(set.status.available as usize)) {
                 let message = format!("{} reports {} available, true is {facts:?}", set.key(), set.status.available);
                 findings.violate(27, &[&set.key()], message);

@@ -4,7 +4,7 @@ use super::{Bounds, Findings};
 use crate::model::workload::Strategy;
 use crate::model::{Deployment, Object, Pod, ReplicaSet, Resource, Uid};
 use crate::store::{Change, Store};
-use crate::time::{SimDuration, SimTime};
+use crate::time::SimTime;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
@@ -140,10 +140,8 @@ impl WorkloadChecks {
         if deployment.min_ready_seconds <= 0 {
             return sets.filter_map(|set| self.pods.get(&set.meta.uid)).map(|count| count.1).sum();
         }
-        // Timestamps of whole seconds make a pod available up to a second early.
-        let soon = now + SimDuration::from_secs(1);
         let pods = sets.flat_map(|set| view.controlled::<Pod>(set.meta.uid));
-        pods.filter(|pod| pod.is_active() && pod.is_available(deployment.min_ready_seconds, soon)).count() as i32
+        pods.filter(|pod| pod.is_active() && pod.is_available(deployment.min_ready_seconds, now)).count() as i32
     }
 }
 
