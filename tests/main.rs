@@ -16,6 +16,7 @@ mod readme;
 mod runs;
 mod scenarios;
 mod scheduler;
+mod scheduler_config;
 mod store;
 mod support;
 mod tidy;
