@@ -3,7 +3,7 @@
 //!
 //! Any folder of the recordings' form can be read: `KUBESIM_GOLDEN` names the folder above `scheduler/`.
 
-use kubesim::model::{Kind, Labels, Name, Object, Pod, Selector};
+use kubesim::model::{Kind, Name, Object, Pod};
 use kubesim::rng::Seed;
 use kubesim::scheduler::config;
 use kubesim::scheduler::cycle::{Framework, Outcome, select_host};
@@ -11,7 +11,7 @@ use kubesim::scheduler::explain::Record;
 use kubesim::scheduler::fit_error::FitError;
 use kubesim::scheduler::nominated::Nominated;
 use kubesim::scheduler::plugin::NodeId;
-use kubesim::scheduler::preemption::{Budget, Candidate, Preemption};
+use kubesim::scheduler::preemption::{Candidate, Preemption};
 use kubesim::scheduler::profile::Profile;
 use kubesim::scheduler::snapshot::Snapshot;
 use kubesim::time::SimTime;
@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Families whose plugins all exist: they must agree in everything.
-const COMPLETE: [&str; 14] = [
+const COMPLETE: [&str; 15] = [
     "taints",
     "node-affinity",
     "resources",
@@ -39,6 +39,7 @@ const COMPLETE: [&str; 14] = [
     "sequences-native",
     "preemption",
     "sequences-preemption",
+    "volumes",
 ];
 
 #[allow(clippy::disallowed_methods)] // The one place where a test is told where recordings are.
@@ -97,60 +98,34 @@ fn of_kind(kind: Kind, value: &Value) -> Object {
     decode::of_kind(kind, value).unwrap_or_else(|errors| panic!("{kind}: {errors:?}: {value}"))
 }
 
-/// The pod; owners of kinds that are not served yet stand in as replica sets of the same name and selector.
 fn pod(value: &Value) -> Arc<Pod> {
-    let mut value = value.clone();
-    if let Some(owners) = value.pointer_mut("/metadata/ownerReferences").and_then(Value::as_array_mut) {
-        for owner in owners {
-            owner["apiVersion"] = json!("apps/v1");
-            owner["kind"] = json!("ReplicaSet");
-        }
-    }
-    of_kind(Kind::Pod, &value).pod().unwrap().clone()
+    of_kind(Kind::Pod, value).pod().unwrap().clone()
 }
 
-fn labels(value: &Value) -> Labels {
-    let pairs = value.as_object().into_iter().flatten();
-    pairs.map(|(key, value)| (Name::from(key.as_str()), Name::from(value.as_str().unwrap()))).collect()
-}
-
-fn selector(value: &Value) -> Selector {
-    let typed = serde_json::from_value(value.clone()).unwrap();
-    decode::label_selector(Some(&typed)).unwrap().unwrap()
-}
-
-fn text(value: &Value) -> Name {
-    Name::from(value.as_str().unwrap_or_default())
-}
+/// What the scheduler knows beside nodes and pods.
+const LISTED: [(&str, Kind); 10] = [
+    ("namespaces", Kind::Namespace),
+    ("services", Kind::Service),
+    ("replicaSets", Kind::ReplicaSet),
+    ("statefulSets", Kind::StatefulSet),
+    ("replicationControllers", Kind::ReplicationController),
+    ("podDisruptionBudgets", Kind::PodDisruptionBudget),
+    ("persistentVolumes", Kind::PersistentVolume),
+    ("persistentVolumeClaims", Kind::PersistentVolumeClaim),
+    ("storageClasses", Kind::StorageClass),
+    ("csiNodes", Kind::CSINode),
+];
 
 fn cluster(case: &Value) -> (Snapshot, Nominated) {
     let mut snapshot = Snapshot::default();
     for node in list(case, "nodes") {
         snapshot.set_node(of_kind(Kind::Node, node).node().unwrap());
     }
-    for namespace in list(case, "namespaces") {
-        let name = text(&namespace["metadata"]["name"]);
-        snapshot.listers.namespaces.insert(name, labels(&namespace["metadata"]["labels"]));
-    }
-    for service in list(case, "services") {
-        let meta = &service["metadata"];
-        if let Some(wanted) = service["spec"].get("selector") {
-            let services = snapshot.listers.services.entry(text(&meta["namespace"])).or_default();
-            services.insert(text(&meta["name"]), labels(wanted));
+    for (field, kind) in LISTED {
+        for value in list(case, field) {
+            snapshot.listers.set(&of_kind(kind, value));
         }
     }
-    for kind in ["replicaSets", "statefulSets", "replicationControllers"] {
-        for owner in list(case, kind) {
-            let meta = &owner["metadata"];
-            let found = match kind {
-                "replicationControllers" => Selector::from_labels(&labels(&owner["spec"]["selector"])),
-                _ => selector(&owner["spec"]["selector"]),
-            };
-            let key = (Name::from("ReplicaSet"), text(&meta["namespace"]), text(&meta["name"]));
-            snapshot.listers.owners.insert(key, found);
-        }
-    }
-    snapshot.listers.budgets = list(case, "podDisruptionBudgets").map(budget).collect();
     for running in list(case, "pods") {
         let pod = pod(running);
         let info = snapshot.compile(&pod);
@@ -165,10 +140,6 @@ fn cluster(case: &Value) -> (Snapshot, Nominated) {
 }
 
 // ---- the profile of a case ----
-
-fn number(value: &Value, default: i64) -> i64 {
-    value.as_i64().unwrap_or(default)
-}
 
 /// The profile as the configuration reader makes it of the case's fragment; all nodes count.
 fn profile(case: &Value) -> Profile {
@@ -220,8 +191,11 @@ fn check_decision(case: &Value) -> Result<(), String> {
             let whole = fit.to_string();
             let bare = FitError { post_filter: String::new(), ..(**fit).clone() };
             same("fitError", &json!(bare.to_string()), &expected["fitError"])?;
-            let preemption = decision.preemption.expect("the profile preempts");
-            compare_preemption(&snapshot, &preemption, &expected["preemption"])?;
+            match decision.preemption {
+                Some(preemption) => compare_preemption(&snapshot, &preemption, &expected["preemption"])?,
+                // PostFilter failed before it came to preemption.
+                None => same("PostFilter", &json!(fit.post_filter), &expected["preemption"]["message"])?,
+            }
             same("fitErrorWithPostFilter", &json!(whole), &expected["fitErrorWithPostFilter"])
         }
         Outcome::Fits(scored) => {
@@ -298,20 +272,6 @@ fn compare_preemption(snapshot: &Snapshot, found: &Preemption, expected: &Value)
 fn victims(candidate: &Candidate) -> Vec<String> {
     let key = |pod: &Pod| format!("{}/{}", pod.meta.namespace, pod.meta.name);
     candidate.victims.iter().map(|victim| key(&victim.pod)).collect()
-}
-
-fn budget(value: &Value) -> Budget {
-    Budget {
-        namespace: text(&value["metadata"]["namespace"]),
-        selector: value["spec"].get("selector").map(selector).unwrap_or_default(),
-        allowed: number(&value["status"]["disruptionsAllowed"], 0),
-        disrupted: value["status"]["disruptedPods"]
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(name, _)| Name::from(name.as_str()))
-            .collect(),
-    }
 }
 
 fn compare_scores(record: &Record, scored: &[(NodeId, i64)], expected: &Value) -> Result<(), String> {

@@ -212,6 +212,7 @@ impl Framework {
     ) -> Option<Box<Preemption>> {
         let mut found = None;
         let mut messages: Vec<String> = Vec::new();
+        let cut_short = fit.pre_filter.as_ref().is_some_and(|rejection| rejection.code == Code::Unresolvable);
         for at in self.profile.order.get(&Point::PostFilter).cloned().unwrap_or_default() {
             if self.profile.plugins[at].name() == "DefaultPreemption" {
                 let preemption = self.preempt(snapshot, nominated, pod, prepared, fit);
@@ -221,8 +222,13 @@ impl Framework {
                 messages.push(format!("preemption: {}", preemption.message));
                 found = Some(Box::new(preemption));
             } else {
-                let said = self.profile.plugins[at].post_filter(Cycle { pod, snapshot });
-                messages.extend(said.map(|message| message.to_string()));
+                match self.profile.plugins[at].post_filter(Cycle { pod, snapshot }, cut_short) {
+                    Ok(said) => messages.extend(said.map(|message| message.to_string())),
+                    Err(message) => {
+                        fit.post_filter = message.to_string();
+                        return None;
+                    }
+                }
             }
         }
         fit.post_filter = messages.join(", ");

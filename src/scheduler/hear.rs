@@ -4,7 +4,7 @@
 use super::hint::{Hint, NodeChange, Occasion, PodChange};
 use super::queue::QueuedPod;
 use super::{ProfileRules, Scheduler};
-use crate::model::{Kind, Name, Object, Pod};
+use crate::model::{Kind, Object, Pod};
 use crate::store::Change;
 use crate::time::SimTime;
 use std::sync::Arc;
@@ -125,32 +125,18 @@ impl Scheduler {
     }
 
     fn hear_lister(&mut self, change: &Change, now: SimTime) -> bool {
-        let (namespace, name) = (change.key.namespace.clone(), change.key.name.clone());
         let listers = &mut self.snapshot.listers;
         match &change.new {
-            Some(Object::Namespace(new)) => {
-                listers.namespaces.insert(name, new.meta.labels.clone());
-            }
-            Some(Object::Service(new)) => match &new.selector {
-                Some(selector) => {
-                    listers.services.entry(namespace).or_default().insert(name, selector.clone());
-                }
-                None => listers.forget_service(&namespace, &name),
-            },
-            Some(Object::ReplicaSet(new)) => {
-                let key = (Name::from(change.key.kind.as_str()), namespace, name);
-                listers.owners.insert(key, new.selector.clone());
-            }
-            Some(_) => {}
-            None if change.key.kind == Kind::Namespace => {
-                listers.namespaces.remove(&name);
-            }
-            None if change.key.kind == Kind::Service => listers.forget_service(&namespace, &name),
-            None => {
-                listers.owners.remove(&(Name::from(change.key.kind.as_str()), namespace, name));
-            }
+            Some(new) => listers.set(new),
+            None => listers.forget(&change.key),
         }
-        self.tell(&Occasion::Other(change.key.kind), now)
+        let (old, new) = (change.old.as_ref(), change.new.as_ref());
+        match change.key.kind {
+            Kind::PersistentVolume | Kind::PersistentVolumeClaim | Kind::StorageClass | Kind::CSINode => {
+                self.tell(&Occasion::Storage { old, new }, now)
+            }
+            kind => self.tell(&Occasion::Other(kind), now),
+        }
     }
 
     /// Wakes the pods that `occasion` may help. Whether there are any that could run.

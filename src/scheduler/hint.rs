@@ -1,7 +1,7 @@
 //! What happened in the cluster, as far as it may let a waiting pod in
 //! (`staging/src/k8s.io/kube-scheduler/framework/types.go`, `pkg/scheduler/framework/events.go`).
 
-use crate::model::{Node, Pod, Resources};
+use crate::model::{Node, Object, Pod, Resources};
 use std::sync::Arc;
 
 /// Whether to try a pod again.
@@ -48,6 +48,13 @@ pub enum Occasion<'a> {
     },
     /// A pod went (or ended).
     PodDelete(&'a Arc<Pod>),
+    /// A volume, a claim, a storage class or the drivers of a node changed.
+    Storage {
+        /// Before; `None` if it is new.
+        old: Option<&'a Object>,
+        /// After; `None` if it went.
+        new: Option<&'a Object>,
+    },
     /// A service, replica set or namespace changed.
     Other(crate::model::Kind),
     /// Anything: a flush.

@@ -1,6 +1,9 @@
-//! What the scheduler knows beside nodes and pods: labels of namespaces, selectors of services and owners.
+//! What the scheduler knows beside nodes and pods: labels of namespaces, selectors of services and owners,
+//! disruption budgets, volumes.
 
-use crate::model::{Labels, Name, Selector};
+use super::preemption::Budget;
+use super::storage::Storage;
+use crate::model::{Key, Kind, Labels, Name, Object, Selector};
 use std::collections::BTreeMap;
 
 /// Small look-up tables.
@@ -13,8 +16,10 @@ pub struct Listers {
     /// Selectors of owners that count for default spreading (replica sets, stateful sets, replication
     /// controllers) by kind, namespace and name.
     pub owners: BTreeMap<(Name, Name, Name), Selector>,
-    /// Disruption budgets.
-    pub budgets: Vec<super::preemption::Budget>,
+    /// Disruption budgets by namespace and name.
+    pub budgets: BTreeMap<(Name, Name), Budget>,
+    /// Volumes, claims, classes and drivers.
+    pub storage: Storage,
 }
 
 impl Listers {
@@ -24,8 +29,42 @@ impl Listers {
         self.namespaces.get(namespace).unwrap_or(NONE)
     }
 
+    /// Takes a new version of an object in.
+    pub fn set(&mut self, object: &Object) {
+        let (namespace, name) = (object.meta().namespace.clone(), object.meta().name.clone());
+        let mut own = |selector| {
+            let key = (Name::from(object.kind().as_str()), namespace.clone(), name.clone());
+            self.owners.insert(key, selector);
+        };
+        match object {
+            Object::ReplicaSet(new) => own(new.selector.clone()),
+            Object::StatefulSet(new) => own(new.selector.clone()),
+            Object::ReplicationController(new) => own(Selector::from_labels(&new.selector)),
+            Object::Namespace(new) => drop(self.namespaces.insert(name, new.meta.labels.clone())),
+            Object::Service(new) => match &new.selector {
+                Some(selector) => {
+                    self.services.entry(namespace).or_default().insert(name, selector.clone());
+                }
+                None => self.forget_service(&namespace, &name),
+            },
+            Object::PodDisruptionBudget(new) => drop(self.budgets.insert((namespace, name), Budget::of(new))),
+            _ => _ = self.storage.set(object),
+        }
+    }
+
+    /// An object went.
+    pub fn forget(&mut self, key: &Key) {
+        match key.kind {
+            Kind::Namespace => drop(self.namespaces.remove(&key.name)),
+            Kind::Service => self.forget_service(&key.namespace, &key.name),
+            Kind::PodDisruptionBudget => drop(self.budgets.remove(&(key.namespace.clone(), key.name.clone()))),
+            _ if self.storage.forget(key) => {}
+            kind => drop(self.owners.remove(&(Name::from(kind.as_str()), key.namespace.clone(), key.name.clone()))),
+        }
+    }
+
     /// A service went, or has no selector any more.
-    pub fn forget_service(&mut self, namespace: &Name, name: &Name) {
+    fn forget_service(&mut self, namespace: &Name, name: &Name) {
         if let Some(services) = self.services.get_mut(namespace) {
             services.remove(name);
         }

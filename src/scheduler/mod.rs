@@ -25,6 +25,7 @@ pub mod preemption;
 pub mod profile;
 pub mod queue;
 pub mod snapshot;
+pub mod storage;
 pub mod strategies;
 
 use crate::model::{Condition, Key, Kind, Name, Object, Pod, Truth, condition};
@@ -359,7 +360,20 @@ impl Controller for Scheduler {
     }
 
     fn watches(&self) -> &'static [Kind] {
-        &[Kind::Pod, Kind::Node, Kind::Namespace, Kind::Service, Kind::ReplicaSet]
+        &[
+            Kind::Pod,
+            Kind::Node,
+            Kind::Namespace,
+            Kind::Service,
+            Kind::ReplicaSet,
+            Kind::StatefulSet,
+            Kind::ReplicationController,
+            Kind::PersistentVolume,
+            Kind::PersistentVolumeClaim,
+            Kind::StorageClass,
+            Kind::CSINode,
+            Kind::PodDisruptionBudget,
+        ]
     }
 
     fn events_share_client(&self) -> bool {

@@ -296,8 +296,12 @@ pub trait Plugin: Send + Sync {
     fn filter(&self, _cycle: Cycle<'_>, _state: &State, _nodes: &mut Candidates<'_>) {}
 
     /// PostFilter: what to tell the user of a pod that fits nowhere. (Preemption itself is the framework's.)
-    fn post_filter(&self, _cycle: Cycle<'_>) -> Option<Name> {
-        None
+    /// `cut_short` says that a rejection ended PreFilter before all plugins had looked at the pod.
+    ///
+    /// # Errors
+    /// The plugin failed: its message is all that the user is told, and no other plugin is asked.
+    fn post_filter(&self, _cycle: Cycle<'_>, _cut_short: bool) -> Result<Option<Name>, Name> {
+        Ok(None)
     }
 
     /// PreScore: look at the feasible nodes once.

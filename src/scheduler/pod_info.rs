@@ -2,7 +2,7 @@
 //! once per distinct spec.
 
 use super::snapshot::{ImageId, ResourceId, TopologyId};
-use crate::model::pod_spec::{PodAffinityTerm, WeightedPodAffinityTerm};
+use crate::model::pod_spec::{PodAffinityTerm, VolumeSource, WeightedPodAffinityTerm};
 use crate::model::{Container, Labels, Name, Pod, PodSpec, Resources, Selector};
 use std::sync::Arc;
 
@@ -149,6 +149,12 @@ pub struct SpecInfo {
     pub preferred: Vec<Term>,
     /// Topology spread constraints.
     pub spread: Vec<Spread>,
+    /// Claims that it names, as often as it does.
+    pub claims: Vec<Name>,
+    /// Whether it has claims, by name or made for it.
+    pub has_claims: bool,
+    /// Whether it names disks.
+    pub has_disks: bool,
 }
 
 impl SpecInfo {
@@ -178,6 +184,7 @@ pub fn compile(id: u32, spec: &Arc<PodSpec>, numbers: &mut impl Numbering) -> Sp
         list.into_iter().flatten().map(|t| term(&t.term, sign * i64::from(t.weight), numbers)).collect()
     };
     let mut preferred = weighted(affinity.map(|a| &a.pod_preferred), 1, numbers);
+    let sources = || spec.volumes.iter().map(|volume| &volume.source);
     preferred.extend(weighted(affinity.map(|a| &a.anti_preferred), -1, numbers));
     SpecInfo {
         id,
@@ -191,6 +198,15 @@ pub fn compile(id: u32, spec: &Arc<PodSpec>, numbers: &mut impl Numbering) -> Sp
         anti_affinity: terms(affinity.map(|a| &a.anti_required), numbers),
         preferred,
         spread: spec.spread.iter().map(|c| spread(c, numbers)).collect(),
+        claims: {
+            let claim = |source: &VolumeSource| match source {
+                VolumeSource::Claim(name) => Some(name.clone()),
+                _ => None,
+            };
+            sources().filter_map(claim).collect()
+        },
+        has_claims: sources().any(|source| matches!(source, VolumeSource::Claim(_) | VolumeSource::Ephemeral)),
+        has_disks: sources().any(|source| matches!(source, VolumeSource::Disk(_))),
         spec: spec.clone(),
     }
 }

@@ -11,10 +11,11 @@ use super::nominated::Nominated;
 use super::plugin::{Code, Cycle, NodeId, Plugin, Point, Reasons, Why};
 use super::pod_info::PodInfo;
 use super::snapshot::Snapshot;
-use crate::model::{Labels, Name, Pod, Selector, condition};
+use crate::model::{Labels, Name, Pod, PodDisruptionBudget, Selector, condition};
 use crate::name;
 use crate::time::SimTime;
 use std::cmp::{Ordering, Reverse};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The plugin: it marks in a profile that preemption is on. The work is the framework's.
@@ -33,14 +34,23 @@ impl Plugin for DefaultPreemption {
 /// A PodDisruptionBudget as preemption sees it.
 #[derive(Clone, Debug)]
 pub struct Budget {
-    /// Namespace.
-    pub namespace: Name,
-    /// Which pods; an empty selector matches nothing here.
+    /// Which pods of its namespace; an empty selector matches nothing here.
     pub selector: Selector,
     /// `status.disruptionsAllowed`.
     pub allowed: i64,
     /// Names in `status.disruptedPods`: already counted.
     pub disrupted: Vec<Name>,
+}
+
+impl Budget {
+    /// What counts of a budget.
+    pub fn of(budget: &PodDisruptionBudget) -> Self {
+        Budget {
+            selector: budget.selector.clone().unwrap_or_default(),
+            allowed: i64::from(budget.status.disruptions_allowed),
+            disrupted: budget.status.disrupted.iter().map(|(pod, _)| pod.clone()).collect(),
+        }
+    }
 }
 
 /// A node on which the pod would fit without some pods.
@@ -96,12 +106,12 @@ fn by_importance(a: &Arc<PodInfo>, b: &Arc<PodInfo>) -> Ordering {
 }
 
 /// Whether each pod's eviction would violate a budget, counted in this order.
-fn violations(pods: &[Arc<PodInfo>], budgets: &[Budget]) -> Vec<bool> {
-    let mut allowed: Vec<i64> = budgets.iter().map(|budget| budget.allowed).collect();
+fn violations(pods: &[Arc<PodInfo>], budgets: &BTreeMap<(Name, Name), Budget>) -> Vec<bool> {
+    let mut allowed: Vec<i64> = budgets.values().map(|budget| budget.allowed).collect();
     let mut violates = |pod: &Pod, labels: &Labels| {
         let mut violated = false;
-        for (budget, allowed) in budgets.iter().zip(&mut allowed) {
-            let meant = budget.namespace == pod.meta.namespace
+        for (((namespace, _), budget), allowed) in budgets.iter().zip(&mut allowed) {
+            let meant = *namespace == pod.meta.namespace
                 && !labels.is_empty()
                 && !budget.selector.is_empty()
                 && budget.selector.matches(labels)

@@ -166,6 +166,8 @@ pub struct Snapshot {
     specs: FxHashMap<u64, Vec<Arc<SpecInfo>>>,
     spec_count: u32,
     placed: FxHashMap<(Name, Name), (NodeId, Arc<PodInfo>)>,
+    /// How often pods on nodes name a claim, by namespace and name.
+    claim_uses: FxHashMap<(Name, Name), u32>,
 }
 
 impl Numbering for Snapshot {
@@ -428,6 +430,9 @@ impl Snapshot {
                 self.ports[id.at()].push(port.clone());
             }
         }
+        for claim in &pod.spec.claims {
+            *self.claim_uses.entry((pod.namespace().clone(), claim.clone())).or_default() += 1;
+        }
         self.pods[id.at()].push(pod.clone());
         let group = self.group_id(pod);
         self.group_table[group.0 as usize].count += 1;
@@ -436,6 +441,22 @@ impl Snapshot {
             None => self.groups[id.at()].push((group, 1)),
         }
         self.touch(id);
+    }
+
+    /// Whether a pod on a node names this claim.
+    pub fn claim_in_use(&self, namespace: &Name, name: &Name) -> bool {
+        self.claim_uses.contains_key(&(namespace.clone(), name.clone()))
+    }
+
+    fn release_claims(&mut self, pod: &PodInfo) {
+        for name in &pod.spec.claims {
+            let key = (pod.namespace().clone(), name.clone());
+            let uses = self.claim_uses.get_mut(&key).expect("a claim of a pod on a node is in use");
+            *uses -= 1;
+            if *uses == 0 {
+                self.claim_uses.remove(&key);
+            }
+        }
     }
 
     /// Takes the pod off the sums of `node`.
@@ -452,6 +473,7 @@ impl Snapshot {
             groups.remove(at);
         }
         self.group_table[group.0 as usize].count -= 1;
+        self.release_claims(pod);
         self.release_group(group, pod);
         self.touch(id);
     }

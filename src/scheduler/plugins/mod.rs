@@ -21,6 +21,10 @@ pub mod round_robin;
 pub mod small;
 pub mod taint_toleration;
 pub mod topology_spread;
+pub mod volume_binding;
+pub mod volume_limits;
+pub mod volume_restrictions;
+pub mod volume_zone;
 pub mod worst_fit;
 
 use super::plugin::Plugin;
@@ -40,6 +44,10 @@ pub fn defaults() -> Vec<(Arc<dyn Plugin>, i64)> {
         (Arc::new(node_affinity::NodeAffinity::default()), 2),
         (Arc::new(node_ports::NodePorts), 0),
         (Arc::new(resources_fit::ResourcesFit::default()), 1),
+        (Arc::new(volume_restrictions::VolumeRestrictions), 0),
+        (Arc::new(volume_limits::VolumeLimits), 0),
+        (Arc::new(volume_binding::VolumeBinding), 1),
+        (Arc::new(volume_zone::VolumeZone), 0),
         (Arc::new(topology_spread::TopologySpread::default()), 2),
         (Arc::new(inter_pod_affinity::InterPodAffinity::default()), 2),
         (Arc::new(small::DynamicResources), 0),

@@ -62,8 +62,12 @@ impl Plugin for DynamicResources {
         &[Point::PostFilter]
     }
 
-    fn post_filter(&self, _: Cycle<'_>) -> Option<Name> {
-        Some(name!("no new claims to deallocate"))
+    /// Without its turn in PreFilter it misses the state that it kept there.
+    fn post_filter(&self, _: Cycle<'_>, cut_short: bool) -> Result<Option<Name>, Name> {
+        match cut_short {
+            true => Err(name!("not found")),
+            false => Ok(Some(name!("no new claims to deallocate"))),
+        }
     }
 }
 

@@ -1,0 +1,137 @@
+//! Volumes, claims, classes and drivers as the scheduler hears of them.
+
+use super::pod_info::PodInfo;
+use crate::model::pod_spec::VolumeSource;
+use crate::model::{CSINode, Key, Kind, Name, Object, PersistentVolume, PersistentVolumeClaim, Pod, StorageClass};
+use rustc_hash::FxHashMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Look-up tables of everything about volumes.
+#[derive(Clone, Debug, Default)]
+pub struct Storage {
+    volumes: FxHashMap<Name, Arc<PersistentVolume>>,
+    by_class: BTreeMap<Name, BTreeSet<Name>>,
+    claims: FxHashMap<(Name, Name), Arc<PersistentVolumeClaim>>,
+    classes: FxHashMap<Name, Arc<StorageClass>>,
+    csi_nodes: FxHashMap<Name, Arc<CSINode>>,
+}
+
+/// Why a pod's claim cannot be looked up, as the API server would say it.
+pub(super) fn not_found(kind: &str, name: &str) -> Name {
+    Name::from(format!("{kind} {name:?} not found"))
+}
+
+/// The claims of a pod by name, and whether they are made for the pod
+/// (`staging/src/k8s.io/component-helpers/storage/ephemeral/ephemeral.go`).
+pub(super) fn claim_names(pod: &Pod) -> impl Iterator<Item = (Name, bool)> {
+    pod.spec.volumes.iter().filter_map(|volume| match &volume.source {
+        VolumeSource::Claim(name) => Some((name.clone(), false)),
+        VolumeSource::Ephemeral => Some((Name::from(format!("{}-{}", pod.meta.name, volume.name)), true)),
+        _ => None,
+    })
+}
+
+/// Whether `claim` is one of the pod's.
+pub(super) fn uses(pod: &PodInfo, claim: &PersistentVolumeClaim) -> bool {
+    pod.spec.has_claims
+        && *pod.namespace() == claim.meta.namespace
+        && claim_names(&pod.pod).any(|(name, _)| name == claim.meta.name)
+}
+
+/// A volume on a node as attach limits count it: the driver, and the volume's name or that of the claim that
+/// has no volume yet.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Attachment {
+    pub driver: Name,
+    volume: Name,
+    claim: Option<(Name, Name)>,
+}
+
+impl Storage {
+    /// Takes a new version of an object in; false if its kind is none of these.
+    pub fn set(&mut self, object: &Object) -> bool {
+        let name = object.meta().name.clone();
+        match object {
+            Object::PersistentVolume(new) => {
+                self.forget_volume(&name);
+                self.by_class.entry(new.class().clone()).or_default().insert(name.clone());
+                self.volumes.insert(name, new.clone());
+            }
+            Object::PersistentVolumeClaim(new) => {
+                self.claims.insert((new.meta.namespace.clone(), name), new.clone());
+            }
+            Object::StorageClass(new) => drop(self.classes.insert(name, new.clone())),
+            Object::CSINode(new) => drop(self.csi_nodes.insert(name, new.clone())),
+            _ => return false,
+        }
+        true
+    }
+
+    /// An object went; false if its kind is none of these.
+    pub fn forget(&mut self, key: &Key) -> bool {
+        match key.kind {
+            Kind::PersistentVolume => self.forget_volume(&key.name),
+            Kind::PersistentVolumeClaim => drop(self.claims.remove(&(key.namespace.clone(), key.name.clone()))),
+            Kind::StorageClass => drop(self.classes.remove(&key.name)),
+            Kind::CSINode => drop(self.csi_nodes.remove(&key.name)),
+            _ => return false,
+        }
+        true
+    }
+
+    fn forget_volume(&mut self, name: &Name) {
+        if let Some(old) = self.volumes.remove(name)
+            && let Some(class) = self.by_class.get_mut(old.class())
+        {
+            class.remove(name);
+        }
+    }
+
+    /// A volume.
+    pub fn volume(&self, name: &Name) -> Option<&Arc<PersistentVolume>> {
+        self.volumes.get(name)
+    }
+
+    /// The volumes of a class, by name.
+    pub fn volumes_of(&self, class: &Name) -> impl Iterator<Item = &Arc<PersistentVolume>> {
+        self.by_class.get(class).into_iter().flatten().map(|name| &self.volumes[name])
+    }
+
+    /// A claim.
+    pub fn claim(&self, namespace: &Name, name: &Name) -> Option<&Arc<PersistentVolumeClaim>> {
+        self.claims.get(&(namespace.clone(), name.clone()))
+    }
+
+    /// A class.
+    pub fn class(&self, name: &Name) -> Option<&Arc<StorageClass>> {
+        self.classes.get(name)
+    }
+
+    /// The drivers of a node.
+    pub fn csi_node(&self, name: &Name) -> Option<&Arc<CSINode>> {
+        self.csi_nodes.get(name)
+    }
+
+    /// What the pod attaches to its node through CSI drivers
+    /// (`pkg/scheduler/framework/plugins/nodevolumelimits/csi.go`). Volumes of in-tree plugins that moved to
+    /// CSI drivers are not counted.
+    pub(super) fn attachments(&self, pod: &Pod, into: &mut BTreeSet<Attachment>) {
+        for (name, _) in claim_names(pod) {
+            let Some(claim) = self.claim(&pod.meta.namespace, &name) else { continue };
+            let attachment = match self.volume(&claim.volume) {
+                Some(volume) => {
+                    Attachment { driver: volume.driver.clone(), volume: volume.handle.clone(), claim: None }
+                }
+                None => {
+                    let class = self.class(&claim.class());
+                    let driver = class.map(|class| class.provisioner.clone()).unwrap_or_default();
+                    Attachment { driver, volume: Name::new(), claim: Some((pod.meta.namespace.clone(), name)) }
+                }
+            };
+            if !attachment.driver.is_empty() {
+                into.insert(attachment);
+            }
+        }
+    }
+}
