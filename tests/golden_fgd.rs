@@ -7,11 +7,25 @@
 use kubesim::experiment::fgd::curve::{CurvePoint, curve};
 use kubesim::experiment::fgd::trace::{self, TraceNode, TracePod};
 use kubesim::experiment::fgd::{Placement, Policy, Run, run};
+use kubesim::model::{Name, Pod, builder};
 use kubesim::rng::Seed;
+use kubesim::scheduler::cycle::{Framework, Outcome};
+use kubesim::scheduler::gpu::typical::typical;
+use kubesim::scheduler::nominated::Nominated;
+use kubesim::scheduler::plugin::Plugin;
+use kubesim::scheduler::plugins::best_fit::{BestFit, Space};
+use kubesim::scheduler::plugins::dot_prod::DotProd;
+use kubesim::scheduler::plugins::fgd::Fgd;
+use kubesim::scheduler::plugins::gpu_clustering::GpuClustering;
+use kubesim::scheduler::plugins::gpu_packing::GpuPacking;
+use kubesim::scheduler::pod_info::PodInfo;
+use kubesim::scheduler::snapshot::Snapshot;
+use kubesim::scheduler::strategies;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 #[allow(clippy::disallowed_methods)] // The one place where a test is told where recordings are.
 fn golden() -> PathBuf {
@@ -148,4 +162,76 @@ fn golden_fgd() {
         }
     }
     assert!(failures.is_empty(), "placements or curves differ: {failures:?}");
+}
+
+/// The policy as a plugin of a profile, with the experiment's largest machine and workload.
+fn plugin(policy: Policy, workload: &[TracePod]) -> Arc<dyn Plugin> {
+    let largest = Space { milli_cpu: 128_000, memory: 0, gpu: 8_000 };
+    match policy {
+        Policy::Random => unreachable!("not deterministic"),
+        Policy::DotProd => Arc::new(DotProd::new(largest)),
+        Policy::GpuClustering => Arc::new(GpuClustering::default()),
+        Policy::GpuPacking => Arc::new(GpuPacking::default()),
+        Policy::BestFit => Arc::new(BestFit::new(largest)),
+        Policy::Fgd => Arc::new(Fgd::new(typical(workload.iter().map(|pod| &pod.ask)))),
+    }
+}
+
+fn snapshot(nodes: &[TraceNode]) -> Snapshot {
+    let mut snapshot = Snapshot::default();
+    for node in nodes {
+        let mut object = builder::node(&node.name, node.milli_cpu, node.memory << 20, 1001);
+        object.allocatable.set(&Name::from("alibabacloud.com/gpu-count"), node.devices as i64);
+        object = object.label("alibabacloud.com/gpu-card-model", &node.model);
+        snapshot.set_node(&Arc::new(object));
+    }
+    snapshot
+}
+
+fn pod_object(name: &str, pod: &TracePod) -> Pod {
+    let mut object = builder::pod(name, builder::spec("app", pod.ask.milli_cpu, pod.memory << 20));
+    let mut note = |key: &str, value: String| object.meta.annotations = object.meta.annotations.with(key, value);
+    if pod.ask.count > 0 {
+        note("alibabacloud.com/gpu-milli", pod.ask.milli.to_string());
+        note("alibabacloud.com/gpu-count", pod.ask.count.to_string());
+        note("alibabacloud.com/gpu-card-model", pod.ask.models.join("|"));
+    }
+    object
+}
+
+#[test]
+fn plugins_place_as_the_experiment_does() {
+    const PODS: usize = 500;
+    // A corner of the cluster, so that it fills up.
+    const NODES: usize = 60;
+    let mut case = cases().remove(0);
+    case.nodes.truncate(NODES);
+    let names: Vec<&str> = case.arrivals.lines().take(PODS).collect();
+    let arrivals = trace::arrivals(&case.pods, &names.join("\n")).unwrap();
+    for policy in Policy::DETERMINISTIC {
+        let expected = run(policy, &case.nodes, &case.pods, &arrivals, &mut Seed(1).stream("test", "none"));
+        let mut snapshot = snapshot(&case.nodes);
+        let rank: BTreeMap<Name, usize> = case.nodes.iter().enumerate().map(|(at, n)| (n.name.clone(), at)).collect();
+        let mut framework = Framework::new(strategies::by(plugin(policy, &case.pods)), &mut snapshot);
+        for (order, (pod, placement)) in arrivals.iter().zip(&expected.placements).enumerate() {
+            let info = snapshot.compile(&Arc::new(pod_object(names[order], pod)));
+            let decision = framework.decide(&mut snapshot, &Nominated::default(), &info, false);
+            let Outcome::Fits(scored) = decision.outcome else {
+                assert_eq!(None, placement.as_ref(), "{policy:?} {order}");
+                continue;
+            };
+            let best = scored.iter().map(|(_, total)| *total).max().unwrap();
+            let ties = scored.iter().filter(|(_, total)| *total == best).map(|(node, _)| *node);
+            let node = ties.min_by_key(|node| rank[snapshot.name(*node)]).unwrap();
+            let name = snapshot.name(node).clone();
+            let mut bound = Pod::clone(&info.pod);
+            if let Some((key, value)) = framework.assign(&snapshot, &info, node) {
+                bound.meta.annotations = bound.meta.annotations.with(key, value);
+            }
+            let index = bound.meta.annotations.get("alibabacloud.com/gpu-index").map_or("", |text| text.as_str());
+            let ours = format!("{order},{},{name},{index}", names[order]);
+            assert_eq!(ours, line(order, names[order], placement.as_ref(), &case.nodes), "{policy:?}");
+            snapshot.place(PodInfo { pod: Arc::new(bound), spec: info.spec.clone() }, &name);
+        }
+    }
 }

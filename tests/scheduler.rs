@@ -5,7 +5,9 @@ use kubesim::model::core::{Event, PriorityClass};
 use kubesim::model::{Key, Kind, Meta, Name, Node, Object, Pod, Resource, TaintEffect, Truth, builder, condition};
 use kubesim::rng::{Delay, Seed};
 use kubesim::runtime::{ActorSettings, Runtime};
-use kubesim::scheduler::{Options, Scheduler};
+use kubesim::scheduler::plugins::{self, coscheduling::Coscheduling};
+use kubesim::scheduler::profile::Profile;
+use kubesim::scheduler::{Options, Scheduler, strategies};
 use kubesim::store::{DeleteOptions, Patch, Preconditions, Write};
 use kubesim::time::{SimDuration, SimTime};
 use std::sync::Arc;
@@ -233,4 +235,69 @@ fn decisions_are_explained_on_request() {
     assert_eq!(explained[0].totals[explained[0].winner.unwrap()].0, "one");
     let text = kubesim::report::explain::text(&explained[0]);
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+}
+
+/// Nodes of 4, 2 and 8 CPUs, joined in this order; three pods of 1 CPU, one after another.
+#[test]
+fn strategies_choose_their_nodes() {
+    let cases = [
+        ("first-fit", ["one", "one", "one"]),
+        ("round-robin", ["one", "two", "three"]),
+        // Left over with the pod: 3, 1 and 7 CPUs; then 3, 0, 7; then the second node is full.
+        ("best-fit", ["two", "two", "one"]),
+        // 7 CPUs left over, then 6, then 5: always the most.
+        ("worst-fit", ["three", "three", "three"]),
+    ];
+    for (name, expected) in cases {
+        let profile = (strategies::find(name).unwrap().profile)(Seed(1));
+        let mut bed = Bed::new(Options { profiles: vec![profile], ..Options::default() });
+        for (node_name, milli_cpu) in [("one", 4000), ("two", 2000), ("three", 8000)] {
+            bed.join(node(node_name, milli_cpu));
+        }
+        for (at, pod_name) in ["a", "b", "c"].into_iter().enumerate() {
+            bed.create(pod(pod_name, 1000));
+            bed.run_until(at as f64 + 1.0);
+        }
+        assert_eq!(["a", "b", "c"].map(|pod| bed.place(pod).unwrap()), expected, "{name}");
+    }
+}
+
+fn gang(minimum: &str, names: &[&str]) -> (Bed, Vec<Pod>) {
+    let mut plugins = plugins::defaults();
+    plugins.push((Arc::new(Coscheduling::default()), 0));
+    let profile = Profile::new(Name::from("default-scheduler"), plugins);
+    let member = |name: &&str| {
+        let group = "pod-group.scheduling.sigs.k8s.io/";
+        pod(name, 1000).label(&format!("{group}name"), "train").label(&format!("{group}min-available"), minimum)
+    };
+    (Bed::new(Options { profiles: vec![profile], ..Options::default() }), names.iter().map(member).collect())
+}
+
+#[test]
+fn a_gang_starts_together() {
+    let (mut bed, mut members) = gang("3", &["a", "b", "c"]);
+    bed.join(node("one", 2000));
+    let last = members.pop().unwrap();
+    members.into_iter().for_each(|member| bed.create(member));
+    bed.run_until(5.0);
+    assert_eq!([bed.place("a"), bed.place("b")], [None, None], "two of three wait");
+    bed.join(node("two", 1000));
+    bed.create(last);
+    bed.run_until(6.0);
+    assert_eq!(["a", "b", "c"].map(|name| bed.place(name).is_some()), [true; 3]);
+}
+
+/// The third member never comes: after 60 s the places of the first two go to someone else.
+#[test]
+fn a_gang_that_cannot_start_gives_its_places_back() {
+    let (mut bed, members) = gang("3", &["a", "b"]);
+    bed.join(node("one", 2000));
+    members.into_iter().for_each(|member| bed.create(member));
+    bed.run_until(1.0);
+    bed.create(pod("other", 2000));
+    bed.run_until(59.0);
+    assert_eq!(bed.place("other"), None);
+    bed.run_until(62.0);
+    assert_eq!(bed.place("other").as_deref(), Some("one"));
+    assert_eq!(["a", "b"].map(|name| bed.place(name)), [None, None]);
 }

@@ -56,7 +56,8 @@ impl Scheduler {
         let what = PodChange::between(old, new);
         let moved = old.node != new.node || old.meta.uid != new.meta.uid;
         let same_spec = Arc::ptr_eq(&old.spec, &new.spec) || old.spec == new.spec;
-        if moved || what.any() || !same_spec || old.meta.deleting() != new.meta.deleting() {
+        let measured = self.measures && (old.usage() != new.usage() || old.status.phase != new.status.phase);
+        if moved || what.any() || !same_spec || measured || old.meta.deleting() != new.meta.deleting() {
             let node = new.node.as_ref().expect("bound pods stay bound");
             let info = self.snapshot.compile(new);
             self.snapshot.place(info, node);

@@ -75,6 +75,8 @@ struct Assumed {
     note: Option<(Name, Name)>,
     /// Held by Permit until then; `None` once the binding is under way.
     held_until: Option<SimTime>,
+    /// Who holds it.
+    held_by: &'static str,
 }
 
 /// How a binding ended.
@@ -88,6 +90,8 @@ enum News {
 /// kube-scheduler.
 pub struct Scheduler {
     frameworks: Vec<Framework>,
+    /// Whether a plugin looks at what containers use.
+    measures: bool,
     snapshot: Snapshot,
     queue: SchedulingQueue,
     nominated: Nominated,
@@ -123,9 +127,11 @@ impl Scheduler {
     /// A scheduler that knows nothing yet.
     pub fn new(options: Options) -> Self {
         let mut snapshot = Snapshot::default();
+        let measures = options.profiles.iter().any(|profile| profile.plugins.iter().any(|plugin| plugin.measures()));
         let frameworks = options.profiles.into_iter().map(|profile| Framework::new(profile, &mut snapshot)).collect();
         Scheduler {
             frameworks,
+            measures,
             snapshot,
             queue: SchedulingQueue::new(options.queue),
             nominated: Nominated::default(),
@@ -209,7 +215,7 @@ impl Scheduler {
             self.frameworks[at].profile.at(Point::Reserve).try_for_each(|(_, plugin)| {
                 plugin.reserve(&queued.info, &node).map_err(|reasons| (plugin.name(), reasons))
             });
-        self.assumed.insert(key.clone(), Assumed { pod: queued, node, note, held_until: None });
+        self.assumed.insert(key.clone(), Assumed { pod: queued, node, note, held_until: None, held_by: "" });
         match reserved {
             Err((plugin, reasons)) => self.give_up(cx, &key, Some(plugin), &reasons.join(", ")),
             Ok(()) => self.ask_permission(cx, &key, at),
@@ -219,12 +225,15 @@ impl Scheduler {
     /// Permit: bind now, hold, or give up. Held pods are asked again after every turn.
     fn ask_permission(&mut self, cx: &mut Cx<'_>, key: &PodKey, at: usize) {
         let Some(assumed) = self.assumed.get_mut(key) else { return };
-        let mut hold: Option<SimDuration> = None;
+        let mut hold: Option<(SimDuration, &'static str)> = None;
         let mut rejected: Option<(&'static str, Reasons)> = None;
         for (_, plugin) in self.frameworks[at].profile.at(Point::Permit) {
             match plugin.permit(&assumed.pod.info, &assumed.node) {
                 Permit::Allow => {}
-                Permit::Wait(longest) => hold = Some(hold.map_or(longest, |other| other.min(longest))),
+                Permit::Wait(longest) => {
+                    let new = (longest, plugin.name());
+                    hold = Some(hold.filter(|(other, _)| *other <= longest).unwrap_or(new));
+                }
                 Permit::Reject(reasons) => rejected = Some((plugin.name(), reasons)),
             }
         }
@@ -232,8 +241,9 @@ impl Scheduler {
             return self.give_up(cx, key, Some(plugin), &reasons.join(", "));
         }
         match hold {
-            Some(longest) => {
+            Some((longest, by)) => {
                 assumed.held_until.get_or_insert(cx.now + longest);
+                assumed.held_by = by;
             }
             None => {
                 assumed.held_until = None;
@@ -330,9 +340,11 @@ impl Scheduler {
             self.assumed.iter().filter_map(|(key, a)| a.held_until.map(|until| (key.clone(), until))).collect();
         held.sort();
         for (key, until) in held {
-            let Some(at) = self.assumed.get(&key).and_then(|a| self.framework_of(&a.pod.info.pod)) else { continue };
+            let Some(assumed) = self.assumed.get(&key) else { continue };
+            let (by, at) = (assumed.held_by, self.framework_of(&assumed.pod.info.pod));
+            let Some(at) = at else { continue };
             if until <= cx.now {
-                self.give_up(cx, &key, Some("Permit"), "timeout waiting for permission");
+                self.give_up(cx, &key, Some(by), "timeout waiting for permission");
             } else {
                 self.ask_permission(cx, &key, at);
             }

@@ -266,6 +266,11 @@ pub trait Plugin: Send + Sync {
         false
     }
 
+    /// Whether it looks at what containers use: then each new measurement of a bound pod is taken in.
+    fn measures(&self) -> bool {
+        false
+    }
+
     /// Node labels that the plugin needs as domains whatever the pods say.
     fn topology_keys(&self) -> Vec<Name> {
         Vec::new()

@@ -12,6 +12,7 @@ use super::plugins::first_fit::FirstFit;
 use super::plugins::gpu_clustering::GpuClustering;
 use super::plugins::gpu_packing::GpuPacking;
 use super::plugins::gpu_share::GpuShare;
+use super::plugins::load_aware::LoadAware;
 use super::plugins::random::Random;
 use super::plugins::resources_fit::{ResourcesFit, Strategy as Scoring};
 use super::plugins::round_robin::RoundRobin;
@@ -100,6 +101,11 @@ pub const STRATEGIES: &[Strategy] = &[
         name: "fgd",
         about: "the least new fragmentation of GPUs (fragmentation gradient descent)",
         profile: |_| by(Arc::new(Fgd::default())),
+    },
+    Strategy {
+        name: "load-aware",
+        about: "the node that is used least, by measured use instead of requests",
+        profile: |_| by(Arc::new(LoadAware)),
     },
 ];
 

@@ -2,6 +2,7 @@
 
 pub mod balanced_allocation;
 pub mod best_fit;
+pub mod coscheduling;
 pub mod dot_prod;
 pub mod fgd;
 pub mod first_fit;
@@ -10,6 +11,7 @@ pub mod gpu_packing;
 pub mod gpu_share;
 pub mod image_locality;
 pub mod inter_pod_affinity;
+pub mod load_aware;
 pub mod node_affinity;
 pub mod node_name;
 pub mod node_ports;
@@ -72,5 +74,7 @@ pub fn extras(seed: Seed) -> Vec<Arc<dyn Plugin>> {
         Arc::new(gpu_packing::GpuPacking::default()),
         Arc::new(gpu_clustering::GpuClustering::default()),
         Arc::new(fgd::Fgd::default()),
+        Arc::new(load_aware::LoadAware),
+        Arc::new(coscheduling::Coscheduling::default()),
     ]
 }
