@@ -118,7 +118,11 @@ fn deletion_follows_grace_and_finalizers() {
     // Bound: 30 s by default, shortened by a later request, never lengthened.
     let pod = create_pod(&mut store, "bound");
     store
-        .commit(at(1), Write::Bind { pod: pod_key("bound"), uid: pod.meta.uid, node: Name::from("n"), note: None }, "test")
+        .commit(
+            at(1),
+            Write::Bind { pod: pod_key("bound"), uid: pod.meta.uid, node: Name::from("n"), note: None },
+            "test",
+        )
         .unwrap();
     store.commit(at(10), delete("bound", None), "test").unwrap();
     let deletion = get(&store, "bound").meta.deletion.unwrap();
@@ -239,7 +243,9 @@ fn request(ask: &Ask, store: &Store) -> Option<Write> {
         Ask::Label(n, v) => {
             patch(&pod_key(&name(n)), Patch::Labels(vec![(Name::from("app"), Some(Name::from(format!("v{v}"))))]))
         }
-        Ask::Bind(n, v) => Write::Bind { pod: pod_key(&name(n)), uid: uid(n)?, node: Name::from(format!("n{v}")), note: None },
+        Ask::Bind(n, v) => {
+            Write::Bind { pod: pod_key(&name(n)), uid: uid(n)?, node: Name::from(format!("n{v}")), note: None }
+        }
         Ask::Ready(n) => patch(
             &pod_key(&name(n)),
             Patch::Conditions(vec![Condition::new(Name::from("Ready"), Truth::True, Name::new(), "", SimTime::ZERO)]),

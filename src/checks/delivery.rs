@@ -64,7 +64,7 @@ impl DeliveryChecks {
     }
 
     /// 8. Two keys of one actor may write one object without waiting for each other, as the loops of the node
-    /// controller do (`pkg/controller/nodelifecycle/node_lifecycle_controller.go`), and so may writes in the background.
+    ///    controller do (`pkg/controller/nodelifecycle/node_lifecycle_controller.go`), and so may writes in the background.
     pub fn reconciled(&mut self, actor: &'static str, key: &Key, cursor: u64, findings: &mut Findings) {
         let shared = self.seats.get(actor).is_some_and(|seat| seat.shared);
         let entry = (actor, key.clone());

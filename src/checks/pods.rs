@@ -48,7 +48,7 @@ impl PodChecks {
     }
 
     /// 14. Backoff is the kubelet's memory: it is lost when the machine starts anew, and a run longer than its
-    /// longest wait may clear it (`pkg/kubelet/kubelet.go`, `MaxCrashLoopBackOff` twice, counted from before a pull).
+    ///     longest wait may clear it (`pkg/kubelet/kubelet.go`, `MaxCrashLoopBackOff` twice, counted from before a pull).
     fn restart(
         &mut self,
         change: &Change,

@@ -55,7 +55,7 @@ impl Rest<'_> {
     }
 
     /// 18. On a node that is gone no pod stays; on a machine that is down it may, marked for deletion: nobody
-    /// confirms its end (`pkg/controller/tainteviction/taint_eviction.go` deletes with grace, not by force).
+    ///     confirms its end (`pkg/controller/tainteviction/taint_eviction.go` deletes with grace, not by force).
     fn lost_nodes(&self, findings: &mut Findings) {
         let view = self.store.live();
         for pod in view.list::<Pod>() {
@@ -186,7 +186,7 @@ impl Rest<'_> {
     }
 
     /// 46. What the API says of a node is true of its machine, and a node that is heard of holds its lease. A node
-    /// that was deleted stays away until its kubelet starts anew.
+    ///     that was deleted stays away until its kubelet starts anew.
     fn lease_and_status(&self, findings: &mut Findings) {
         let view = self.store.live();
         let unreachable = crate::name!("node.kubernetes.io/unreachable");

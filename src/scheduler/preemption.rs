@@ -230,6 +230,7 @@ impl Framework {
         Ok(candidate)
     }
 
+    /// Takes a pod off the node, and out of what the plugins prepared (`RunPreFilterExtensionRemovePod`).
     fn take_away(
         &self,
         snapshot: &mut Snapshot,
@@ -247,6 +248,7 @@ impl Framework {
         }
     }
 
+    /// Undoes [`Self::take_away`] (`RunPreFilterExtensionAddPod`).
     fn put_back(
         &self,
         snapshot: &mut Snapshot,

@@ -136,7 +136,7 @@ fn read_for(
 /// Requests a second as written; not written (0) is 50, and a negative number is no limit.
 fn milli_qps(written: f64) -> i64 {
     match written {
-        qps if qps == 0.0 => 50_000,
+        0.0 => 50_000,
         qps if qps < 0.0 => 0,
         qps => ((qps * 1000.0).round() as i64).max(1),
     }
