@@ -12,6 +12,7 @@ use crate::checks::Checks;
 use crate::cluster::Options;
 use crate::error::Result;
 use crate::report::{files, summary, terminal};
+use crate::runtime::Stop;
 use crate::scenario::Scenario;
 use crate::scenario::units::Duration;
 use crate::scheduler::strategies::{self, Strategy};
@@ -93,6 +94,9 @@ pub fn duration(text: &str) -> std::result::Result<Duration, String> {
 pub fn execute(arguments: &Arguments) -> Result<u8> {
     let scenario = arguments.source.load()?;
     let until = arguments.until.map(|until| SimTime(until.0.0));
+    if until.is_some_and(|until| until > scenario.end()) {
+        eprintln!("--until is after the end of the scenario; to run longer: --set duration=…");
+    }
     let options =
         Options { until, checks: arguments.checks.into(), strategy: arguments.strategy, ..Options::of(&scenario) };
     if arguments.verify {
@@ -101,7 +105,12 @@ pub fn execute(arguments: &Arguments) -> Result<u8> {
     let finished = simulate(&scenario, &options, arguments.quiet)?;
     let outcome = &finished.outcome;
     // Results first: a reader that closes the pipe early does not cost them.
-    let folder = arguments.out.clone().unwrap_or_else(|| Path::new("results").join(&scenario.name));
+    let mut folder = arguments.out.clone().unwrap_or_else(|| Path::new("results").join(&scenario.name));
+    if finished.stop == Some(Stop::Interrupted) {
+        // The result of the last whole run stays.
+        let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        folder.set_file_name(format!("{name}.incomplete"));
+    }
     files::write(&folder, &files::contents(outcome))?;
     print(&match (arguments.output, arguments.quiet) {
         (Output::Table, true) => terminal::render_verdict(outcome),

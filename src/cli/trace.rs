@@ -80,6 +80,14 @@ pub fn execute(arguments: &Arguments) -> Result<u8> {
     let mut cluster = Cluster::new(&scenario, &options, vec![Box::new(tracer)])?;
     cluster.run(&mut |_, _| true).map_err(stopped)?;
     let lines: Vec<String> = lines.take();
+    if let (Some(object), true) = (&arguments.object, lines.is_empty()) {
+        let example = "names are whole, such as pod/web-6d4cf56db6-x2x4k";
+        eprintln!(
+            "nothing happened to {}/{} in that time; {example}",
+            object.kind.as_str().to_lowercase(),
+            object.name
+        );
+    }
     print(&lines.iter().map(|line| format!("{line}\n")).collect::<String>())?;
     Ok(FINE)
 }

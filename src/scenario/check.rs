@@ -497,8 +497,15 @@ impl Checker<'_> {
                     .filter(|(kind, ns, _)| kinds.contains(&kind.as_str()) && *ns == expectation.namespace)
                     .map(|(_, _, name)| name.as_str())
                     .collect();
-                if !candidates.contains(&name) {
-                    self.unknown(&path, &kinds[0].to_lowercase(), name, &candidates);
+                let elsewhere = known.iter().find(|(kind, _, other)| kinds.contains(&kind.as_str()) && other == name);
+                match elsewhere {
+                    _ if candidates.contains(&name) => {}
+                    Some((_, namespace, _)) => {
+                        let looked = &expectation.namespace;
+                        let message = format!("{name:?} is not in namespace {looked:?} but in {namespace:?}");
+                        self.add(&path, message, format!("write ({argument}, {namespace})"));
+                    }
+                    None => self.unknown(&path, &kinds[0].to_lowercase(), name, &candidates),
                 }
             }
             match expectation.when {

@@ -26,7 +26,8 @@ impl Store {
         ];
         for (name, kind, limit, count) in rows {
             if limit > 0 && kind == object.kind() && count >= limit {
-                return Err(StoreError::Limit(format!("limit `{name}` ({limit}) reached by {}", object.key())));
+                let (key, prefix) = (object.key(), &object.meta().generate_name);
+                return Err(StoreError::Limit(format!("limit `{name}` ({limit}) reached by {key}{prefix}")));
             }
         }
         Ok(())

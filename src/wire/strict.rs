@@ -173,8 +173,8 @@ fn example(field: &str) -> &'static str {
 fn unknown_kind(kind: &str, version: &str, places: &Places) -> Problem {
     let kinds: Vec<&str> = KINDS.iter().map(|(_, kind)| *kind).collect();
     if KNOWN_ELSEWHERE.contains(&kind) {
-        let help = format!("remove it; the kinds that are simulated are {}", kinds.join(", "));
-        return places.problem("kind", format!("kind {kind:?} is not simulated"), help);
+        let help = format!("leave it out; the kinds that are simulated are {}", kinds.join(", "));
+        return places.problem("kind", format!("kind {kind:?} is not simulated yet"), help);
     }
     let help = suggestion(kind, &kinds, "the kinds that are simulated are");
     places.problem("kind", format!("no matches for kind {kind:?} in version {version:?}"), help)
