@@ -7,6 +7,7 @@ mod bad;
 mod checks;
 mod cleanup;
 mod cli;
+mod compare;
 mod golden_controllers;
 mod golden_endpointslice;
 mod golden_fgd;

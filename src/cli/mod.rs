@@ -5,6 +5,7 @@
 // Row 8: files, the terminal and the environment are this module's business.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod compare;
 pub mod completions;
 pub mod diagnostics;
 pub mod explain;
@@ -55,6 +56,8 @@ pub struct Cli {
 enum Command {
     /// Run a scenario and report what happened.
     Run(run::Arguments),
+    /// Run a scenario under several scheduling strategies, on many seeds, and compare.
+    Compare(compare::Arguments),
     /// Check scenarios and Kubernetes manifests without running anything.
     Validate(validate::Arguments),
     /// Say why a pod is on its node: each node, each plugin, verdict and score.
@@ -75,6 +78,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match &cli.command {
         Command::Run(arguments) => run::execute(arguments),
+        Command::Compare(arguments) => compare::execute(arguments),
         Command::Validate(arguments) => validate::execute(arguments),
         Command::Explain(arguments) => explain::execute(arguments),
         Command::Trace(arguments) => trace::execute(arguments),

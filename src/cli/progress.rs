@@ -22,6 +22,16 @@ pub fn listen() {
     });
 }
 
+/// Whether Ctrl-C was pressed.
+pub fn interrupted() -> bool {
+    INTERRUPTED.load(Ordering::SeqCst)
+}
+
+/// Whether a bar may be shown.
+fn wanted(quiet: bool) -> bool {
+    !quiet && std::io::stderr().is_terminal() && std::env::var_os("CI").is_none()
+}
+
 /// A bar that appears once a run takes long enough for a person to wonder.
 pub struct Progress {
     started: Instant,
@@ -33,8 +43,7 @@ pub struct Progress {
 impl Progress {
     /// For a run until `end`; silent if `quiet` or if standard error is no terminal.
     pub fn until(end: SimTime, quiet: bool) -> Self {
-        let wanted = !quiet && std::io::stderr().is_terminal() && std::env::var_os("CI").is_none();
-        Progress { started: Instant::now(), bar: None, wanted, end }
+        Progress { started: Instant::now(), bar: None, wanted: wanted(quiet), end }
     }
 
     /// Shows how far the run is; answers whether to go on.
@@ -44,7 +53,7 @@ impl Progress {
             bar.set_position(now.whole_seconds().max(0) as u64);
             bar.set_message(format!("{} events", stats.events));
         }
-        !INTERRUPTED.load(Ordering::SeqCst)
+        !interrupted()
     }
 
     /// Removes the bar; how long the run took.
@@ -60,4 +69,32 @@ fn bar(end: SimTime) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} s virtual  {msg}  {elapsed}");
     ProgressBar::new(end.whole_seconds().max(1) as u64)
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// A bar over many runs.
+pub struct Runs {
+    started: Instant,
+    bar: ProgressBar,
+}
+
+impl Runs {
+    /// Over so many runs; silent if `quiet` or if standard error is no terminal.
+    pub fn new(runs: usize, quiet: bool) -> Self {
+        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} runs  {elapsed}, {eta} left");
+        let bar = if wanted(quiet) { ProgressBar::new(runs as u64) } else { ProgressBar::hidden() };
+        let bar = bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.tick();
+        Runs { started: Instant::now(), bar }
+    }
+
+    /// A run is over.
+    pub fn one_more(&self) {
+        self.bar.inc(1);
+    }
+
+    /// Removes the bar; how long all took.
+    pub fn finish(self) -> Duration {
+        self.bar.finish_and_clear();
+        self.started.elapsed()
+    }
 }

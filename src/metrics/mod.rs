@@ -5,6 +5,7 @@
 //! change log ──▶ Recorder ──▶ Record ──▶ usage (time-weighted), recovery (step by step)
 //! ```
 
+pub mod fragmentation;
 pub mod record;
 pub mod recorder;
 pub mod recovery;
@@ -17,6 +18,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use fragmentation::fragmentation;
 pub use record::{
     EventRow, IncidentRecord, NodeMark, NodeRecord, PodRecord, Record, Rollout, RolloutState, ServiceRecord,
     WorkloadRecord,

@@ -5,20 +5,20 @@ use crate::metrics::{Record, Series, Usage};
 use crate::time::SimTime;
 
 /// Bytes of a table.
-struct Sheet(csv::Writer<Vec<u8>>);
+pub(super) struct Sheet(csv::Writer<Vec<u8>>);
 
 impl Sheet {
-    fn new(head: &[&str]) -> Sheet {
+    pub(super) fn new(head: &[&str]) -> Sheet {
         let mut sheet = Sheet(csv::WriterBuilder::new().from_writer(Vec::new()));
         sheet.row(head.iter().map(|name| (*name).to_string()));
         sheet
     }
 
-    fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+    pub(super) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.0.write_record(cells.into_iter().map(|cell| guarded(&cell))).expect("writing to memory cannot fail");
     }
 
-    fn bytes(self) -> Vec<u8> {
+    pub(super) fn bytes(self) -> Vec<u8> {
         self.0.into_inner().expect("flushing memory cannot fail")
     }
 }

@@ -31,7 +31,7 @@ pub fn contents(outcome: &Outcome) -> Vec<Content> {
 }
 
 /// Every file that a result may hold.
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 20] = [
     "summary.json",
     "timeseries.csv",
     "events.csv",
@@ -45,6 +45,13 @@ const NAMES: [&str; 13] = [
     "phases.png",
     "recovery.svg",
     "recovery.png",
+    "comparison.json",
+    "comparison.txt",
+    "runs.csv",
+    "means.svg",
+    "means.png",
+    "differences.svg",
+    "differences.png",
 ];
 
 /// Writes a result into `folder`, replacing the result that was there as one step. A folder that holds anything else

@@ -10,6 +10,7 @@
 #![allow(clippy::disallowed_methods)]
 
 pub mod chart;
+pub mod compare;
 pub mod csv;
 pub mod explain;
 pub mod files;

@@ -4,6 +4,7 @@
 //! PNG text is compiled in, so that a picture looks the same on every machine.
 
 pub mod canvas;
+pub mod compare;
 pub mod nodes;
 pub mod phases;
 pub mod replicas;
@@ -55,18 +56,26 @@ pub fn all(outcome: &Outcome) -> Result<Vec<Content>, String> {
     register();
     let mut contents = Vec::new();
     for chart in CHARTS.iter().filter(|chart| (chart.applies)(outcome)) {
-        let mut svg = String::new();
-        let sheet = SVGBackend::with_string(&mut svg, (WIDTH, HEIGHT)).into_drawing_area();
-        (chart.svg)(outcome, &sheet)?;
-        present(sheet)?;
-        let mut pixels = vec![255; (WIDTH * HEIGHT * 3) as usize];
-        let sheet = BitMapBackend::with_buffer(&mut pixels, (WIDTH, HEIGHT)).into_drawing_area();
-        (chart.png)(outcome, &sheet)?;
-        present(sheet)?;
-        contents.push((format!("{}.svg", chart.name), svg.into_bytes()));
-        contents.push((format!("{}.png", chart.name), encode(&pixels)?));
+        contents.extend(picture(chart.name, |sheet| (chart.svg)(outcome, sheet), |sheet| (chart.png)(outcome, sheet))?);
     }
     Ok(contents)
+}
+
+/// One picture in both formats.
+fn picture(
+    name: &str,
+    draw_svg: impl FnOnce(&Sheet<SVGBackend<'_>>) -> Drawn,
+    draw_png: impl FnOnce(&Sheet<BitMapBackend<'_>>) -> Drawn,
+) -> Result<[Content; 2], String> {
+    let mut svg = String::new();
+    let sheet = SVGBackend::with_string(&mut svg, (WIDTH, HEIGHT)).into_drawing_area();
+    draw_svg(&sheet)?;
+    present(sheet)?;
+    let mut pixels = vec![255; (WIDTH * HEIGHT * 3) as usize];
+    let sheet = BitMapBackend::with_buffer(&mut pixels, (WIDTH, HEIGHT)).into_drawing_area();
+    draw_png(&sheet)?;
+    present(sheet)?;
+    Ok([(format!("{name}.svg"), svg.into_bytes()), (format!("{name}.png"), encode(&pixels)?)])
 }
 
 fn present<B: DrawingBackend>(sheet: Sheet<B>) -> Drawn {
