@@ -1,8 +1,8 @@
 //! `KubeSchedulerConfiguration` v1 files, read as they are, with kube-scheduler's own sentences about what is
 //! wrong in them (`pkg/scheduler/apis/config/`).
 //!
-//! [`read`] goes through a file from top to bottom: its form ([`types`]), its values ([`validate`], [`args`]), its
-//! profiles ([`profiles`]) and extenders ([`extenders`]). [`of_scenario`] does so for the schedulers of a scenario.
+//! [`read`] goes through a file from top to bottom: its form (`types`), its values (`validate`, `args`), its
+//! profiles (`profiles`) and extenders (`extenders`). [`of_scenario`] does so for the schedulers of a scenario.
 
 mod args;
 mod extenders;
