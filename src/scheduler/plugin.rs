@@ -252,8 +252,9 @@ pub struct QueueRank {
     pub since: crate::time::SimTime,
 }
 
-/// A scheduler plugin. Every method has the answer of a plugin that does not take part.
-pub trait Plugin: Send + Sync {
+/// A scheduler plugin. Every method has the answer of a plugin that does not take part. What a plugin remembers
+/// is its own and of one run: a profile is made for each.
+pub trait Plugin {
     /// Its name in profiles and messages.
     fn name(&self) -> &'static str;
 

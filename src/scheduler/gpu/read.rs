@@ -13,7 +13,8 @@ use crate::scheduler::plugin::NodeId;
 use crate::scheduler::plugins::best_fit::Space;
 use crate::scheduler::snapshot::Snapshot;
 use smallvec::smallvec;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::cell::RefCell;
+use std::sync::Arc;
 
 const DEVICES: &str = "nvidia.com/gpu";
 const COUNT: &str = "alibabacloud.com/gpu-count";
@@ -89,12 +90,12 @@ type Kept = Option<(u64, Arc<GpuNode>)>;
 
 /// Reads nodes, each once per generation.
 #[derive(Debug, Default)]
-pub struct Reader(Mutex<Vec<Kept>>);
+pub struct Reader(RefCell<Vec<Kept>>);
 
 impl Reader {
     /// What the node has left.
     pub fn node(&self, snapshot: &Snapshot, id: NodeId) -> Arc<GpuNode> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.0.borrow_mut();
         if kept.len() <= id.at() {
             kept.resize(id.at() + 1, None);
         }

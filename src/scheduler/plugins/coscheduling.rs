@@ -12,8 +12,8 @@ use crate::scheduler::hint::{Hint, Occasion};
 use crate::scheduler::plugin::{Cycle, NodeId, Permit, Plugin, Point, Reasons};
 use crate::scheduler::pod_info::PodInfo;
 use crate::time::SimDuration;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 const GROUP: &str = "pod-group.scheduling.sigs.k8s.io/name";
 const MINIMUM: &str = "pod-group.scheduling.sigs.k8s.io/min-available";
@@ -27,12 +27,12 @@ pub struct Coscheduling {
     /// How long a member waits for the others.
     pub patience: SimDuration,
     /// Members with a place. A gang that gave up is not in it until one of its members finds a place again.
-    placed: Mutex<BTreeMap<Gang, usize>>,
+    placed: RefCell<BTreeMap<Gang, usize>>,
 }
 
 impl Default for Coscheduling {
     fn default() -> Self {
-        Coscheduling { patience: SimDuration::from_secs(60), placed: Mutex::default() }
+        Coscheduling { patience: SimDuration::from_secs(60), placed: RefCell::default() }
     }
 }
 
@@ -42,12 +42,6 @@ fn gang(pod: &Pod) -> Option<Gang> {
 
 fn minimum(pod: &Pod) -> usize {
     pod.meta.labels.get(MINIMUM).and_then(|number| number.parse().ok()).unwrap_or(1)
-}
-
-impl Coscheduling {
-    fn placed(&self) -> MutexGuard<'_, BTreeMap<Gang, usize>> {
-        self.placed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Plugin for Coscheduling {
@@ -64,20 +58,20 @@ impl Plugin for Coscheduling {
             let groups = cycle.snapshot.group_table.iter();
             let members = groups.filter(|g| g.namespace == gang.0 && g.labels.get(GROUP) == Some(&gang.1));
             let others: usize = members.map(|group| group.count as usize).sum();
-            self.placed().insert(gang, others + 1);
+            self.placed.borrow_mut().insert(gang, others + 1);
         }
         None
     }
 
     fn unreserve(&self, pod: &PodInfo, _: &Name) {
         if let Some(gang) = gang(&pod.pod) {
-            self.placed().remove(&gang);
+            self.placed.borrow_mut().remove(&gang);
         }
     }
 
     fn permit(&self, pod: &PodInfo, _: &Name) -> Permit {
         let Some(gang) = gang(&pod.pod) else { return Permit::Allow };
-        match self.placed().get(&gang) {
+        match self.placed.borrow().get(&gang) {
             None => Permit::Reject(Reasons::from_elem(name!("the pod's gang gave its places back"), 1)),
             Some(placed) if *placed >= minimum(&pod.pod) => Permit::Allow,
             Some(_) => Permit::Wait(self.patience),

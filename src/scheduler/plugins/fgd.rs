@@ -14,8 +14,9 @@ use crate::scheduler::gpu::read::{Reader, ask, assignment};
 use crate::scheduler::gpu::typical::{TypicalPod, of_counts};
 use crate::scheduler::gpu::{Devices, GpuAsk, GpuNode};
 use crate::scheduler::plugin::{Cycle, NodeId, Plugin, Point, State};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Free thousandths of a node's devices by what a workload can do with them: averages over the workload.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
@@ -118,7 +119,7 @@ struct Workload {
 #[derive(Debug, Default)]
 pub struct Fgd {
     given: Option<Arc<Vec<TypicalPod>>>,
-    learned: Mutex<Workload>,
+    learned: RefCell<Workload>,
     reader: Reader,
 }
 
@@ -129,12 +130,12 @@ impl Fgd {
     }
 
     fn typical(&self) -> Arc<Vec<TypicalPod>> {
-        let learned = || self.learned.lock().unwrap_or_else(PoisonError::into_inner).typical.clone();
+        let learned = || self.learned.borrow().typical.clone();
         self.given.clone().unwrap_or_else(learned)
     }
 
     fn learn(&self, ask: &GpuAsk) {
-        let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut learned = self.learned.borrow_mut();
         *learned.counts.entry(ask.clone()).or_default() += 1;
         learned.typical = Arc::new(of_counts(learned.counts.iter().map(|(ask, n)| (ask.clone(), *n)).collect()));
     }

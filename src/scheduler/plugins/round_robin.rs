@@ -5,13 +5,13 @@
 
 use crate::model::Name;
 use crate::scheduler::plugin::{Cycle, MAX_NODE_SCORE, NodeId, Plugin, Point, State};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::cell::Cell;
 
 /// The plugin. It remembers where the last pod went, so each run needs its own.
 #[derive(Debug, Default)]
 pub struct RoundRobin {
     /// The first slot that is up next.
-    next: AtomicU32,
+    next: Cell<u32>,
 }
 
 impl Plugin for RoundRobin {
@@ -24,14 +24,14 @@ impl Plugin for RoundRobin {
     }
 
     fn score(&self, _: Cycle<'_>, _: &State, nodes: &[NodeId], out: &mut [i64]) {
-        let next = self.next.load(Ordering::Relaxed);
+        let next = self.next.get();
         if let Some((at, _)) = nodes.iter().enumerate().min_by_key(|(_, node)| (node.0 < next, node.0)) {
             out[at] = MAX_NODE_SCORE;
         }
     }
 
     fn assign(&self, _: Cycle<'_>, node: NodeId) -> Option<(Name, Name)> {
-        self.next.store(node.0 + 1, Ordering::Relaxed);
+        self.next.set(node.0 + 1);
         None
     }
 }
