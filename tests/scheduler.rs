@@ -10,6 +10,8 @@ use kubesim::scheduler::profile::Profile;
 use kubesim::scheduler::{Options, Scheduler, strategies};
 use kubesim::store::{DeleteOptions, Patch, Preconditions, Write};
 use kubesim::time::{SimDuration, SimTime};
+use kubesim::wire::decode;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// A cluster with one namespace and a scheduler that hears and writes at once.
@@ -300,4 +302,46 @@ fn a_gang_that_cannot_start_gives_its_places_back() {
     bed.run_until(62.0);
     assert_eq!(bed.place("other").as_deref(), Some("one"));
     assert_eq!(["a", "b"].map(|name| bed.place(name)), [None, None]);
+}
+
+#[test]
+fn claims_keep_pods_waiting_until_their_volumes_are_there() {
+    let mut bed = Bed::new(Options::default());
+    bed.join(node("one", 4000).label("topology.kubernetes.io/zone", "a"));
+    let decoded = |value: Value| decode::object(&value).unwrap();
+    let claim = |annotations: Value, volume: &str| {
+        decoded(json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim",
+            "metadata": {"name": "data", "namespace": "default", "annotations": annotations},
+            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "5Gi"}},
+                "storageClassName": "slow", "volumeName": volume}}))
+    };
+    bed.create(decoded(json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "db", "namespace": "default"},
+        "spec": {"containers": [{"name": "c", "image": "db:1"}],
+            "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]}})));
+    bed.run_until(1.0);
+    let last = |bed: &Bed| bed.events("db").last().unwrap().1.clone();
+    assert_eq!(last(&bed), "0/1 nodes are available: persistentvolumeclaim \"data\" not found. not found");
+
+    bed.create(claim(json!({}), ""));
+    bed.run_until(10.0);
+    let unbound = "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found";
+    assert_eq!(last(&bed), unbound);
+
+    // Bound by hand to a volume that only another zone reaches, then to one within reach.
+    for (volume, zone) in [("far", "b"), ("near", "a")] {
+        bed.create(decoded(json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": volume},
+            "spec": {"accessModes": ["ReadWriteOnce"], "capacity": {"storage": "5Gi"}, "storageClassName": "slow",
+                "csi": {"driver": "csi.example.com", "volumeHandle": volume},
+                "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [
+                    {"key": "topology.kubernetes.io/zone", "operator": "In", "values": [zone]}]}]}}}})));
+    }
+    let complete = json!({"pv.kubernetes.io/bind-completed": "yes"});
+    bed.write(Write::Update(claim(complete.clone(), "far")));
+    bed.run_until(30.0);
+    let far = "0/1 nodes are available: 1 node(s) didn't match PersistentVolume's node affinity. no new claims to \
+               deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.";
+    assert_eq!(last(&bed), far);
+    bed.write(Write::Update(claim(complete, "near")));
+    bed.run_until(60.0);
+    assert_eq!(bed.place("db").as_deref(), Some("one"));
 }
