@@ -1,7 +1,7 @@
 //! The order in which a shrinking replica set gives up its pods.
 
 use super::{agree, at, differs, list, text};
-use kubesim::controllers::replica_set::rank::{Candidate, compare, deletion_cost};
+use kubesim::controllers::replica_set::rank::{Candidate, deletion_cost, sort};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -22,9 +22,9 @@ fn rs_rank() {
         }
         let rank = |pod: &Value| on_node.get(text(&pod["node"])).copied().unwrap_or(0);
         let now = at(&case["now"]);
-        let mut ranked: Vec<(Candidate, &str)> =
+        let ranked: Vec<(Candidate, &str)> =
             pods.iter().map(|pod| (candidate(pod, rank(pod)), text(&pod["name"]))).collect();
-        ranked.sort_by(|(a, _), (b, _)| compare(a, b, now));
+        let ranked = sort(ranked, now);
         let order: Vec<&str> = ranked.iter().map(|(_, name)| *name).collect();
         differs(&json!(order), &case["out"]["order"])
     });

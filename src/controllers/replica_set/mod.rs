@@ -208,10 +208,8 @@ fn victims<'a>(
     }
     let on_node = related_pods_on_nodes(set, view);
     let rank = |pod: &Pod| pod.node.as_ref().and_then(|node| on_node.get(node)).copied().unwrap_or(0);
-    let mut ranked: Vec<(Candidate, &Arc<Pod>)> =
-        active.iter().map(|pod| (Candidate::of(pod, rank(pod)), *pod)).collect();
-    ranked.sort_by(|(a, _), (b, _)| rank::compare(a, b, now));
-    ranked.into_iter().take(excess).map(|(_, pod)| pod).collect()
+    let ranked = active.iter().map(|pod| (Candidate::of(pod, rank(pod)), *pod)).collect();
+    rank::sort(ranked, now).into_iter().take(excess).map(|(_, pod)| pod).collect()
 }
 
 /// Active pods of all replica sets with the same owner, by node.

@@ -75,6 +75,25 @@ pub fn compare(a: &Candidate, b: &Candidate, now: SimTime) -> Ordering {
         .then_with(|| compare_ages(a.created, b.created, a.uid, b.uid, now))
 }
 
+/// Sorts by [`compare`], which is no total order: pods that became ready at one instant go on to restarts and
+/// creation, those of different instants in one bucket go by uid (`ActivePodsWithRanks.Less` is so). Go's sort
+/// does not mind; the standard library's may panic, so this is a plain merge sort.
+pub fn sort<T>(mut pods: Vec<(Candidate, T)>, now: SimTime) -> Vec<(Candidate, T)> {
+    if pods.len() < 2 {
+        return pods;
+    }
+    let length = pods.len();
+    let later = pods.split_off(length / 2);
+    let (mut left, mut right) = (sort(pods, now).into_iter().peekable(), sort(later, now).into_iter().peekable());
+    let mut sorted = Vec::with_capacity(length);
+    while let (Some((a, _)), Some((b, _))) = (left.peek(), right.peek()) {
+        let smaller = if compare(b, a, now) == Ordering::Less { right.next() } else { left.next() };
+        sorted.extend(smaller);
+    }
+    sorted.extend(left.chain(right));
+    sorted
+}
+
 /// Equal instants are equal; otherwise the younger by powers of two of its age, then by uid.
 fn compare_ages(a: SimTime, b: SimTime, a_uid: u128, b_uid: u128, now: SimTime) -> Ordering {
     if a == b {
@@ -85,4 +104,38 @@ fn compare_ages(a: SimTime, b: SimTime, a_uid: u128, b_uid: u128, now: SimTime) 
         _ => -1,
     };
     bucket(a).cmp(&bucket(b)).then(a_uid.cmp(&b_uid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_with_circles_is_sorted_all_the_same() {
+        let now = SimTime::from_secs(1000);
+        // Three instants of one bucket, and uids and restarts that disagree about them.
+        let candidate = |at: u64| Candidate {
+            assigned: true,
+            phase: 2,
+            ready_since: Some(SimTime::from_secs(100 + (at % 3) as i64)),
+            cost: 0,
+            rank: 0,
+            restarts: (at * 7 % 5) as u32,
+            sidecar_restarts: 0,
+            created: SimTime::from_secs(50),
+            uid: u128::from(at * 7919 % 1000),
+        };
+        let order = |a: u64, b: u64| compare(&candidate(a), &candidate(b), now);
+        let circle = (0..100u64).any(|x| {
+            (0..100).any(|y| {
+                let z = (0..100).any(|z| order(y, z) == Ordering::Less && order(z, x) == Ordering::Less);
+                order(x, y) == Ordering::Less && z
+            })
+        });
+        assert!(circle, "this is what the sort must bear");
+        let sorted = sort((0..1000).map(|at| (candidate(at), at)).collect(), now);
+        let mut all: Vec<u64> = sorted.into_iter().map(|(_, at)| at).collect();
+        all.sort_unstable();
+        assert_eq!(all, (0..1000).collect::<Vec<_>>());
+    }
 }
