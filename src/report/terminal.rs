@@ -4,7 +4,7 @@
 
 use super::chart::Chart;
 use super::tables::{BAD, BOLD, DIM, GOOD, Table, WARN, paint};
-use super::text::{clean, count, fit, instant, length, money, percent, replica_seconds, wrap};
+use super::text::{self, clean, count, fit, instant, length, money, percent, replica_seconds, wrap};
 use crate::metrics::recovery::Step;
 use crate::metrics::{Impact, NodeMark, Record, Recovery, Usage, UsageRow, WorkloadRecord};
 use crate::outcome::Outcome;
@@ -107,7 +107,7 @@ fn timeline(record: &Record) -> Vec<String> {
         let style = if incident.is_fault() { BAD } else { BOLD };
         entries.push((incident.started, paint(style, &fit(&incident.description, WIDTH - 14))));
         if let Some(ended) = incident.ended.filter(|ended| *ended > incident.started) {
-            entries.push((ended, fit(&format!("over: {}", incident.description), WIDTH - 14)));
+            entries.push((ended, fit(&text::ended(&incident.fault, &incident.description), WIDTH - 14)));
         }
     }
     for node in &record.nodes {

@@ -1,6 +1,18 @@
 //! Small words of every report: lengths of time, money, shares, columns.
 
+use crate::model::core::Fault;
 use crate::time::{SimDuration, SimTime};
+
+/// That a fault is over: `node a is back`.
+pub fn ended(fault: &Fault, description: &str) -> String {
+    match fault {
+        Fault::NodeCrash { nodes } => match nodes.as_slice() {
+            [one] => format!("node {one} is back"),
+            several => format!("{} nodes are back: {}", several.len(), several.join(", ")),
+        },
+        _ => format!("over: {description}"),
+    }
+}
 
 /// A length of time as precise as is read: `85ms`, `2.50s`, `40.1s`, `5m45.2s`, `2h05m`.
 pub fn length(duration: SimDuration) -> String {

@@ -51,7 +51,7 @@ fn words(change: &Change) -> String {
         Object::Machine(new) => machine(old.and_then(Object::as_kind).map(|old| &**old), new, &mut parts),
         Object::Event(event) => return event_words(event),
         Object::Incident(incident) if old.is_none() => return incident.description.to_string(),
-        Object::Incident(incident) => return format!("over: {}", incident.description),
+        Object::Incident(incident) => return super::text::ended(&incident.fault, &incident.description),
         _ => {}
     }
     metadata(old, new, &mut parts);
