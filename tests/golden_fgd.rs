@@ -165,6 +165,7 @@ fn golden_fgd() {
 }
 
 /// The policy as a plugin of a profile, with the experiment's largest machine and workload.
+#[expect(clippy::arc_with_non_send_sync, reason = "plugins are shared within one run, which has one thread")]
 fn plugin(policy: Policy, workload: &[TracePod]) -> Arc<dyn Plugin> {
     let largest = Space { milli_cpu: 128_000, memory: 0, gpu: 8_000 };
     match policy {

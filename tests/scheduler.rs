@@ -264,6 +264,7 @@ fn strategies_choose_their_nodes() {
     }
 }
 
+#[expect(clippy::arc_with_non_send_sync, reason = "plugins are shared within one run, which has one thread")]
 fn gang(minimum: &str, names: &[&str]) -> (Bed, Vec<Pod>) {
     let mut plugins = plugins::defaults();
     plugins.push((Arc::new(Coscheduling::default()), 0));

@@ -36,6 +36,7 @@ pub struct Strategy {
 }
 
 /// Every strategy.
+#[expect(clippy::arc_with_non_send_sync, reason = "plugins are shared within one run, which has one thread")]
 pub const STRATEGIES: &[Strategy] = &[
     Strategy {
         name: "default",
@@ -110,6 +111,7 @@ pub const STRATEGIES: &[Strategy] = &[
 ];
 
 /// Filters as upstream and for shared GPUs; among all nodes that fit, this plugin alone chooses.
+#[expect(clippy::arc_with_non_send_sync, reason = "plugins are shared within one run, which has one thread")]
 pub fn by(strategy: Arc<dyn Plugin>) -> Profile {
     let name = strategy.name();
     // The first plugin that assigns devices is heard, so the strategy stands before GpuShare.

@@ -62,6 +62,7 @@ pub fn defaults() -> Vec<(Arc<dyn Plugin>, i64)> {
 
 /// The plugins beside upstream's, for one run. A strategy to choose nodes is one of the score plugins alone;
 /// [`gpu_share::GpuShare`] makes its profile see shared GPUs.
+#[expect(clippy::arc_with_non_send_sync, reason = "plugins are shared within one run, which has one thread")]
 pub fn extras(seed: Seed) -> Vec<Arc<dyn Plugin>> {
     vec![
         Arc::new(gpu_share::GpuShare::default()),
