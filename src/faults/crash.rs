@@ -11,8 +11,7 @@ use crate::model::core::Fault;
 use crate::model::{Key, Kind, Name, Phase, Pod, Resource};
 use crate::runtime::{Controller, Cx, Requeue, Wake};
 use crate::scenario::TimelineEntry;
-use crate::scenario::selector::Selector;
-use crate::scenario::timeline::Action;
+use crate::scenario::timeline::{Action, ContainerCrash, PodCrash};
 use crate::store::incident::{begun, entry_index, entry_key};
 use crate::store::{Change, View};
 use crate::time::SimTime;
@@ -25,11 +24,8 @@ const KILLED: i32 = 137;
 struct Crash {
     index: usize,
     at: SimTime,
-    pod: Option<String>,
-    selector: Option<Selector>,
-    namespace: String,
-    count: Option<u32>,
-    exit_code: i32,
+    /// Which pods, how many of them, and the exit code.
+    written: PodCrash,
     /// `None` is the whole pod; an inner `None` the first container.
     container: Option<Option<String>>,
 }
@@ -42,28 +38,18 @@ pub struct Crashes {
 impl Crashes {
     /// Those that the timeline asks for.
     pub fn new(timeline: &[TimelineEntry]) -> Self {
-        let crashes = timeline.iter().enumerate().filter_map(|(index, entry)| match &entry.action {
-            Action::PodCrash(crash) => Some(Crash {
-                index,
-                at: entry.at,
-                pod: crash.pod.clone(),
-                selector: crash.selector.clone(),
-                namespace: crash.namespace.clone(),
-                count: crash.count,
-                exit_code: crash.exit_code.unwrap_or(KILLED),
-                container: None,
-            }),
-            Action::ContainerCrash(crash) => Some(Crash {
-                index,
-                at: entry.at,
-                pod: crash.pod.clone(),
-                selector: crash.selector.clone(),
-                namespace: crash.namespace.clone(),
-                count: crash.count,
-                exit_code: crash.exit_code.unwrap_or(KILLED),
-                container: Some(crash.container.clone()),
-            }),
-            _ => None,
+        let crashes = timeline.iter().enumerate().filter_map(|(index, entry)| {
+            // The whole pod is the case without a container of its own.
+            let (written, container) = match &entry.action {
+                Action::PodCrash(crash) => (crash.clone(), None),
+                Action::ContainerCrash(ContainerCrash { pod, selector, namespace, container, count, exit_code }) => {
+                    let (pod, selector, namespace) = (pod.clone(), selector.clone(), namespace.clone());
+                    let (count, exit_code) = (*count, *exit_code);
+                    (PodCrash { pod, selector, namespace, count, exit_code }, Some(container.clone()))
+                }
+                _ => return None,
+            };
+            Some(Crash { index, at: entry.at, written, container })
         });
         Crashes { crashes: crashes.collect() }
     }
@@ -90,17 +76,17 @@ impl Controller for Crashes {
         let index = entry_index(key);
         let Some(crash) = self.crashes.iter().find(|crash| crash.index == index) else { return Requeue::Done };
         let victims = victims(key, crash, cx);
+        let exit_code = crash.written.exit_code.unwrap_or(KILLED);
         let container = crash.container.as_ref().map(|name| container_name(name.as_deref(), &victims));
         let pods: Vec<Key> = victims.iter().map(|pod| pod.key()).collect();
         let list = pods.iter().map(|pod| pod.name.as_str()).collect::<Vec<_>>().join(", ");
         let (fault, description) = match container {
-            None => (
-                Fault::PodCrash { pods, exit_code: crash.exit_code },
-                format!("all containers of {list} end with code {}", crash.exit_code),
-            ),
+            None => {
+                (Fault::PodCrash { pods, exit_code }, format!("all containers of {list} end with code {}", exit_code))
+            }
             Some(container) => {
-                let description = format!("container {container} of {list} ends with code {}", crash.exit_code);
-                (Fault::ContainerCrash { pods, container, exit_code: crash.exit_code }, description)
+                let description = format!("container {container} of {list} ends with code {}", exit_code);
+                (Fault::ContainerCrash { pods, container, exit_code }, description)
             }
         };
         cx.write(begun(key, fault, description, cx.now, Some(cx.now)));
@@ -110,15 +96,15 @@ impl Controller for Crashes {
 
 /// Running pods only: there is nothing to crash in others.
 fn victims<'a>(key: &Key, crash: &Crash, cx: &Cx<'a>) -> Vec<&'a Arc<Pod>> {
-    let namespace = Name::from(crash.namespace.as_str());
+    let namespace = Name::from(crash.written.namespace.as_str());
     let concerned = |pod: &&Arc<Pod>| {
         let labels = &pod.meta.labels;
         pod.status.phase == Phase::Running
-            && crash.pod.as_ref().is_none_or(|name| pod.meta.name == name.as_str())
-            && crash.selector.as_ref().is_none_or(|s| s.matches(|label| labels.get(label).map(Name::as_str)))
+            && crash.written.pod.as_ref().is_none_or(|name| pod.meta.name == name.as_str())
+            && crash.written.selector.as_ref().is_none_or(|s| s.matches(|label| labels.get(label).map(Name::as_str)))
     };
     let candidates: Vec<_> = cx.live().list_in::<Pod>(&namespace).filter(concerned).collect();
-    let count = crash.count.unwrap_or(1) as usize;
+    let count = crash.written.count.unwrap_or(1) as usize;
     cx.seed.stream("crash", &key.name).choose(candidates, Some(count))
 }
 

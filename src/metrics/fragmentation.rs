@@ -21,16 +21,8 @@ pub fn fragmentation(record: &Record) -> [f64; 2] {
     let pods: i128 = shapes.iter().map(|shape| i128::from(shape.1)).sum();
     let (mut unusable, mut free_sum) = ([0i128; 2], [0i128; 2]);
     for node in record.nodes.iter().filter(|node| !node.control_plane) {
-        let series = [
-            &node.allocatable_cpu,
-            &node.allocatable_memory,
-            &node.allocatable_pods,
-            &node.requested_cpu,
-            &node.requested_memory,
-            &node.pods,
-        ];
         for (_, length, [cpu, memory, slots, used_cpu, used_memory, held]) in
-            together(series, SimTime::ZERO, record.end)
+            together(node.load(), SimTime::ZERO, record.end)
         {
             let free = [(cpu - used_cpu).max(0), (memory - used_memory).max(0)];
             let fits = |shape: &[i64; 2]| held < slots && shape[0] <= free[0] && shape[1] <= free[1];

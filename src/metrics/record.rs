@@ -208,6 +208,18 @@ pub struct NodeRecord {
 }
 
 impl NodeRecord {
+    /// What there is and what is asked for: cpu, memory and pods allocatable, then the same requested.
+    pub fn load(&self) -> [&Series; 6] {
+        [
+            &self.allocatable_cpu,
+            &self.allocatable_memory,
+            &self.allocatable_pods,
+            &self.requested_cpu,
+            &self.requested_memory,
+            &self.pods,
+        ]
+    }
+
     /// Price of the time its machine was up, in millionths.
     pub fn cost_micros(&self, end: SimTime) -> i128 {
         self.up.integral(SimTime::ZERO, end) * i128::from(self.price_per_hour_micros) / 3_600_000_000_000

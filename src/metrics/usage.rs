@@ -102,16 +102,8 @@ fn smallest_request(record: &Record) -> [i64; 2] {
 impl Sums {
     fn of(node: &NodeRecord, smallest: [i64; 2], end: SimTime) -> Sums {
         let mut sums = Sums { nodes: 1, ..Sums::default() };
-        let series = [
-            &node.allocatable_cpu,
-            &node.allocatable_memory,
-            &node.allocatable_pods,
-            &node.requested_cpu,
-            &node.requested_memory,
-            &node.pods,
-        ];
         for (_, length, [cpu, memory, slots, requested_cpu, requested_memory, pods]) in
-            together(series, SimTime::ZERO, end)
+            together(node.load(), SimTime::ZERO, end)
         {
             let weigh = |value: i64| i128::from(value) * i128::from(length.0);
             let (size, requested) = ([cpu, memory], [requested_cpu, requested_memory]);
