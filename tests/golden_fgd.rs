@@ -25,6 +25,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 
 #[allow(clippy::disallowed_methods)] // The one place where a test is told where recordings are.
@@ -165,16 +166,15 @@ fn golden_fgd() {
 }
 
 /// The policy as a plugin of a profile, with the experiment's largest machine and workload.
-#[expect(clippy::arc_with_non_send_sync, reason = "plugins are shared within one run, which has one thread")]
-fn plugin(policy: Policy, workload: &[TracePod]) -> Arc<dyn Plugin> {
+fn plugin(policy: Policy, workload: &[TracePod]) -> Rc<dyn Plugin> {
     let largest = Space { milli_cpu: 128_000, memory: 0, gpu: 8_000 };
     match policy {
         Policy::Random => unreachable!("not deterministic"),
-        Policy::DotProd => Arc::new(DotProd::new(largest)),
-        Policy::GpuClustering => Arc::new(GpuClustering::default()),
-        Policy::GpuPacking => Arc::new(GpuPacking::default()),
-        Policy::BestFit => Arc::new(BestFit::new(largest)),
-        Policy::Fgd => Arc::new(Fgd::new(typical(workload.iter().map(|pod| &pod.ask)))),
+        Policy::DotProd => Rc::new(DotProd::new(largest)),
+        Policy::GpuClustering => Rc::new(GpuClustering::default()),
+        Policy::GpuPacking => Rc::new(GpuPacking::default()),
+        Policy::BestFit => Rc::new(BestFit::new(largest)),
+        Policy::Fgd => Rc::new(Fgd::new(typical(workload.iter().map(|pod| &pod.ask)))),
     }
 }
 

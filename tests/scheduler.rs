@@ -12,6 +12,7 @@ use kubesim::store::{DeleteOptions, Patch, Preconditions, Write};
 use kubesim::time::{SimDuration, SimTime};
 use kubesim::wire::decode;
 use serde_json::{Value, json};
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// A cluster with one namespace and a scheduler that hears and writes at once.
@@ -264,10 +265,9 @@ fn strategies_choose_their_nodes() {
     }
 }
 
-#[expect(clippy::arc_with_non_send_sync, reason = "plugins are shared within one run, which has one thread")]
 fn gang(minimum: &str, names: &[&str]) -> (Bed, Vec<Pod>) {
     let mut plugins = plugins::defaults();
-    plugins.push((Arc::new(Coscheduling::default()), 0));
+    plugins.push((Rc::new(Coscheduling::default()), 0));
     let profile = Profile::new(Name::from("default-scheduler"), plugins);
     let member = |name: &&str| {
         let group = "pod-group.scheduling.sigs.k8s.io/";

@@ -17,6 +17,7 @@ use super::profile::Profile;
 use super::snapshot::Snapshot;
 use crate::model::Name;
 use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// What became of a pod's turn.
@@ -443,7 +444,7 @@ pub(super) fn run_filters(
         if alive.is_empty() {
             return;
         }
-        let plugin: &Arc<dyn Plugin> = &profile.plugins[*at];
+        let plugin: &Rc<dyn Plugin> = &profile.plugins[*at];
         let mut nodes = Candidates::new(alive, why, verdicts, plugin.name());
         plugin.filter(cycle, &prepared.states[*at], &mut nodes);
     }

@@ -7,7 +7,7 @@ use super::preemption::CandidateLimits;
 use crate::model::Name;
 use crate::name;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::rc::Rc;
 
 /// A profile.
 #[derive(Clone)]
@@ -17,7 +17,7 @@ pub struct Profile {
     /// `percentageOfNodesToScore`; 0 adapts to the size of the cluster.
     pub percentage_of_nodes_to_score: i32,
     /// The plugins.
-    pub plugins: Vec<Arc<dyn Plugin>>,
+    pub plugins: Vec<Rc<dyn Plugin>>,
     /// For each extension point the plugins in order, by index.
     pub order: BTreeMap<Point, Vec<usize>>,
     /// Score weights by plugin index.
@@ -34,7 +34,7 @@ impl Default for Profile {
 
 impl Profile {
     /// A profile in which every plugin acts wherever it can, in this order (upstream's `multiPoint`).
-    pub fn new(scheduler_name: Name, plugins: Vec<(Arc<dyn Plugin>, i64)>) -> Self {
+    pub fn new(scheduler_name: Name, plugins: Vec<(Rc<dyn Plugin>, i64)>) -> Self {
         let mut order: BTreeMap<Point, Vec<usize>> = BTreeMap::new();
         for (at, (plugin, _)) in plugins.iter().enumerate() {
             for point in plugin.points() {
@@ -52,7 +52,7 @@ impl Profile {
     }
 
     /// Puts `plugin` in the place of the one with its name: the same plugin with other arguments.
-    pub fn replace(&mut self, plugin: Arc<dyn Plugin>) {
+    pub fn replace(&mut self, plugin: Rc<dyn Plugin>) {
         match self.index(plugin.name()) {
             Some(at) => self.plugins[at] = plugin,
             None => panic!("the profile has no plugin {}", plugin.name()),
@@ -78,7 +78,7 @@ impl Profile {
 
     /// Lets `plugin` act behind all others at these extension points, where it does not act yet; `weight` is that
     /// of its score.
-    pub fn hook(&mut self, plugin: Arc<dyn Plugin>, points: &[Point], weight: i64) {
+    pub fn hook(&mut self, plugin: Rc<dyn Plugin>, points: &[Point], weight: i64) {
         let name = plugin.name();
         if self.index(name).is_none() {
             self.plugins.push(plugin);

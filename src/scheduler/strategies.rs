@@ -22,7 +22,7 @@ use super::profile::Profile;
 use crate::error::did_you_mean;
 use crate::name;
 use crate::rng::Seed;
-use std::sync::Arc;
+use std::rc::Rc;
 
 /// A way to choose among the nodes that a pod fits on.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +36,6 @@ pub struct Strategy {
 }
 
 /// Every strategy.
-#[expect(clippy::arc_with_non_send_sync, reason = "plugins are shared within one run, which has one thread")]
 pub const STRATEGIES: &[Strategy] = &[
     Strategy {
         name: "default",
@@ -61,61 +60,60 @@ pub const STRATEGIES: &[Strategy] = &[
     Strategy {
         name: "first-fit",
         about: "the first node that fits, in order of joining",
-        profile: |_| by(Arc::new(FirstFit)),
+        profile: |_| by(Rc::new(FirstFit)),
     },
     Strategy {
         name: "random",
         about: "any node that fits, each as likely",
-        profile: |seed| by(Arc::new(Random { seed })),
+        profile: |seed| by(Rc::new(Random { seed })),
     },
     Strategy {
         name: "round-robin",
         about: "the next node that fits after the last one taken",
-        profile: |_| by(Arc::new(RoundRobin::default())),
+        profile: |_| by(Rc::new(RoundRobin::default())),
     },
     Strategy {
         name: "best-fit",
         about: "the node where the least is left over",
-        profile: |_| by(Arc::new(BestFit::default())),
+        profile: |_| by(Rc::new(BestFit::default())),
     },
     Strategy {
         name: "worst-fit",
         about: "the node where the most is left over",
-        profile: |_| by(Arc::new(WorstFit::default())),
+        profile: |_| by(Rc::new(WorstFit::default())),
     },
     Strategy {
         name: "dot-prod",
         about: "demand and what is left point in different directions",
-        profile: |_| by(Arc::new(DotProd::default())),
+        profile: |_| by(Rc::new(DotProd::default())),
     },
     Strategy {
         name: "gpu-packing",
         about: "used GPUs before free ones, used nodes before idle ones",
-        profile: |_| by(Arc::new(GpuPacking::default())),
+        profile: |_| by(Rc::new(GpuPacking::default())),
     },
     Strategy {
         name: "gpu-clustering",
         about: "pods that ask for the same number of GPUs together",
-        profile: |_| by(Arc::new(GpuClustering::default())),
+        profile: |_| by(Rc::new(GpuClustering::default())),
     },
     Strategy {
         name: "fgd",
         about: "the least new fragmentation of GPUs (fragmentation gradient descent)",
-        profile: |_| by(Arc::new(Fgd::default())),
+        profile: |_| by(Rc::new(Fgd::default())),
     },
     Strategy {
         name: "load-aware",
         about: "the node that is used least, by measured use instead of requests",
-        profile: |_| by(Arc::new(LoadAware)),
+        profile: |_| by(Rc::new(LoadAware)),
     },
 ];
 
 /// Filters as upstream and for shared GPUs; among all nodes that fit, this plugin alone chooses.
-#[expect(clippy::arc_with_non_send_sync, reason = "plugins are shared within one run, which has one thread")]
-pub fn by(strategy: Arc<dyn Plugin>) -> Profile {
+pub fn by(strategy: Rc<dyn Plugin>) -> Profile {
     let name = strategy.name();
     // The first plugin that assigns devices is heard, so the strategy stands before GpuShare.
-    let mut plugins = vec![(strategy, 1), (Arc::new(GpuShare::default()) as Arc<dyn Plugin>, 0)];
+    let mut plugins = vec![(strategy, 1), (Rc::new(GpuShare::default()) as Rc<dyn Plugin>, 0)];
     plugins.extend(plugins::defaults());
     let mut profile = Profile::new(name!("default-scheduler"), plugins);
     profile.percentage_of_nodes_to_score = 100;
@@ -130,11 +128,11 @@ pub fn by(strategy: Arc<dyn Plugin>) -> Profile {
 /// outweigh the scoring strategy.
 fn by_requests(strategy: Scoring) -> Profile {
     let unasked = ["NodeResourcesBalancedAllocation", "ImageLocality"];
-    let mut plugins: Vec<(Arc<dyn Plugin>, i64)> = plugins::defaults();
+    let mut plugins: Vec<(Rc<dyn Plugin>, i64)> = plugins::defaults();
     plugins.retain(|(plugin, _)| !unasked.contains(&plugin.name()));
     let mut profile = Profile::new(name!("default-scheduler"), plugins);
-    profile.replace(Arc::new(ResourcesFit { strategy, ..ResourcesFit::default() }));
-    profile.replace(Arc::new(TopologySpread { defaults: Vec::new(), system: false }));
+    profile.replace(Rc::new(ResourcesFit { strategy, ..ResourcesFit::default() }));
+    profile.replace(Rc::new(TopologySpread { defaults: Vec::new(), system: false }));
     profile
 }
 

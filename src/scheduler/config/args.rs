@@ -19,12 +19,12 @@ use crate::time::SimDuration;
 use crate::wire::validate::ErrorType;
 use crate::wire::{decode, names};
 use serde_json::Value;
-use std::sync::Arc;
+use std::rc::Rc;
 
 /// What arguments come to.
 pub(super) enum Configured {
     /// The plugin with these arguments.
-    Plugin(Arc<dyn Plugin>),
+    Plugin(Rc<dyn Plugin>),
     /// How far preemption looks.
     Preemption(CandidateLimits),
     /// Nothing that decides.
@@ -52,7 +52,7 @@ pub(super) fn configure(name: &str, args: &Value, path: &str, faults: &mut Fault
         faults.say(&format!("{path}.kind"), message, format!("write kind: {wanted}, or leave it out"));
         return Configured::Nothing;
     }
-    let plugin: Option<Arc<dyn Plugin>> = match name {
+    let plugin: Option<Rc<dyn Plugin>> = match name {
         "NodeResourcesFit" => faults.read(path, args).map(|args| fit(&args, path, faults) as _),
         "NodeResourcesBalancedAllocation" => faults.read(path, args).map(|args| balanced(&args, path, faults) as _),
         "NodeAffinity" => faults.read(path, args).and_then(|args| affinity(&args, path, faults)).map(|p| p as _),
@@ -87,7 +87,7 @@ fn resource_weights(written: &[ResourceSpec]) -> Vec<ResourceWeight> {
     if written.is_empty() { ResourceWeight::cpu_and_memory() } else { written.iter().map(weight).collect() }
 }
 
-fn fit(args: &FitArgs, path: &str, faults: &mut Faults<'_>) -> Arc<ResourcesFit> {
+fn fit(args: &FitArgs, path: &str, faults: &mut Faults<'_>) -> Rc<ResourcesFit> {
     for (at, resource) in args.ignored_resources.iter().enumerate() {
         label_name(&format!("{path}.ignoredResources[{at}]"), resource, faults);
     }
@@ -168,7 +168,7 @@ fn shape(points: &[ShapePoint], path: &str, faults: &mut Faults<'_>) {
     }
 }
 
-fn balanced(args: &BalancedArgs, path: &str, faults: &mut Faults<'_>) -> Arc<BalancedAllocation> {
+fn balanced(args: &BalancedArgs, path: &str, faults: &mut Faults<'_>) -> Rc<BalancedAllocation> {
     for (at, resource) in args.resources.iter().enumerate() {
         let path = format!("{path}.resources[{at}]");
         if args.resources[..at].iter().any(|other| other.name == resource.name) {
@@ -182,9 +182,9 @@ fn balanced(args: &BalancedArgs, path: &str, faults: &mut Faults<'_>) -> Arc<Bal
     BalancedAllocation { resources: resource_weights(&args.resources) }.into()
 }
 
-fn affinity(args: &AffinityArgs, path: &str, faults: &mut Faults<'_>) -> Option<Arc<NodeAffinity>> {
+fn affinity(args: &AffinityArgs, path: &str, faults: &mut Faults<'_>) -> Option<Rc<NodeAffinity>> {
     if args.added_affinity.is_null() {
-        return Some(Arc::default());
+        return Some(Rc::default());
     }
     match decode::node_affinity(&args.added_affinity) {
         Ok(read) => {
@@ -198,7 +198,7 @@ fn affinity(args: &AffinityArgs, path: &str, faults: &mut Faults<'_>) -> Option<
     }
 }
 
-fn spread(args: &SpreadArgs, path: &str, faults: &mut Faults<'_>) -> Option<Arc<TopologySpread>> {
+fn spread(args: &SpreadArgs, path: &str, faults: &mut Faults<'_>) -> Option<Rc<TopologySpread>> {
     let known = faults.problems.len();
     let at_type = format!("{path}.defaultingType");
     let system = matches!(args.defaulting_type.as_str(), "" | "System");
@@ -261,7 +261,7 @@ fn constraint(value: &Value, path: &str, faults: &mut Faults<'_>) {
     }
 }
 
-fn inter_pod(args: &InterPodArgs, path: &str, faults: &mut Faults<'_>) -> Arc<InterPodAffinity> {
+fn inter_pod(args: &InterPodArgs, path: &str, faults: &mut Faults<'_>) -> Rc<InterPodAffinity> {
     let weight = args.hard_pod_affinity_weight.unwrap_or(1);
     if !(0..=100).contains(&weight) {
         let path = format!("{path}.hardPodAffinityWeight");

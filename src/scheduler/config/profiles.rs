@@ -16,7 +16,7 @@ use crate::scheduler::preemption::CandidateLimits;
 use crate::scheduler::profile::Profile;
 use crate::wire::typed::suggestion;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::rc::Rc;
 
 impl Plugins {
     /// The sets by extension point, in the order in which kube-scheduler goes through them, with their fields.
@@ -158,8 +158,8 @@ impl Builder<'_, '_> {
         &mut self,
         written: &WrittenProfile,
         needed: &BTreeSet<String>,
-    ) -> (BTreeMap<String, Arc<dyn Plugin>>, CandidateLimits) {
-        let mut plugins: BTreeMap<String, Arc<dyn Plugin>> = BTreeMap::new();
+    ) -> (BTreeMap<String, Rc<dyn Plugin>>, CandidateLimits) {
+        let mut plugins: BTreeMap<String, Rc<dyn Plugin>> = BTreeMap::new();
         for known in self.known.iter().filter(|known| needed.contains(&known.name)) {
             plugins.extend(known.plugin.clone().map(|plugin| (known.name.clone(), plugin)));
         }

@@ -4,7 +4,7 @@
 use crate::rng::Seed;
 use crate::scheduler::plugin::{Plugin, Point};
 use crate::scheduler::plugins;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use Point::{Bind, Filter, Permit, PostFilter, PreBind, PreEnqueue, PreFilter, PreScore, QueueSort, Reserve, Score};
 
@@ -43,12 +43,12 @@ pub(super) struct Known {
     /// Where it may be enabled.
     pub(super) points: &'static [Point],
     /// What is simulated of it.
-    pub(super) plugin: Option<Arc<dyn Plugin>>,
+    pub(super) plugin: Option<Rc<dyn Plugin>>,
 }
 
 /// All plugins that a profile can name, each with its default arguments, for a run with this seed.
 pub(super) fn known(seed: Seed) -> Vec<Known> {
-    let mut ours: Vec<Arc<dyn Plugin>> = plugins::defaults().into_iter().map(|(plugin, _)| plugin).collect();
+    let mut ours: Vec<Rc<dyn Plugin>> = plugins::defaults().into_iter().map(|(plugin, _)| plugin).collect();
     ours.extend(plugins::extras(seed));
     let upstream = UPSTREAM.iter().map(|(name, _, points)| (*name, *points)).chain(BEHIND_GATES.iter().copied());
     let mut all: Vec<Known> = Vec::new();

@@ -32,50 +32,49 @@ pub mod worst_fit;
 use super::plugin::Plugin;
 use super::preemption::DefaultPreemption;
 use crate::rng::Seed;
-use std::sync::Arc;
+use std::rc::Rc;
 
 /// The default plugins in upstream's order, with their score weights
 /// (`pkg/scheduler/apis/config/v1/default_plugins.go`).
-pub fn defaults() -> Vec<(Arc<dyn Plugin>, i64)> {
+pub fn defaults() -> Vec<(Rc<dyn Plugin>, i64)> {
     vec![
-        (Arc::new(small::SchedulingGates), 0),
-        (Arc::new(small::PrioritySort), 0),
-        (Arc::new(node_unschedulable::NodeUnschedulable), 0),
-        (Arc::new(node_name::NodeName), 0),
-        (Arc::new(taint_toleration::TaintToleration), 3),
-        (Arc::new(node_affinity::NodeAffinity::default()), 2),
-        (Arc::new(node_ports::NodePorts), 0),
-        (Arc::new(resources_fit::ResourcesFit::default()), 1),
-        (Arc::new(volume_restrictions::VolumeRestrictions), 0),
-        (Arc::new(volume_limits::VolumeLimits), 0),
-        (Arc::new(volume_binding::VolumeBinding), 1),
-        (Arc::new(volume_zone::VolumeZone), 0),
-        (Arc::new(topology_spread::TopologySpread::default()), 2),
-        (Arc::new(inter_pod_affinity::InterPodAffinity::default()), 2),
-        (Arc::new(small::DynamicResources), 0),
-        (Arc::new(DefaultPreemption), 0),
-        (Arc::new(balanced_allocation::BalancedAllocation::default()), 1),
-        (Arc::new(image_locality::ImageLocality), 1),
-        (Arc::new(small::DefaultBinder), 0),
+        (Rc::new(small::SchedulingGates), 0),
+        (Rc::new(small::PrioritySort), 0),
+        (Rc::new(node_unschedulable::NodeUnschedulable), 0),
+        (Rc::new(node_name::NodeName), 0),
+        (Rc::new(taint_toleration::TaintToleration), 3),
+        (Rc::new(node_affinity::NodeAffinity::default()), 2),
+        (Rc::new(node_ports::NodePorts), 0),
+        (Rc::new(resources_fit::ResourcesFit::default()), 1),
+        (Rc::new(volume_restrictions::VolumeRestrictions), 0),
+        (Rc::new(volume_limits::VolumeLimits), 0),
+        (Rc::new(volume_binding::VolumeBinding), 1),
+        (Rc::new(volume_zone::VolumeZone), 0),
+        (Rc::new(topology_spread::TopologySpread::default()), 2),
+        (Rc::new(inter_pod_affinity::InterPodAffinity::default()), 2),
+        (Rc::new(small::DynamicResources), 0),
+        (Rc::new(DefaultPreemption), 0),
+        (Rc::new(balanced_allocation::BalancedAllocation::default()), 1),
+        (Rc::new(image_locality::ImageLocality), 1),
+        (Rc::new(small::DefaultBinder), 0),
     ]
 }
 
 /// The plugins beside upstream's, for one run. A strategy to choose nodes is one of the score plugins alone;
 /// [`gpu_share::GpuShare`] makes its profile see shared GPUs.
-#[expect(clippy::arc_with_non_send_sync, reason = "plugins are shared within one run, which has one thread")]
-pub fn extras(seed: Seed) -> Vec<Arc<dyn Plugin>> {
+pub fn extras(seed: Seed) -> Vec<Rc<dyn Plugin>> {
     vec![
-        Arc::new(gpu_share::GpuShare::default()),
-        Arc::new(first_fit::FirstFit),
-        Arc::new(random::Random { seed }),
-        Arc::new(round_robin::RoundRobin::default()),
-        Arc::new(best_fit::BestFit::default()),
-        Arc::new(worst_fit::WorstFit::default()),
-        Arc::new(dot_prod::DotProd::default()),
-        Arc::new(gpu_packing::GpuPacking::default()),
-        Arc::new(gpu_clustering::GpuClustering::default()),
-        Arc::new(fgd::Fgd::default()),
-        Arc::new(load_aware::LoadAware),
-        Arc::new(coscheduling::Coscheduling::default()),
+        Rc::new(gpu_share::GpuShare::default()),
+        Rc::new(first_fit::FirstFit),
+        Rc::new(random::Random { seed }),
+        Rc::new(round_robin::RoundRobin::default()),
+        Rc::new(best_fit::BestFit::default()),
+        Rc::new(worst_fit::WorstFit::default()),
+        Rc::new(dot_prod::DotProd::default()),
+        Rc::new(gpu_packing::GpuPacking::default()),
+        Rc::new(gpu_clustering::GpuClustering::default()),
+        Rc::new(fgd::Fgd::default()),
+        Rc::new(load_aware::LoadAware),
+        Rc::new(coscheduling::Coscheduling::default()),
     ]
 }
