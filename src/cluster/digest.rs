@@ -130,7 +130,26 @@ fn fold_object(print: &mut Fingerprint, object: &Object) {
         | Object::Secret(_)
         | Object::ServiceAccount(_)
         | Object::StorageClass(_)
-        | Object::CSINode(_) => {}
+        | Object::CSINode(_)
+        | Object::DaemonSet(_)
+        | Object::Job(_)
+        | Object::CronJob(_)
+        | Object::ControllerRevision(_)
+        | Object::LimitRange(_)
+        | Object::ResourceQuota(_)
+        | Object::Role(_)
+        | Object::ClusterRole(_)
+        | Object::RoleBinding(_)
+        | Object::ClusterRoleBinding(_)
+        | Object::CustomResourceDefinition(_)
+        | Object::VolumeAttachment(_)
+        | Object::CSIDriver(_)
+        | Object::HorizontalPodAutoscaler(_)
+        | Object::Ingress(_)
+        | Object::IngressClass(_)
+        | Object::NetworkPolicy(_)
+        | Object::Endpoints(_)
+        | Object::RuntimeClass(_) => {}
     }
 }
 

@@ -82,6 +82,44 @@ kinds! {
     StatefulSet, "statefulsets", "apps", "v1", true;
     /// A replication controller.
     ReplicationController, "replicationcontrollers", "", "v1", true;
+    /// A daemon set.
+    DaemonSet, "daemonsets", "apps", "v1", true;
+    /// A job.
+    Job, "jobs", "batch", "v1", true;
+    /// A cron job.
+    CronJob, "cronjobs", "batch", "v1", true;
+    /// A past template of a stateful set or daemon set.
+    ControllerRevision, "controllerrevisions", "apps", "v1", true;
+    /// Limits and defaults of a namespace.
+    LimitRange, "limitranges", "", "v1", true;
+    /// A quota of a namespace.
+    ResourceQuota, "resourcequotas", "", "v1", true;
+    /// What may be done in a namespace.
+    Role, "roles", "rbac.authorization.k8s.io", "v1", true;
+    /// What may be done in the cluster.
+    ClusterRole, "clusterroles", "rbac.authorization.k8s.io", "v1", false;
+    /// Who has a role in a namespace.
+    RoleBinding, "rolebindings", "rbac.authorization.k8s.io", "v1", true;
+    /// Who has a role in the cluster.
+    ClusterRoleBinding, "clusterrolebindings", "rbac.authorization.k8s.io", "v1", false;
+    /// A kind that a user defines.
+    CustomResourceDefinition, "customresourcedefinitions", "apiextensions.k8s.io", "v1", false;
+    /// A volume attached to a node.
+    VolumeAttachment, "volumeattachments", "storage.k8s.io", "v1", false;
+    /// A storage driver of the cluster.
+    CSIDriver, "csidrivers", "storage.k8s.io", "v1", false;
+    /// A horizontal pod autoscaler.
+    HorizontalPodAutoscaler, "horizontalpodautoscalers", "autoscaling", "v2", true;
+    /// Rules by which requests enter the cluster.
+    Ingress, "ingresses", "networking.k8s.io", "v1", true;
+    /// Who serves an ingress.
+    IngressClass, "ingressclasses", "networking.k8s.io", "v1", false;
+    /// Which flows are allowed.
+    NetworkPolicy, "networkpolicies", "networking.k8s.io", "v1", true;
+    /// The endpoints of a service, in the old form.
+    Endpoints, "endpoints", "", "v1", true;
+    /// How containers are run.
+    RuntimeClass, "runtimeclasses", "node.k8s.io", "v1", false;
 }
 
 impl Kind {
@@ -126,6 +164,15 @@ impl Kind {
             "pdb" => "poddisruptionbudgets",
             "sts" => "statefulsets",
             "rc" => "replicationcontrollers",
+            "ds" => "daemonsets",
+            "cj" => "cronjobs",
+            "limits" => "limitranges",
+            "quota" => "resourcequotas",
+            "crd" => "customresourcedefinitions",
+            "hpa" => "horizontalpodautoscalers",
+            "ing" => "ingresses",
+            "netpol" => "networkpolicies",
+            "ep" => "endpoints",
             other => other,
         };
         Kind::ALL.iter().copied().find(|kind| kind.plural() == short || kind.as_str().eq_ignore_ascii_case(short))

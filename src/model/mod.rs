@@ -17,6 +17,7 @@ pub mod labels;
 pub mod meta;
 pub mod node;
 pub mod object;
+pub mod plain;
 pub mod pod;
 pub mod pod_spec;
 pub mod policy;

@@ -1,6 +1,11 @@
 //! One object of any kind.
 
 use super::core::{ConfigMap, Event, Incident, Lease, Namespace, PriorityClass, Secret, ServiceAccount};
+use super::plain::{
+    CSIDriver, ClusterRole, ClusterRoleBinding, ControllerRevision, CronJob, CustomResourceDefinition, DaemonSet,
+    Endpoints, HorizontalPodAutoscaler, Ingress, IngressClass, Job, LimitRange, NetworkPolicy, ResourceQuota, Role,
+    RoleBinding, RuntimeClass, VolumeAttachment,
+};
 use super::policy::PodDisruptionBudget;
 use super::service::{EndpointSlice, Service};
 use super::storage::{CSINode, PersistentVolume, PersistentVolumeClaim, StorageClass};
@@ -80,6 +85,25 @@ objects!(
     PodDisruptionBudget,
     StatefulSet,
     ReplicationController,
+    DaemonSet,
+    Job,
+    CronJob,
+    ControllerRevision,
+    LimitRange,
+    ResourceQuota,
+    Role,
+    ClusterRole,
+    RoleBinding,
+    ClusterRoleBinding,
+    CustomResourceDefinition,
+    VolumeAttachment,
+    CSIDriver,
+    HorizontalPodAutoscaler,
+    Ingress,
+    IngressClass,
+    NetworkPolicy,
+    Endpoints,
+    RuntimeClass,
     Machine,
     Incident
 );

@@ -10,6 +10,7 @@ mod endpoints;
 mod fragment;
 mod meta;
 mod node;
+mod plain;
 mod pod_spec;
 mod pod_status;
 mod policy;
@@ -122,6 +123,25 @@ pub fn of_kind(kind: Kind, value: &Value) -> Result<Object, Vec<FieldError>> {
         Kind::PodDisruptionBudget => policy::budget(typed(value)?).map(Object::from),
         Kind::StatefulSet => workload::stateful_set(typed(value)?).map(Object::from),
         Kind::ReplicationController => workload::replication_controller(typed(value)?).map(Object::from),
+        Kind::DaemonSet => plain::daemon_set(typed(value)?).map(Object::from),
+        Kind::Job => plain::job(typed(value)?).map(Object::from),
+        Kind::CronJob => plain::cron_job(typed(value)?).map(Object::from),
+        Kind::ControllerRevision => plain::controller_revision(typed(value)?).map(Object::from),
+        Kind::LimitRange => plain::limit_range(typed(value)?).map(Object::from),
+        Kind::ResourceQuota => plain::resource_quota(typed(value)?).map(Object::from),
+        Kind::Role => plain::role(typed(value)?).map(Object::from),
+        Kind::ClusterRole => plain::cluster_role(typed(value)?).map(Object::from),
+        Kind::RoleBinding => plain::role_binding(typed(value)?).map(Object::from),
+        Kind::ClusterRoleBinding => plain::cluster_role_binding(typed(value)?).map(Object::from),
+        Kind::CustomResourceDefinition => plain::custom_resource_definition(typed(value)?).map(Object::from),
+        Kind::VolumeAttachment => plain::volume_attachment(typed(value)?).map(Object::from),
+        Kind::CSIDriver => plain::csi_driver(typed(value)?).map(Object::from),
+        Kind::HorizontalPodAutoscaler => plain::horizontal_pod_autoscaler(typed(value)?).map(Object::from),
+        Kind::Ingress => plain::ingress(typed(value)?).map(Object::from),
+        Kind::IngressClass => plain::ingress_class(typed(value)?).map(Object::from),
+        Kind::NetworkPolicy => plain::network_policy(typed(value)?).map(Object::from),
+        Kind::Endpoints => plain::endpoints(typed(value)?).map(Object::from),
+        Kind::RuntimeClass => plain::runtime_class(typed(value)?).map(Object::from),
         Kind::Machine | Kind::Incident => Err(FieldError::new("kind", format!("{kind} is not part of the API"))),
     };
     decoded.map_err(|error| vec![error])

@@ -4,6 +4,7 @@
 
 mod meta;
 mod node;
+mod plain;
 mod pod;
 mod service;
 mod small;
@@ -38,6 +39,25 @@ pub fn object(object: &Object) -> Value {
         Object::PodDisruptionBudget(budget) => value(&storage::budget(budget)),
         Object::StatefulSet(set) => value(&workload::stateful_set(set)),
         Object::ReplicationController(controller) => value(&workload::replication_controller(controller)),
+        Object::DaemonSet(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
+        Object::Job(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
+        Object::CronJob(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
+        Object::ControllerRevision(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
+        Object::LimitRange(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
+        Object::ResourceQuota(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
+        Object::Role(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
+        Object::ClusterRole(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
+        Object::RoleBinding(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
+        Object::ClusterRoleBinding(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
+        Object::CustomResourceDefinition(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
+        Object::VolumeAttachment(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
+        Object::CSIDriver(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
+        Object::HorizontalPodAutoscaler(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
+        Object::Ingress(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
+        Object::IngressClass(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
+        Object::NetworkPolicy(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
+        Object::Endpoints(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
+        Object::RuntimeClass(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
         // Not part of the API; shown by name only.
         Object::Machine(_) | Object::Incident(_) => json!({
             "apiVersion": object.kind().api_version(),

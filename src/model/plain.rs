@@ -1,0 +1,61 @@
+//! Kinds that nothing in the simulation looks into: metadata, and the rest as written.
+//!
+//! A kind leaves this list for a type of its own as soon as somebody acts on its fields.
+
+use super::Meta;
+use serde_json::Value;
+use std::sync::Arc;
+
+macro_rules! plain {
+    ($($(#[$doc:meta])* $kind:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Debug)]
+        pub struct $kind {
+            /// Metadata.
+            pub meta: Meta,
+            /// The object without metadata, as written.
+            pub raw: Arc<Value>,
+        }
+    )*};
+}
+
+plain! {
+    /// A daemon set.
+    DaemonSet;
+    /// A job.
+    Job;
+    /// A cron job.
+    CronJob;
+    /// A past template of a stateful set or daemon set.
+    ControllerRevision;
+    /// Limits and defaults of a namespace.
+    LimitRange;
+    /// A quota of a namespace.
+    ResourceQuota;
+    /// What may be done in a namespace.
+    Role;
+    /// What may be done in the cluster.
+    ClusterRole;
+    /// Who has a role in a namespace.
+    RoleBinding;
+    /// Who has a role in the cluster.
+    ClusterRoleBinding;
+    /// A kind that a user defines.
+    CustomResourceDefinition;
+    /// A volume attached to a node.
+    VolumeAttachment;
+    /// A storage driver of the cluster.
+    CSIDriver;
+    /// A horizontal pod autoscaler.
+    HorizontalPodAutoscaler;
+    /// Rules by which requests enter the cluster.
+    Ingress;
+    /// Who serves an ingress.
+    IngressClass;
+    /// Which flows are allowed.
+    NetworkPolicy;
+    /// The endpoints of a service, in the old form.
+    Endpoints;
+    /// How containers are run.
+    RuntimeClass;
+}

@@ -1,0 +1,38 @@
+//! Kinds that are kept as written: read through their Kubernetes type, so that type errors are found.
+
+use super::Decoded;
+use super::meta::{meta, namespaced};
+use super::small::rest;
+use crate::model::plain::*;
+use k8s_openapi::api::{apps, autoscaling, batch, core, networking, node, rbac, storage};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as apiext;
+
+macro_rules! plain {
+    ($($name:ident: $kind:ident, $from:ty, $meta:ident;)*) => {$(
+        pub(super) fn $name(from: $from) -> Decoded<$kind> {
+            Ok($kind { meta: $meta(&from.metadata)?, raw: rest(&from, &[])? })
+        }
+    )*};
+}
+
+plain! {
+    daemon_set: DaemonSet, apps::v1::DaemonSet, namespaced;
+    job: Job, batch::v1::Job, namespaced;
+    cron_job: CronJob, batch::v1::CronJob, namespaced;
+    controller_revision: ControllerRevision, apps::v1::ControllerRevision, namespaced;
+    limit_range: LimitRange, core::v1::LimitRange, namespaced;
+    resource_quota: ResourceQuota, core::v1::ResourceQuota, namespaced;
+    role: Role, rbac::v1::Role, namespaced;
+    cluster_role: ClusterRole, rbac::v1::ClusterRole, meta;
+    role_binding: RoleBinding, rbac::v1::RoleBinding, namespaced;
+    cluster_role_binding: ClusterRoleBinding, rbac::v1::ClusterRoleBinding, meta;
+    custom_resource_definition: CustomResourceDefinition, apiext::CustomResourceDefinition, meta;
+    volume_attachment: VolumeAttachment, storage::v1::VolumeAttachment, meta;
+    csi_driver: CSIDriver, storage::v1::CSIDriver, meta;
+    horizontal_pod_autoscaler: HorizontalPodAutoscaler, autoscaling::v2::HorizontalPodAutoscaler, namespaced;
+    ingress: Ingress, networking::v1::Ingress, namespaced;
+    ingress_class: IngressClass, networking::v1::IngressClass, meta;
+    network_policy: NetworkPolicy, networking::v1::NetworkPolicy, namespaced;
+    endpoints: Endpoints, core::v1::Endpoints, namespaced;
+    runtime_class: RuntimeClass, node::v1::RuntimeClass, meta;
+}
