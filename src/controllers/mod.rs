@@ -9,7 +9,7 @@ pub mod pod_gc;
 pub mod replica_set;
 pub mod service_account;
 pub mod service_load_balancer;
-mod shared;
+pub mod shared;
 pub mod taint_eviction;
 
 use crate::runtime::{ActorSettings, Controller};

@@ -1,8 +1,8 @@
 //! A batch of writes on its way.
 
-use super::context::Batch;
+use super::context::{Batch, Order};
 use crate::model::Key;
-use crate::store::{StoreError, Write, Written};
+use crate::store::{StoreError, Written};
 
 /// A batch in flight.
 #[derive(Debug)]
@@ -12,7 +12,7 @@ pub(super) struct Flight {
     pub(super) lane: u64,
     pub(super) rest: Batch,
     /// Writes of the group under way, each taken when it commits.
-    pub(super) group: Vec<Option<Write>>,
+    pub(super) group: Vec<Option<Order>>,
     pub(super) outstanding: usize,
     pub(super) written: Vec<Written>,
     pub(super) error: Option<StoreError>,

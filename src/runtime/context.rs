@@ -2,7 +2,7 @@
 
 use crate::model::{Name, Object};
 use crate::rng::Seed;
-use crate::store::{EventRecord, Store, View, Write};
+use crate::store::{EventRecord, Store, StoreError, View, Write, Written};
 use crate::time::SimTime;
 use std::collections::VecDeque;
 
@@ -22,11 +22,66 @@ pub struct Cx<'a> {
     pub(super) events: Vec<EventRecord>,
 }
 
+/// A write, and what is told about it.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// The write.
+    pub write: Write,
+    /// Events that tell how it ended.
+    pub told: Option<Box<Told>>,
+}
+
+/// Events that tell how a write ended. In their messages `{}` stands for the object's name, or the refusal.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// When it is done.
+    pub done: Option<EventRecord>,
+    /// When it is refused.
+    pub refused: Option<EventRecord>,
+    /// Refusals that are not worth an event.
+    pub quiet: fn(&StoreError) -> bool,
+}
+
+impl Order {
+    /// A write with events about its end.
+    pub fn telling(write: Write, told: Told) -> Self {
+        Order { write, told: Some(Box::new(told)) }
+    }
+}
+
+impl From<Write> for Order {
+    fn from(write: Write) -> Self {
+        Order { write, told: None }
+    }
+}
+
+impl Told {
+    /// What there is to say about this end.
+    pub(super) fn about(self, end: &Result<Written, StoreError>) -> Option<EventRecord> {
+        let (record, said) = match end {
+            Ok(written) => (self.done?, written.key.name.to_string()),
+            Err(error) if (self.quiet)(error) => return None,
+            Err(error) => (self.refused?, error.to_string()),
+        };
+        let message = Name::from(record.message.replacen("{}", &said, 1));
+        Some(EventRecord { message, ..record })
+    }
+}
+
+/// Writes side by side.
+#[derive(Clone, Debug, Default)]
+pub struct Group {
+    /// The writes.
+    pub orders: Vec<Order>,
+    /// Whether they are tried even if something before them was refused.
+    pub anyway: bool,
+}
+
 /// Groups of writes: the groups one after the other, the writes of a group side by side.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     /// The groups.
-    pub groups: VecDeque<Vec<Write>>,
+    pub groups: VecDeque<Group>,
 }
 
 impl<'a> Cx<'a> {
@@ -37,20 +92,32 @@ impl<'a> Cx<'a> {
 
     /// Ask for a write after those asked for before.
     pub fn write(&mut self, write: Write) {
-        self.foreground.groups.push_back(vec![write]);
+        self.order_all(vec![write.into()]);
+    }
+
+    /// Ask for a write after those asked for before, to be tried even if one of them is refused: the status that
+    /// upstream's controllers write whatever became of the sync.
+    pub fn write_anyway(&mut self, write: Write) {
+        self.foreground.groups.push_back(Group { orders: vec![write.into()], anyway: true });
     }
 
     /// Ask for writes side by side, after those asked for before.
     pub fn write_all(&mut self, writes: Vec<Write>) {
-        if !writes.is_empty() {
-            self.foreground.groups.push_back(writes);
+        self.order_all(writes.into_iter().map(Order::from).collect());
+    }
+
+    /// Ask for writes side by side with events about their ends, after those asked for before.
+    pub fn order_all(&mut self, orders: Vec<Order>) {
+        if !orders.is_empty() {
+            self.foreground.groups.push_back(Group { orders, anyway: false });
         }
     }
 
     /// Ask for writes one after the other without keeping the worker waiting; the outcome goes to
     /// [`super::Controller::settled`].
     pub fn background(&mut self, writes: Vec<Write>) {
-        self.background.push(Batch { groups: writes.into_iter().map(|write| vec![write]).collect() });
+        let alone = |write: Write| Group { orders: vec![write.into()], anyway: false };
+        self.background.push(Batch { groups: writes.into_iter().map(alone).collect() });
     }
 
     /// Record an event about `object`.

@@ -2,7 +2,7 @@
 //! landed when the last is answered.
 
 use super::batch::Flight;
-use super::context::Batch;
+use super::context::{Batch, Order};
 use super::controller::{Requeue, Wake};
 use super::run_loop::{Event, Runtime};
 use crate::model::Key;
@@ -45,8 +45,8 @@ impl Runtime {
     pub(super) fn next_group(&mut self, at: SimTime, id: usize) {
         let flight = self.flights[id].as_mut().expect("a flight under way");
         let Some(group) = flight.rest.groups.pop_front() else { return self.land(id) };
-        flight.outstanding = group.len();
-        flight.group = group.into_iter().map(Some).collect();
+        flight.outstanding = group.orders.len();
+        flight.group = group.orders.into_iter().map(Some).collect();
         let count = flight.outstanding;
         let actor = &mut self.actors[flight.actor];
         for write in 0..count {
@@ -59,9 +59,12 @@ impl Runtime {
     pub(super) fn commit(&mut self, now: SimTime, id: usize, write: usize) {
         let flight = self.flights[id].as_mut().expect("a flight under way");
         let actor = flight.actor;
-        let value = flight.group[write].take().expect("each write commits once");
+        let Order { write, told } = flight.group[write].take().expect("each write commits once");
         let writer = self.actors[actor].controller.name();
-        let result = self.write(now, value, writer);
+        let result = self.write(now, write, writer);
+        if let Some(event) = told.and_then(|told| told.about(&result)) {
+            self.record(now, actor, vec![event]);
+        }
         let flight = self.flights[id].as_mut().expect("a flight under way");
         match result {
             Ok(written) => flight.written.push(written),
@@ -77,10 +80,10 @@ impl Runtime {
         if flight.outstanding > 0 {
             return;
         }
-        match flight.error {
-            Some(_) => self.land(id),
-            None => self.next_group(now, id),
+        if flight.error.is_some() {
+            flight.rest.groups.retain(|group| group.anyway);
         }
+        self.next_group(now, id);
     }
 
     /// Writes to the store, tells the observers, and starts the watches.

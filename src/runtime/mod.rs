@@ -14,7 +14,7 @@ pub mod queue;
 pub mod run_loop;
 pub mod settings;
 
-pub use context::{Batch, Cx};
+pub use context::{Batch, Cx, Group, Order, Told};
 pub use controller::{Controller, Requeue, Wake};
 pub use observer::Observer;
 pub use run_loop::{Runtime, Stop};

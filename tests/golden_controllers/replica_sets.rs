@@ -1,7 +1,7 @@
 //! The order in which a shrinking replica set gives up its pods.
 
 use super::{agree, at, differs, list, text};
-use kubesim::controllers::replica_set::rank::{Candidate, deletion_cost, sort};
+use kubesim::controllers::shared::rank::{Candidate, deletion_cost, sort};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 

@@ -3,15 +3,14 @@
 //! A worked example: a set that wishes 7 pods and has 0 asks for creates in groups of 1, 2 and 4, then
 //! writes its status with the counts from before.
 
-pub mod rank;
 mod status;
 
+use super::shared::rank::{self, Candidate};
 use super::shared::{self, Orphans};
-use crate::model::{Key, Kind, Meta, Name, Object, Pod, PodStatus, ReplicaSet, Resource, Uid};
+use crate::model::{Key, Kind, Labels, Name, Object, Pod, ReplicaSet, Resource, Uid};
 use crate::runtime::{Controller, Cx, Requeue, Wake};
-use crate::store::{Change, DeleteOptions, Preconditions, StoreError, View, Write, Written};
+use crate::store::{Change, StoreError, View, Write, Written};
 use crate::time::SimTime;
-use rank::Candidate;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -60,7 +59,8 @@ impl Controller for ReplicaSets {
                 if matters(change) {
                     shared::owners_in(change, Kind::ReplicaSet).for_each(|key| wake.add(key));
                 }
-                adopters(change, view).for_each(|key| wake.add(key));
+                let wants = |set: &ReplicaSet, labels: &Labels| set.selector.matches(labels);
+                shared::adopters(change, view, wants).into_iter().for_each(|key| wake.add(key));
             }
             _ => {}
         }
@@ -79,7 +79,8 @@ impl Controller for ReplicaSets {
         let failure = failure.map(|(creating, message)| status::failure(creating, message, cx.now));
         let next = status::of(&set, &active, terminating, failure, cx.now);
         let changed = next != set.status;
-        let requeue = status::next_check(&set, &active, cx.now);
+        let ready = active.iter().map(|pod| &***pod);
+        let requeue = shared::availability::next_check(set.min_ready_seconds, ready, cx.now);
         let write = || {
             let updated = ReplicaSet { status: next, ..ReplicaSet::clone(&set) };
             Write::UpdateStatus(updated.into_object())
@@ -162,37 +163,21 @@ impl ReplicaSets {
         let creating = active.len() < wished;
         if creating {
             let missing = (wished - active.len()).min(BURST_REPLICAS);
-            let writes = (0..missing).map(|_| Write::Create(new_pod(set).into_object())).collect();
+            let writes = (0..missing)
+                .map(|_| {
+                    Write::Create(shared::pod_of_template(Kind::ReplicaSet, &set.meta, &set.template).into_object())
+                })
+                .collect();
             shared::slow_start(writes).into_iter().for_each(|group| cx.write_all(group));
         } else {
             let excess = (active.len() - wished).min(BURST_REPLICAS);
             let doomed = victims(set, active, excess, cx.view, cx.now);
-            cx.write_all(doomed.into_iter().map(|pod| delete(pod)).collect());
+            cx.write_all(doomed.into_iter().map(|pod| shared::pod_control::delete(pod)).collect());
         }
         let before = self.last.remove(key);
         let error = before.filter(|last| last.creating == creating).and_then(|last| last.error);
         self.last.insert(key.clone(), LastBatch { creating, done: Vec::new(), error, reported: false });
     }
-}
-
-fn delete(pod: &Pod) -> Write {
-    let preconditions = Preconditions::uid(pod.meta.uid);
-    Write::Delete(pod.key(), DeleteOptions { preconditions, ..DeleteOptions::default() })
-}
-
-/// A pod of the set's template.
-fn new_pod(set: &ReplicaSet) -> Pod {
-    let template = &set.template;
-    let meta = Meta {
-        namespace: set.meta.namespace.clone(),
-        generate_name: Name::from(format!("{}-", set.meta.name)),
-        labels: template.labels.clone(),
-        annotations: template.annotations.clone(),
-        finalizers: template.finalizers.clone(),
-        owners: vec![shared::controller_reference(Kind::ReplicaSet, &set.meta)],
-        ..Meta::default()
-    };
-    Pod { meta, spec: template.spec.clone(), node: template.spec.node_name.clone(), status: PodStatus::default() }
 }
 
 /// The `excess` pods that go first.
@@ -245,18 +230,4 @@ fn matters(change: &Change) -> bool {
         || old.ready_since() != new.ready_since()
         || old.meta.labels != new.meta.labels
         || old.meta.owners != new.meta.owners
-}
-
-/// The sets that might adopt a pod that has just become an orphan or changed its labels.
-fn adopters<'a>(change: &'a Change, view: View<'a>) -> impl Iterator<Item = Key> + use<'a> {
-    let new = change.new.as_ref().filter(|new| {
-        let meta = new.meta();
-        let moved =
-            change.old.as_ref().is_none_or(|old| old.meta().labels != meta.labels || old.meta().controller().is_some());
-        meta.controller().is_none() && moved && !meta.labels.is_empty()
-    });
-    new.into_iter().flat_map(move |pod| {
-        let sets = view.list_in::<ReplicaSet>(&pod.meta().namespace);
-        sets.filter(|set| set.selector.matches(&pod.meta().labels)).map(|set| set.key())
-    })
 }

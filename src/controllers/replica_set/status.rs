@@ -1,9 +1,7 @@
 //! What a replica set reports (`pkg/controller/replicaset/replica_set_utils.go`).
 
-use super::super::shared;
 use crate::model::workload::ReplicaSetStatus;
 use crate::model::{Condition, Pod, ReplicaSet, Truth};
-use crate::runtime::Requeue;
 use crate::time::SimTime;
 use std::sync::Arc;
 
@@ -37,14 +35,4 @@ pub(super) fn of(
         terminating: Some(terminating as i32),
         conditions,
     }
-}
-
-/// When the next ready pod becomes available.
-pub(super) fn next_check(set: &ReplicaSet, active: &[&Arc<Pod>], now: SimTime) -> Requeue {
-    if set.min_ready_seconds <= 0 {
-        return Requeue::Done;
-    }
-    let times = active.iter().filter_map(|pod| shared::ready_since(pod));
-    let waiting = times.map(|since| shared::available_at(since, set.min_ready_seconds)).filter(|at| *at > now);
-    waiting.min().map_or(Requeue::Done, |at| Requeue::After(at - now))
 }

@@ -39,7 +39,7 @@ impl Candidate {
         Candidate {
             assigned: pod.node.is_some(),
             phase: if pod.status.phase == Phase::Pending { 0 } else { 2 },
-            ready_since: super::super::shared::ready_since(pod),
+            ready_since: super::availability::ready_since(pod),
             cost: pod.meta.annotations.get(DELETION_COST).map_or(0, |text| deletion_cost(text)),
             rank,
             restarts: most(&mut pod.status.containers.iter().map(|c| c.restart_count)),

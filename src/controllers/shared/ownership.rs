@@ -1,10 +1,12 @@
-//! What several controllers need: ownership, adoption, slow start
-//! (`pkg/controller/controller_ref_manager.go`, `pkg/controller/controller_utils.go`).
+//! Whose an object is: references to the managing controller, adoption and release
+//! (`pkg/controller/controller_ref_manager.go`).
+//!
+//! A worked example: a pod without owner whose labels match a set's selector gets a reference to the set; a pod of
+//! the set whose label was changed loses it.
 
-use crate::model::{Key, Kind, Meta, Name, OwnerReference, Pod, Resource, Selector, Uid};
+use crate::model::{Key, Kind, Labels, Meta, Name, Object, OwnerReference, Resource, Selector, Uid};
 use crate::runtime::Cx;
 use crate::store::{Change, Patch, Preconditions, View, Write};
-use crate::time::{SimDuration, SimTime};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The reference that makes an object the managing controller of another.
@@ -41,7 +43,7 @@ impl Orphans {
 
 /// The owner of a kind that a change of one of its objects concerns: before and after.
 pub fn owners_in(change: &Change, kind: Kind) -> impl Iterator<Item = Key> + use<'_> {
-    let of = move |object: &crate::model::Object| {
+    let of = move |object: &Object| {
         let owner = object.meta().controller().filter(|owner| owner.kind == kind)?;
         Some((owner.uid, Key::new(kind, object.meta().namespace.clone(), owner.name.clone())))
     };
@@ -82,24 +84,15 @@ pub fn claim<'a, T: Resource + 'a>(
     writes
 }
 
-/// Groups of 1, 2, 4, 8 … writes: the next is tried only if the one before went well.
-pub fn slow_start(mut writes: Vec<Write>) -> Vec<Vec<Write>> {
-    let mut groups = Vec::new();
-    let mut size = 1;
-    while !writes.is_empty() {
-        let rest = writes.split_off(size.min(writes.len()));
-        groups.push(std::mem::replace(&mut writes, rest));
-        size *= 2;
+/// The owners of a type that might adopt an object that has just become an orphan or changed its labels;
+/// `selects` says whether an owner wants objects with these labels.
+pub fn adopters<T: Resource>(change: &Change, view: View<'_>, selects: impl Fn(&T, &Labels) -> bool) -> Vec<Key> {
+    let Some(meta) = change.new.as_ref().map(Object::meta) else { return Vec::new() };
+    let moved =
+        change.old.as_ref().is_none_or(|old| old.meta().labels != meta.labels || old.meta().controller().is_some());
+    if meta.controller().is_some() || !moved || meta.labels.is_empty() {
+        return Vec::new();
     }
-    groups
-}
-
-/// Since when a pod is ready, in the whole seconds that the API keeps.
-pub fn ready_since(pod: &Pod) -> Option<SimTime> {
-    pod.ready_since().map(SimTime::truncated)
-}
-
-/// When a pod that is ready since then becomes available.
-pub fn available_at(since: SimTime, min_ready_seconds: i32) -> SimTime {
-    since + SimDuration::from_secs(i64::from(min_ready_seconds))
+    let owners = view.list_in::<T>(&meta.namespace);
+    owners.filter(|owner| selects(owner, &meta.labels)).map(|owner| owner.key()).collect()
 }
