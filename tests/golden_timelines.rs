@@ -26,6 +26,8 @@ mod recording;
 mod replay;
 #[path = "timelines/rollout.rs"]
 mod rollout;
+#[path = "timelines/scale.rs"]
+mod scale;
 #[path = "timelines/steps.rs"]
 mod steps;
 

@@ -75,6 +75,7 @@ impl Cluster {
         let store = Store::new(options.seed, settings::store_limits(&scenario.limits));
         let limits = settings::runtime_limits(&scenario.limits);
         let mut runtime = Runtime::new(store, options.seed, BOOT, limits, options.eager);
+        runtime.serve(settings::server(&scenario.timing));
         for observer in observers {
             runtime.observe(observer);
         }

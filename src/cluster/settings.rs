@@ -2,7 +2,7 @@
 
 use crate::checks::Bounds;
 use crate::rng::Delay;
-use crate::runtime::{ActorSettings, RuntimeLimits};
+use crate::runtime::{ActorSettings, RuntimeLimits, ServerSettings};
 use crate::scenario::{Limits, Timing};
 use crate::scheduler::queue::QueueSettings;
 use crate::store::StoreLimits;
@@ -34,6 +34,12 @@ pub fn runtime_limits(limits: &Limits) -> RuntimeLimits {
         events_per_instant: limits.max_events_per_instant,
         reconciles_per_instant: u32::try_from(limits.max_idle_reconciles).unwrap_or(u32::MAX),
     }
+}
+
+/// The API server's capacity.
+pub fn server(timing: &Timing) -> ServerSettings {
+    let given = &timing.api_server;
+    ServerSettings { cores: given.cores as usize, service_time: given.request_time.into() }
 }
 
 /// The limits of the store.

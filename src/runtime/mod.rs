@@ -12,10 +12,12 @@ mod mail;
 pub mod observer;
 pub mod queue;
 pub mod run_loop;
+mod server;
 pub mod settings;
 
 pub use context::{Batch, Cx, Group, Order, Told};
 pub use controller::{Controller, Requeue, Wake};
 pub use observer::Observer;
 pub use run_loop::{Runtime, Stop};
+pub use server::ServerSettings;
 pub use settings::{ActorSettings, RuntimeLimits, Stats};

@@ -12,6 +12,7 @@ use super::context::{Batch, Cx};
 use super::controller::{Controller, Requeue, Wake};
 use super::observer::Observer;
 use super::queue::WorkQueue;
+use super::server::{Server, ServerSettings};
 use super::settings::{ActorSettings, RuntimeLimits, Stats};
 use crate::engine::EventQueue;
 use crate::model::{Key, Kind};
@@ -36,6 +37,8 @@ pub(super) enum Event {
     Free(usize, Key, Requeue),
     /// An event record reaches the store.
     Record(usize, Box<EventRecord>),
+    /// A request that waited for the API server is done.
+    Served(Box<Event>),
 }
 
 /// Why a run stopped before its end.
@@ -70,6 +73,7 @@ pub struct Runtime {
     pub(super) observers: Vec<Box<dyn Observer>>,
     pub(super) limits: RuntimeLimits,
     pub(super) stats: Stats,
+    server: Option<Server>,
     pub(super) instant: (SimTime, u64),
     pub(super) stop: Option<Stop>,
 }
@@ -89,6 +93,7 @@ impl Runtime {
             observers: Vec::new(),
             limits,
             stats: Stats::default(),
+            server: None,
             instant: (start, 0),
             stop: None,
         }
@@ -102,6 +107,11 @@ impl Runtime {
     /// What was counted so far.
     pub fn stats(&self) -> Stats {
         self.stats
+    }
+
+    /// Limits what the API server can do at a time.
+    pub fn serve(&mut self, settings: ServerSettings) {
+        self.server = Server::new(settings, self.seed.stream("api-server", ""));
     }
 
     /// Seats an actor at the table. It sees everything that is already there as new.
@@ -224,8 +234,30 @@ impl Runtime {
                     self.schedule_work(actor);
                 }
             }
-            Event::Commit(flight, write) => self.commit(now, flight, write),
+            Event::Commit(..) | Event::Record(..) => match self.server_done(now, &event) {
+                Some(done) => self.events.push(done, Event::Served(Box::new(event))),
+                None => self.answer(now, event),
+            },
+            Event::Served(request) => self.answer(now, *request),
             Event::Free(actor, key, requeue) => self.release(actor, &key, requeue, true),
+        }
+    }
+
+    /// When the API server is done with a request that arrives now, if that takes it any time.
+    fn server_done(&mut self, now: SimTime, request: &Event) -> Option<SimTime> {
+        let client = match request {
+            Event::Commit(flight, _) => self.flights[*flight].as_ref().expect("a flight under way").actor,
+            Event::Record(actor, _) => *actor,
+            _ => return None,
+        };
+        let outside = self.actors[client].settings.outside;
+        self.server.as_mut().filter(|_| !outside).map(|server| server.answer(now))
+    }
+
+    /// What a request asks for happens.
+    fn answer(&mut self, now: SimTime, request: Event) {
+        match request {
+            Event::Commit(flight, write) => self.commit(now, flight, write),
             Event::Record(actor, record) => {
                 let writer = self.actors[actor].controller.name();
                 // The namespace may be gone; an event is not worth a retry.
@@ -234,6 +266,7 @@ impl Runtime {
                     self.mail(now, actor);
                 }
             }
+            other => unreachable!("{other:?} is no request"),
         }
     }
 
@@ -244,7 +277,9 @@ impl Runtime {
         let now = self.now();
         let actor = &mut self.actors[id];
         if !std::mem::replace(&mut actor.deliver_pending, true) {
-            let lag = actor.settings.watch_delay.sample(&mut actor.stream);
+            let backlog = self.server.as_ref().filter(|_| !actor.settings.outside);
+            let backlog = backlog.map_or(SimDuration::ZERO, |server| server.backlog(now));
+            let lag = actor.settings.watch_delay.sample(&mut actor.stream) + backlog;
             // What one delivery showed, a later one does not take back.
             let due = (committed + lag).max(now);
             actor.lag = lag.min(due - committed);

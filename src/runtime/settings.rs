@@ -25,6 +25,8 @@ pub struct ActorSettings {
     pub max_retries: u32,
     /// How long a worker computes on a key.
     pub work_time: Delay,
+    /// Whether it acts in the world rather than through the API server, whose capacity then does not matter.
+    pub outside: bool,
 }
 
 impl Default for ActorSettings {
@@ -40,6 +42,7 @@ impl Default for ActorSettings {
             backoff_max: SimDuration::from_secs(1000),
             max_retries: 0,
             work_time: Delay::Constant(SimDuration::ZERO),
+            outside: false,
         }
     }
 }
@@ -53,6 +56,7 @@ impl ActorSettings {
             milli_qps: 0,
             burst: 1,
             workers: usize::MAX,
+            outside: true,
             ..ActorSettings::default()
         }
     }

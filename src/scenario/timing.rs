@@ -22,6 +22,8 @@ pub struct Timing {
     pub node_monitor: NodeMonitor,
     /// The kubelet's periods.
     pub kubelet: KubeletTiming,
+    /// What the API server can do at a time.
+    pub api_server: ApiServer,
     /// The image registry.
     pub registry: Registry,
     /// The scheduler's queue.
@@ -116,6 +118,16 @@ pub struct KubeletTiming {
     pub serialize_image_pulls: bool,
 }
 
+/// The API server's own capacity: what client limits leave open, it decides.
+#[derive(Clone, PartialEq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ApiServer {
+    /// Requests it works on at a time; 0 for as many as come.
+    pub cores: u32,
+    /// How long one core works on a request that writes, watches included.
+    pub request_time: Distribution<Duration>,
+}
+
 /// The image registry, as one node sees it.
 #[derive(Clone, PartialEq, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -151,6 +163,7 @@ impl Default for Timing {
             components: BTreeMap::new(),
             node_monitor: NodeMonitor::default(),
             kubelet: KubeletTiming::default(),
+            api_server: ApiServer::default(),
             registry: Registry::default(),
             scheduler: SchedulerTiming::default(),
         }
@@ -183,6 +196,11 @@ impl Default for KubeletTiming {
             crash_loop_max_backoff: Duration::secs(300),
             serialize_image_pulls: true,
         }
+    }
+}
+impl Default for ApiServer {
+    fn default() -> Self {
+        ApiServer { cores: 0, request_time: Distribution::Constant(Duration::millis(2)) }
     }
 }
 impl Default for Registry {

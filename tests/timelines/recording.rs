@@ -111,22 +111,34 @@ fn read(path: &Path) -> Option<Recording> {
 }
 
 fn changes(path: &Path) -> Option<String> {
-    let plain = path.join("changes.csv");
+    packed(&path.join("changes.csv"))
+}
+
+/// The text of a file that may be kept compressed beside its name.
+fn packed(plain: &Path) -> Option<String> {
     if plain.exists() {
         return std::fs::read_to_string(plain).ok();
     }
     let mut text = String::new();
-    flate2::read::GzDecoder::new(File::open(path.join("changes.csv.gz")).ok()?).read_to_string(&mut text).ok()?;
+    let packed = PathBuf::from(format!("{}.gz", plain.display()));
+    flate2::read::GzDecoder::new(File::open(packed).ok()?).read_to_string(&mut text).ok()?;
     Some(text)
 }
 
-fn documents(text: &str) -> Vec<Value> {
+/// The rows of a table.
+pub fn table(path: &Path) -> Option<Vec<csv::StringRecord>> {
+    let text = packed(path)?;
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    Some(reader.records().map(|row| row.unwrap()).collect())
+}
+
+pub fn documents(text: &str) -> Vec<Value> {
     use serde::Deserialize;
     let documents = serde_yaml::Deserializer::from_str(text).map(|one| Value::deserialize(one).unwrap());
     documents.filter(|value| !value.is_null()).collect()
 }
 
-fn read_marks(text: &str) -> Vec<Mark> {
+pub fn read_marks(text: &str) -> Vec<Mark> {
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let rows = reader.records().map(|row| row.unwrap());
     rows.map(|row| Mark { t: row[0].parse().unwrap(), mark: row[1].to_string(), detail: row[2].to_string() }).collect()

@@ -28,6 +28,9 @@ use std::sync::Arc;
 /// Pods a node has room for.
 const POD_SLOTS: i64 = 110;
 
+/// The address of the first node: 10.0.0.10.
+const FIRST_ADDRESS: u32 = 0x0a00_000a;
+
 /// Zones of clusters whose nodes are not among the recorded kinds.
 const ZONES: usize = 3;
 
@@ -119,7 +122,7 @@ fn machines(recording: &Recording, nodes_up: SimTime) -> Vec<Machine> {
         .collect()
 }
 
-fn machine(name: &str, zone: &str, (cores, gibibytes): (i64, i64), index: usize, up: SimTime) -> Machine {
+pub fn machine(name: &str, zone: &str, (cores, gibibytes): (i64, i64), index: usize, up: SimTime) -> Machine {
     let capacity = Resources {
         milli_cpu: cores * 1000,
         memory: gibibytes << 30,
@@ -140,7 +143,7 @@ fn machine(name: &str, zone: &str, (cores, gibibytes): (i64, i64), index: usize,
         allocatable: capacity,
         images: Arc::default(),
         conditions: Vec::new(),
-        address: Some(Ipv4Addr::new(10, 0, 0, 10 + index as u8)),
+        address: Some(Ipv4Addr::from(FIRST_ADDRESS + index as u32)),
         raw: None,
     };
     Machine {
@@ -200,7 +203,7 @@ pub fn run(recording: &Recording, plan: &[Planned], seed: u64) -> (Vec<Row>, Vec
     let diary = Rc::new(RefCell::new(Diary::default()));
     let driver = Driver::new(plan.to_vec(), conditions.zero, &conditions.namespace, passes, diary.clone());
     runtime.add(Box::new(driver), ActorSettings::immediate());
-    for (actor, settings) in actors(Seed(seed), monitor) {
+    for (actor, settings) in actors(Seed(seed), &Timing::default(), monitor) {
         runtime.add(actor, settings);
     }
     // Twice the recorded time is plenty; a driver that waits for ever ends here.
@@ -227,21 +230,24 @@ fn monitor(conditions: &Conditions) -> NodeLifecycleSettings {
 }
 
 /// Everyone at the table but the driver: kubelets that do no container work, the rest as in any cluster.
-fn actors(seed: Seed, monitor: NodeLifecycleSettings) -> Vec<(Box<dyn Controller>, ActorSettings)> {
-    let timing = Timing::default();
+pub fn actors(
+    seed: Seed,
+    timing: &Timing,
+    monitor: NodeLifecycleSettings,
+) -> Vec<(Box<dyn Controller>, ActorSettings)> {
     let monitor = NodeLifecycle::new(monitor);
     let kubelets = Kubelet::new(KubeletSettings::work_free(), Box::new(AnnotatedBehavior), seed);
     let mut monitor: Option<Box<dyn Controller>> = Some(Box::new(monitor));
-    let mut actors = controllers::all(&timing);
+    let mut actors = controllers::all(timing);
     for (actor, _) in &mut actors {
         if Some(actor.name()) == monitor.as_ref().map(|monitor| monitor.name()) {
             *actor = monitor.take().expect("it is there to have a name");
         }
     }
-    actors.push((Box::new(Scheduler::new(Options::default())), settings::scheduler(&timing)));
+    actors.push((Box::new(Scheduler::new(Options::default())), settings::scheduler(timing)));
     actors.push((Box::new(kubelets), settings::kubelet()));
     let seated = actors.into_iter().map(|(actor, own)| {
-        let settings = settings::actor(&timing, actor.name(), own);
+        let settings = settings::actor(timing, actor.name(), own);
         (actor, settings)
     });
     seated.collect()
