@@ -61,3 +61,30 @@ fn a_closed_pipe_is_success() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
 }
+
+/// 3 CPUs asked for, 2 there: an attempt is explained, with and without what would let the pod in.
+#[test]
+fn explain_says_what_would_let_a_pod_in() {
+    let scenario = "name: x\nduration: 1s\ncluster: {pools: [{name: small, count: 1, capacity: {cpu: 2}}]}\nmanifests:\n  \
+                    inline:\n  - {apiVersion: v1, kind: Pod, metadata: {name: big}, spec: {containers: [{name: c, image: \
+                    i, resources: {requests: {cpu: 3}}}]}}\n";
+    let lower = "lower the cpu request of container c from 3 to 2";
+    let table: &[(&[&str], bool, bool)] = &[
+        (&["explain", "-", "--pod", "big"], true, false),
+        (&["explain", "-", "--pod", "big", "--what-if"], true, true),
+        (&["explain", "-", "--pod", "big", "--output", "json"], true, false),
+        (&["explain", "-", "--pod", "big", "--what-if", "--output", "json"], true, true),
+        (&["explain", "-", "--pod", "bog", "--what-if"], false, false),
+    ];
+    for (arguments, known, named) in table {
+        let output = sim(arguments, scenario);
+        assert_eq!(output.status.code(), Some(if *known { 0 } else { 2 }), "{arguments:?}: {}", text(&output.stderr));
+        assert_eq!(text(&output.stdout).contains(lower), *named, "{arguments:?}: {}", text(&output.stdout));
+        if arguments.contains(&"json") {
+            let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+            let changes = &value["attempts"][0]["whatIf"]["changes"];
+            assert_eq!(changes[0]["change"] == lower, *named, "{value}");
+            assert_eq!(value["attempts"][0]["node"], serde_json::Value::Null);
+        }
+    }
+}

@@ -21,5 +21,6 @@ mod scheduler_config;
 mod store;
 mod support;
 mod tidy;
+mod what_if;
 mod wire;
 mod yaml;

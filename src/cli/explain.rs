@@ -1,6 +1,6 @@
 //! `sim explain FILE --pod NAME`: why a pod is on its node.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::progress::{self, Progress};
 use super::source::Source;
@@ -23,6 +23,21 @@ pub struct Arguments {
     /// The pod's namespace
     #[arg(short, long, default_value = "default")]
     pub namespace: String,
+    /// For a pod that fits nowhere, try the smallest single changes that would let it in
+    #[arg(long)]
+    pub what_if: bool,
+    /// The form on standard output
+    #[arg(short, long, value_enum, default_value_t = Output::Table, value_name = "FORMAT")]
+    pub output: Output,
+}
+
+/// The form of an explanation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Output {
+    /// For a person, 80 columns
+    Table,
+    /// JSON, one object
+    Json,
 }
 
 /// Prints each node with each plugin's verdict and score at the moment the pod was placed.
@@ -31,7 +46,8 @@ pub struct Arguments {
 /// Wrong input, or no such pod.
 pub fn execute(arguments: &Arguments) -> Result<u8> {
     let scenario = arguments.source.load()?;
-    let options = Options { explain: vec![Name::from(arguments.pod.as_str())], ..Options::of(&scenario) };
+    let explain = vec![Name::from(arguments.pod.as_str())];
+    let options = Options { explain, what_if: arguments.what_if, ..Options::of(&scenario) };
     let mut cluster = Cluster::new(&scenario, &options, Vec::new())?;
     progress::listen();
     let mut progress = Progress::until(scenario.end(), false);
@@ -43,9 +59,14 @@ pub fn execute(arguments: &Arguments) -> Result<u8> {
     if wanted.is_empty() {
         return Err(unknown(arguments, &cluster));
     }
-    for (at, explanation) in wanted.iter().enumerate() {
-        let gap = if at > 0 { "\n" } else { "" };
-        print(&format!("{gap}{}", report::explain::text(explanation)))?;
+    match arguments.output {
+        Output::Json => print(&report::explain_json::json(&wanted))?,
+        Output::Table => {
+            for (at, explanation) in wanted.iter().enumerate() {
+                let gap = if at > 0 { "\n" } else { "" };
+                print(&format!("{gap}{}", report::explain::text(explanation)))?;
+            }
+        }
     }
     Ok(FINE)
 }

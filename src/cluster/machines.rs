@@ -5,6 +5,7 @@ use crate::model::core::{Namespace, PriorityClass};
 use crate::model::node::NodeImage;
 use crate::model::{Labels, Machine, Meta, Name, Node, Object, Resources, Taint, TaintEffect};
 use crate::rng::Seed;
+use crate::scenario::cluster::Pool;
 use crate::scenario::{Cluster, NodeSetup};
 use crate::time::{SimDuration, SimTime};
 use std::net::Ipv4Addr;
@@ -65,6 +66,15 @@ pub fn machines(cluster: &Cluster, seed: Seed) -> Vec<(SimTime, Machine)> {
             (up_at, machine)
         })
         .collect()
+}
+
+/// The next node of each pool, and one for each further zone of it.
+pub fn templates(cluster: &Cluster) -> Vec<(Name, Arc<Node>)> {
+    let next = |pool: &Pool| {
+        let setups = (pool.count..).take(pool.zones.len().max(1)).map(|index| machine(&pool.setup(index), 0).node);
+        setups.map(|node| (Name::from(pool.name.as_str()), node)).collect::<Vec<_>>()
+    };
+    cluster.pools.iter().flat_map(next).collect()
 }
 
 fn control_plane_setup(cluster: &Cluster, index: u32) -> NodeSetup {

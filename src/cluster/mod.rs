@@ -39,6 +39,8 @@ pub struct Options {
     pub eager: bool,
     /// Pods whose placement is to be explained, by name.
     pub explain: Vec<Name>,
+    /// Whether to look for what would let those of them in that fit nowhere.
+    pub what_if: bool,
     /// How much is checked; it changes nothing that happens.
     pub checks: Checks,
     /// How pods are placed instead of as the scenario says.
@@ -53,6 +55,7 @@ impl Options {
             until: None,
             eager: false,
             explain: Vec::new(),
+            what_if: false,
             checks: Checks::default(),
             strategy: None,
         }

@@ -69,7 +69,8 @@ fn scheduler(
         ..timing
     };
     let (profiles, explain) = (configuration.profiles, options.explain.clone());
-    let options = scheduler::Options { profiles, queue, explain, ..scheduler::Options::default() };
+    let what_if = options.what_if.then(|| machines::templates(&scenario.cluster).into());
+    let options = scheduler::Options { profiles, queue, explain, what_if, ..scheduler::Options::default() };
     Scheduler::new(options).explaining_to(explanations.clone())
 }
 

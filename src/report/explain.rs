@@ -1,7 +1,8 @@
 //! Why a pod was placed where it is, as text of 80 columns.
 
-use crate::scheduler::explain::Explanation;
+use crate::scheduler::explain::{Explanation, Record};
 use crate::scheduler::plugin::Rejection;
+use crate::scheduler::what_if::WhatIf;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -22,6 +23,9 @@ pub fn text(explained: &Explanation) -> String {
     wrapped(&mut out, "", &verdict(explained));
     rejections(&mut out, explained);
     scores(&mut out, explained);
+    if let Some(answer) = &explained.what_if {
+        what_if(&mut out, answer);
+    }
     out
 }
 
@@ -71,19 +75,44 @@ fn verdict(explained: &Explanation) -> String {
     }
 }
 
+/// The rejected nodes of each plugin and reason.
+pub(super) fn by_reason(record: &Record) -> Vec<(&Rejection, Vec<&str>)> {
+    let mut groups: BTreeMap<(&str, String), (&Rejection, Vec<&str>)> = BTreeMap::new();
+    for (node, rejection) in &record.rejected {
+        let key = (rejection.plugin, reasons(rejection));
+        groups.entry(key).or_insert_with(|| (rejection, Vec::new())).1.push(node);
+    }
+    groups.into_values().collect()
+}
+
+/// What would let the pod in, smallest change first.
+fn what_if(out: &mut String, answer: &WhatIf) {
+    line(out, "");
+    let tried = match answer.tried {
+        0 => "nothing to try was found".to_string(),
+        count if answer.cut => format!("{count} tried, more left untried"),
+        count => format!("{count} tried"),
+    };
+    match answer.changes.is_empty() {
+        true => wrapped(out, "", &format!("No single change would let it in ({tried})")),
+        false => wrapped(out, "", &format!("Any one of these would let it in, the smallest first ({tried})")),
+    }
+    for change in &answer.changes {
+        let text = format!("{}: {} (it would go to {})", change.class.as_str(), change.text, change.node);
+        wrapped(out, "  ", &text);
+    }
+}
+
 fn rejections(out: &mut String, explained: &Explanation) {
     let record = &explained.record;
-    let mut groups: BTreeMap<(&str, String), Vec<&str>> = BTreeMap::new();
-    for (node, rejection) in &record.rejected {
-        groups.entry((rejection.plugin, reasons(rejection))).or_default().push(node);
-    }
+    let groups = by_reason(record);
     if groups.is_empty() && record.absent.is_none() {
         return;
     }
     line(out, "");
     line(out, "Rejected");
-    for ((plugin, reasons), nodes) in groups {
-        wrapped(out, "  ", &format!("{plugin}: {reasons}"));
+    for (rejection, nodes) in groups {
+        wrapped(out, "  ", &format!("{}: {}", rejection.plugin, reasons(rejection)));
         wrapped(out, "    ", &listed(&nodes));
     }
     if let Some(absent) = &record.absent {

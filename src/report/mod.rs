@@ -13,6 +13,7 @@ pub mod chart;
 pub mod compare;
 pub mod csv;
 pub mod explain;
+pub mod explain_json;
 pub mod files;
 pub mod plots;
 pub mod summary;

@@ -295,7 +295,8 @@ impl Cluster {
 }
 
 impl Pool {
-    fn setup(&self, index: u32) -> NodeSetup {
+    /// Its node of this index.
+    pub fn setup(&self, index: u32) -> NodeSetup {
         let zone = index.checked_rem(self.zones.len() as u32).map(|i| self.zones[i as usize].clone());
         NodeSetup {
             name: format!("{}-{index}", self.name),

@@ -4,6 +4,7 @@
 use super::plugin::{NodeId, Rejection, Verdicts, Why};
 use super::queue::QueuedPod;
 use super::snapshot::Snapshot;
+use super::what_if::WhatIf;
 use crate::model::Name;
 use crate::time::SimTime;
 use std::cell::RefCell;
@@ -72,6 +73,8 @@ pub struct Explanation {
     pub winner: Option<usize>,
     /// Why it fits nowhere; empty if it fits.
     pub message: String,
+    /// What would have let it in, if that was asked for.
+    pub what_if: Option<WhatIf>,
 }
 
 impl Explanation {
@@ -92,6 +95,7 @@ impl Explanation {
             totals: Vec::new(),
             winner: None,
             message,
+            what_if: None,
         }
     }
 

@@ -27,8 +27,9 @@ pub mod queue;
 pub mod snapshot;
 pub mod storage;
 pub mod strategies;
+pub mod what_if;
 
-use crate::model::{Condition, Key, Kind, Name, Object, Pod, Truth, condition};
+use crate::model::{Condition, Key, Kind, Name, Node, Object, Pod, Truth, condition};
 use crate::name;
 use crate::runtime::{Controller, Cx, Requeue, Wake};
 use crate::store::{Change, DeleteOptions, Patch, Preconditions, StoreError, View, Write, Written};
@@ -46,6 +47,7 @@ use rustc_hash::FxHashMap;
 use snapshot::Snapshot;
 use std::cmp::Ordering;
 use std::sync::Arc;
+use what_if::WhatIf;
 
 /// How a scheduler is set up.
 #[derive(Clone)]
@@ -58,12 +60,17 @@ pub struct Options {
     pub turns: usize,
     /// Pods, by name or the beginning of it, whose decisions are to be explained.
     pub explain: Vec<Name>,
+    /// What would let those in that fit nowhere, if that is wanted.
+    pub what_if: Option<Pools>,
 }
+
+/// A node of each pool and zone, as one more would join.
+pub type Pools = Arc<[(Name, Arc<Node>)]>;
 
 impl Default for Options {
     fn default() -> Self {
         let profiles = vec![Profile::default()];
-        Options { profiles, queue: QueueSettings::default(), turns: 1, explain: Vec::new() }
+        Options { profiles, queue: QueueSettings::default(), turns: 1, explain: Vec::new(), what_if: None }
     }
 }
 
@@ -102,6 +109,7 @@ pub struct Scheduler {
     /// When the last turn was.
     last_turn: Option<SimTime>,
     explain: Vec<Name>,
+    what_if: Option<Pools>,
     explanations: Explanations,
 }
 
@@ -140,6 +148,7 @@ impl Scheduler {
             turns: options.turns.max(1),
             last_turn: None,
             explain: options.explain,
+            what_if: options.what_if,
             explanations: Explanations::default(),
         }
     }
@@ -178,7 +187,9 @@ impl Scheduler {
         match decision.outcome {
             Outcome::Unfit(fit) => {
                 if let Some(record) = decision.record {
-                    self.explanations.add(Explanation::unfit(cx.now, &queued, *record, fit.to_string()));
+                    let mut explanation = Explanation::unfit(cx.now, &queued, *record, fit.to_string());
+                    explanation.what_if = self.what_if(at, &queued.info, &fit, decision.preemption.as_deref());
+                    self.explanations.add(explanation);
                 }
                 self.no_place(cx, queued, *fit, decision.preemption);
             }
@@ -192,6 +203,12 @@ impl Scheduler {
                 self.take_place(cx, queued, scored[winner].0, at);
             }
         }
+    }
+
+    /// What would let the pod in, if that is wanted and no preemption will.
+    fn what_if(&mut self, at: usize, pod: &PodInfo, fit: &FitError, found: Option<&Preemption>) -> Option<WhatIf> {
+        let pools = self.what_if.as_ref().filter(|_| found.is_none_or(|found| found.chosen.is_none()))?;
+        Some(what_if::explore(&self.frameworks[at], &mut self.snapshot, &self.nominated, pod, fit, pools))
     }
 
     fn framework_of(&self, pod: &Pod) -> Option<usize> {

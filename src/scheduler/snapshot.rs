@@ -123,7 +123,7 @@ pub struct Saved {
 }
 
 /// The columns.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Snapshot {
     /// Node objects; `None` for free slots and for nodes known only from pods bound to them.
     pub nodes: Vec<Option<Arc<Node>>>,
@@ -209,6 +209,14 @@ impl Numbering for Snapshot {
 }
 
 impl Snapshot {
+    /// Goes on with its numbers where `copy`, a clone of this, ended: what plugins remember of a generation or a
+    /// spec there is not mistaken for one here.
+    pub fn skip_numbers_of(&mut self, copy: &Snapshot) {
+        self.clock = self.clock.max(copy.clock);
+        self.spec_count = self.spec_count.max(copy.spec_count);
+        self.image_generation = self.image_generation.max(copy.image_generation);
+    }
+
     /// The nodes in order of evaluation.
     pub fn order(&self) -> &Arc<Vec<NodeId>> {
         self.order.list()

@@ -108,6 +108,23 @@ impl Storage {
         self.classes.get(name)
     }
 
+    /// Every class, by name.
+    pub fn classes(&self) -> impl Iterator<Item = &Arc<StorageClass>> {
+        self.classes.values().map(|class| (&class.meta.name, class)).collect::<BTreeMap<_, _>>().into_values()
+    }
+
+    /// What is known under this key, if its kind is one of these.
+    pub fn get(&self, key: &Key) -> Option<Object> {
+        let claim = || self.claim(&key.namespace, &key.name).cloned().map(Object::PersistentVolumeClaim);
+        match key.kind {
+            Kind::PersistentVolume => self.volume(&key.name).cloned().map(Object::PersistentVolume),
+            Kind::PersistentVolumeClaim => claim(),
+            Kind::StorageClass => self.class(&key.name).cloned().map(Object::StorageClass),
+            Kind::CSINode => self.csi_node(&key.name).cloned().map(Object::CSINode),
+            _ => None,
+        }
+    }
+
     /// The drivers of a node.
     pub fn csi_node(&self, name: &Name) -> Option<&Arc<CSINode>> {
         self.csi_nodes.get(name)
