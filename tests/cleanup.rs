@@ -140,7 +140,8 @@ fn pod(namespace: &str, name: &str, node: &str) -> Pod {
 }
 
 fn config_map(namespace: &str, name: &str) -> ConfigMap {
-    ConfigMap { meta: Meta::named(namespace, name), raw: Arc::new(json!({})) }
+    let meta = Meta::named(namespace, name);
+    ConfigMap { meta, data: Arc::default(), immutable: false, raw: Arc::new(json!({})) }
 }
 
 #[test]

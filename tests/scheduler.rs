@@ -328,21 +328,19 @@ fn claims_keep_pods_waiting_until_their_volumes_are_there() {
     let unbound = "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found";
     assert_eq!(last(&bed), unbound);
 
-    // Bound by hand to a volume that only another zone reaches, then to one within reach.
-    for (volume, zone) in [("far", "b"), ("near", "a")] {
-        bed.create(decoded(json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": volume},
-            "spec": {"accessModes": ["ReadWriteOnce"], "capacity": {"storage": "5Gi"}, "storageClassName": "slow",
-                "csi": {"driver": "csi.example.com", "volumeHandle": volume},
-                "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [
-                    {"key": "topology.kubernetes.io/zone", "operator": "In", "values": [zone]}]}]}}}})));
-    }
+    // Bound by hand to a volume that only another zone reaches, until that zone has a node.
+    bed.create(decoded(json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "far"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "capacity": {"storage": "5Gi"}, "storageClassName": "slow",
+            "csi": {"driver": "csi.example.com", "volumeHandle": "far"},
+            "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [
+                {"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["b"]}]}]}}}})));
     let complete = json!({"pv.kubernetes.io/bind-completed": "yes"});
-    bed.write(Write::Update(claim(complete.clone(), "far")));
+    bed.write(Write::Update(claim(complete, "far")));
     bed.run_until(30.0);
     let far = "0/1 nodes are available: 1 node(s) didn't match PersistentVolume's node affinity. no new claims to \
                deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.";
     assert_eq!(last(&bed), far);
-    bed.write(Write::Update(claim(complete, "near")));
+    bed.join(node("two", 4000).label("topology.kubernetes.io/zone", "b"));
     bed.run_until(60.0);
-    assert_eq!(bed.place("db").as_deref(), Some("one"));
+    assert_eq!(bed.place("db").as_deref(), Some("two"));
 }

@@ -106,10 +106,18 @@ fn fold_object(print: &mut Fingerprint, object: &Object) {
         Object::PersistentVolume(volume) => {
             print.word(volume.phase as u64);
             print.text(volume.claim.as_ref().map_or("", |claim| &claim.name));
+            print.word(volume.capacity as u64);
         }
         Object::PersistentVolumeClaim(claim) => {
             print.word(claim.phase as u64);
             print.text(&claim.volume);
+            print.word(claim.capacity as u64);
+        }
+        Object::VolumeAttachment(attachment) => {
+            print.text(&attachment.node);
+            print.text(&attachment.volume);
+            print.word(u64::from(attachment.attached));
+            print.text(&attachment.attach_error);
         }
         Object::PodDisruptionBudget(budget) => {
             let s = &budget.status;
@@ -142,7 +150,6 @@ fn fold_object(print: &mut Fingerprint, object: &Object) {
         | Object::RoleBinding(_)
         | Object::ClusterRoleBinding(_)
         | Object::CustomResourceDefinition(_)
-        | Object::VolumeAttachment(_)
         | Object::CSIDriver(_)
         | Object::HorizontalPodAutoscaler(_)
         | Object::Ingress(_)
@@ -179,6 +186,7 @@ fn fold_node(print: &mut Fingerprint, node: &Node) {
     }
     fold_resources(print, &node.allocatable);
     print.word(node.images.len() as u64);
+    node.volumes_attached.iter().chain(&node.volumes_in_use).for_each(|volume| print.text(volume));
     fold_conditions(print, &node.conditions);
 }
 

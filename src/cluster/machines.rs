@@ -122,6 +122,8 @@ fn machine(setup: &NodeSetup, index: usize) -> Machine {
         images: Arc::new(setup.image_cache.iter().map(image).collect()),
         conditions: Vec::new(),
         address: Some(Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 0, 0, 0)) + index as u32 + 10)),
+        volumes_attached: Vec::new(),
+        volumes_in_use: Vec::new(),
         raw: None,
     };
     Machine {

@@ -25,6 +25,8 @@ pub fn spec(image: &str, milli_cpu: i64, memory: i64) -> PodSpec {
         readiness: None,
         liveness: None,
         startup: None,
+        env: Vec::new(),
+        mounts: Vec::new(),
         pre_stop: None,
     };
     PodSpec {
@@ -77,6 +79,8 @@ pub fn node(name: &str, milli_cpu: i64, memory: i64, pods: i64) -> Node {
         images: Arc::default(),
         conditions: Vec::new(),
         address: None,
+        volumes_attached: Vec::new(),
+        volumes_in_use: Vec::new(),
         raw: None,
     }
 }

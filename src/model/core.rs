@@ -3,6 +3,7 @@
 use super::{Condition, Key, Meta, Name, Uid};
 use crate::time::{SimDuration, SimTime};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A namespace.
@@ -66,6 +67,10 @@ pub struct Event {
 pub struct ConfigMap {
     /// Metadata.
     pub meta: Meta,
+    /// The values by key; of binary ones the key alone.
+    pub data: Arc<BTreeMap<Name, Name>>,
+    /// `immutable`.
+    pub immutable: bool,
     /// `data`, `binaryData`, `immutable`.
     pub raw: Arc<Value>,
 }
@@ -77,6 +82,10 @@ pub struct Secret {
     pub meta: Meta,
     /// `type`.
     pub kind: Name,
+    /// The values by key; of those that are not text the key alone.
+    pub data: Arc<BTreeMap<Name, Name>>,
+    /// `immutable`.
+    pub immutable: bool,
     /// `data`, `stringData` merged into it, `immutable`.
     pub raw: Arc<Value>,
 }

@@ -171,6 +171,7 @@ impl Kind {
             "crd" => "customresourcedefinitions",
             "hpa" => "horizontalpodautoscalers",
             "ing" => "ingresses",
+            "va" => "volumeattachments",
             "netpol" => "networkpolicies",
             "ep" => "endpoints",
             other => other,

@@ -51,5 +51,5 @@ pub use pod_spec::{Container, PodSpec, PodTemplate, Probe, PullPolicy, RestartPo
 pub use policy::PodDisruptionBudget;
 pub use resources::Resources;
 pub use selector::{NodeSelector, Selector};
-pub use storage::{CSINode, PersistentVolume, PersistentVolumeClaim, StorageClass};
+pub use storage::{CSIDriver, CSINode, PersistentVolume, PersistentVolumeClaim, StorageClass, VolumeAttachment};
 pub use workload::{Deployment, ReplicaSet, ReplicationController, StatefulSet};

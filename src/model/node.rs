@@ -81,6 +81,10 @@ pub struct Node {
     pub conditions: Vec<Condition>,
     /// `InternalIP`.
     pub address: Option<Ipv4Addr>,
+    /// `status.volumesAttached`: what the attach and detach controller has attached, by unique name.
+    pub volumes_attached: Vec<Name>,
+    /// `status.volumesInUse`: what the kubelet has mounted or is about to.
+    pub volumes_in_use: Vec<Name>,
     /// What a manifest says beyond the fields above, as `{spec, status}`.
     pub raw: Option<Arc<Value>>,
 }

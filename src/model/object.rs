@@ -2,13 +2,13 @@
 
 use super::core::{ConfigMap, Event, Incident, Lease, Namespace, PriorityClass, Secret, ServiceAccount};
 use super::plain::{
-    CSIDriver, ClusterRole, ClusterRoleBinding, ControllerRevision, CronJob, CustomResourceDefinition, DaemonSet,
-    Endpoints, HorizontalPodAutoscaler, Ingress, IngressClass, Job, LimitRange, NetworkPolicy, ResourceQuota, Role,
-    RoleBinding, RuntimeClass, VolumeAttachment,
+    ClusterRole, ClusterRoleBinding, ControllerRevision, CronJob, CustomResourceDefinition, DaemonSet, Endpoints,
+    HorizontalPodAutoscaler, Ingress, IngressClass, Job, LimitRange, NetworkPolicy, ResourceQuota, Role, RoleBinding,
+    RuntimeClass,
 };
 use super::policy::PodDisruptionBudget;
 use super::service::{EndpointSlice, Service};
-use super::storage::{CSINode, PersistentVolume, PersistentVolumeClaim, StorageClass};
+use super::storage::{CSIDriver, CSINode, PersistentVolume, PersistentVolumeClaim, StorageClass, VolumeAttachment};
 use super::workload::{ReplicationController, StatefulSet};
 use super::{Deployment, Key, Kind, Machine, Meta, Node, Pod, ReplicaSet};
 use std::sync::Arc;

@@ -42,10 +42,6 @@ plain! {
     ClusterRoleBinding;
     /// A kind that a user defines.
     CustomResourceDefinition;
-    /// A volume attached to a node.
-    VolumeAttachment;
-    /// A storage driver of the cluster.
-    CSIDriver;
     /// A horizontal pod autoscaler.
     HorizontalPodAutoscaler;
     /// Rules by which requests enter the cluster.

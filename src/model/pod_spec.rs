@@ -1,7 +1,7 @@
 //! What a pod wishes: containers, requests, placement rules. Stored once per template and shared by its
 //! pods; admission and defaulting are already applied (`pkg/apis/core/v1/defaults.go`).
 
-use super::{Labels, Name, NodeSelector, Resources, Selector, TaintEffect};
+use super::{Kind, Labels, Name, NodeSelector, Resources, Selector, TaintEffect};
 use crate::time::SimDuration;
 use serde_json::Value;
 use std::sync::Arc;
@@ -130,6 +130,10 @@ pub struct Container {
     pub liveness: Option<Probe>,
     /// Startup probe.
     pub startup: Option<Probe>,
+    /// Its environment, in order; later ones win.
+    pub env: Vec<EnvSource>,
+    /// The volumes that it mounts.
+    pub mounts: Vec<Mount>,
     /// Whether there is a preStop hook, and the length of a `sleep` one.
     pub pre_stop: Option<SimDuration>,
 }
@@ -235,16 +239,64 @@ pub struct Volume {
 pub enum VolumeSource {
     /// A claim by name.
     Claim(Name),
-    /// A config map by name; whether it may be missing.
-    ConfigMap(Name, bool),
-    /// A secret by name; whether it may be missing.
-    Secret(Name, bool),
+    /// What config maps and secrets say, as files: one object, or several in a projected volume.
+    Config(Vec<ConfigSource>),
     /// A claim that is made for the pod and goes with it.
     Ephemeral,
     /// A disk named in the pod itself.
     Disk(Disk),
     /// Anything else, kept in `raw`.
     Other,
+}
+
+/// A config map or secret that a pod reads.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ConfigSource {
+    /// A secret rather than a config map.
+    pub secret: bool,
+    /// Its name.
+    pub name: Name,
+    /// Whether it may be missing.
+    pub optional: bool,
+    /// The keys that must be there; empty for all that there are.
+    pub keys: Vec<Name>,
+}
+
+impl ConfigSource {
+    /// The kind of object it is.
+    pub fn kind(&self) -> Kind {
+        if self.secret { Kind::Secret } else { Kind::ConfigMap }
+    }
+}
+
+/// Where a variable of a container's environment comes from.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum EnvSource {
+    /// A value as written, or one that the pod itself gives: name, value.
+    Value(Name, Name),
+    /// One key of a config map or secret: name, object.
+    Key(Name, ConfigSource),
+    /// Every key of a config map or secret: prefix, object.
+    All(Name, ConfigSource),
+}
+
+impl EnvSource {
+    /// The config map or secret that it reads.
+    pub fn config(&self) -> Option<&ConfigSource> {
+        match self {
+            EnvSource::Value(..) => None,
+            EnvSource::Key(_, source) | EnvSource::All(_, source) => Some(source),
+        }
+    }
+}
+
+/// A volume that a container mounts.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Mount {
+    /// The volume, by its name in the pod.
+    pub volume: Name,
+    /// A part of it (`subPath`): such a mount never sees an update.
+    pub sub_path: bool,
 }
 
 /// A disk that only one node can write to.

@@ -1,4 +1,4 @@
-//! Volumes as far as they decide where a pod can go: volumes, claims, classes, and the drivers on a node.
+//! Volumes: volumes, claims, classes, drivers, and which volume is attached to which node.
 
 use super::{Labels, Meta, Name, NodeSelector, Selector, Uid};
 use serde_json::Value;
@@ -14,6 +14,18 @@ pub const SELECTED_NODE: Name = crate::name!("volume.kubernetes.io/selected-node
 pub const DEFAULT_CLASS: Name = crate::name!("storageclass.kubernetes.io/is-default-class");
 /// The annotation of a CSINode that lists in-tree plugins moved to CSI drivers.
 pub const MIGRATED_PLUGINS: Name = crate::name!("storage.alpha.kubernetes.io/migrated-plugins");
+/// The annotation of a volume or claim whose binding a controller decided, not a person.
+pub const BOUND_BY_CONTROLLER: Name = crate::name!("pv.kubernetes.io/bound-by-controller");
+/// The annotation of a volume that names who made it.
+pub const PROVISIONED_BY: Name = crate::name!("pv.kubernetes.io/provisioned-by");
+/// The annotation of a claim that names who is to make its volume.
+pub const PROVISIONER: Name = crate::name!("volume.kubernetes.io/storage-provisioner");
+/// The same by its old name; both are written.
+pub const OLD_PROVISIONER: Name = crate::name!("volume.beta.kubernetes.io/storage-provisioner");
+/// Keeps a claim while a pod uses it.
+pub const CLAIM_PROTECTION: Name = crate::name!("kubernetes.io/pvc-protection");
+/// Keeps a volume while a claim is bound to it.
+pub const VOLUME_PROTECTION: Name = crate::name!("kubernetes.io/pv-protection");
 /// The provisioner of classes whose volumes are made by hand.
 pub const NO_PROVISIONER: &str = "kubernetes.io/no-provisioner";
 
@@ -60,6 +72,32 @@ impl VolumePhase {
     }
 }
 
+/// What becomes of a volume whose claim is gone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ReclaimPolicy {
+    /// It stays, with its data, until a person looks after it.
+    #[default]
+    Retain,
+    /// It is deleted, and what is behind it too.
+    Delete,
+    /// It is emptied and free again (deprecated).
+    Recycle,
+}
+
+impl ReclaimPolicy {
+    /// All policies.
+    pub const ALL: [ReclaimPolicy; 3] = [Self::Retain, Self::Delete, Self::Recycle];
+
+    /// As Kubernetes writes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Retain => "Retain",
+            Self::Delete => "Delete",
+            Self::Recycle => "Recycle",
+        }
+    }
+}
+
 /// A persistent volume.
 #[derive(Clone, PartialEq, Debug)]
 pub struct PersistentVolume {
@@ -81,8 +119,12 @@ pub struct PersistentVolume {
     pub driver: Name,
     /// The driver's name of the volume.
     pub handle: Name,
+    /// What becomes of it when its claim is gone.
+    pub reclaim: ReclaimPolicy,
     /// `status.phase`.
     pub phase: VolumePhase,
+    /// `status.message`: why it failed; empty usually.
+    pub message: Name,
     /// `{spec, status}` as written, without what the fields above can change.
     pub raw: Arc<Value>,
 }
@@ -96,6 +138,20 @@ impl PersistentVolume {
                 && reference.name == claim.meta.name
                 && (reference.uid == Uid::default() || reference.uid == claim.meta.uid)
         })
+    }
+
+    /// Whether one node at a time may have it (`pkg/volume/util/util.go`, `isMultiAttachForbidden` of the attach
+    /// and detach controller): an access mode of many is not among its modes.
+    pub fn one_node(&self) -> bool {
+        let many = |mode: &Name| mode == "ReadWriteMany" || mode == "ReadOnlyMany";
+        !self.access_modes.is_empty() && !self.access_modes.iter().any(many)
+    }
+
+    /// The name under which nodes report it (`pkg/volume/util/util.go`, `GetUniqueVolumeName`); `None` if it needs
+    /// no attaching, because no driver is behind it.
+    pub fn unique_name(&self) -> Option<Name> {
+        let attachable = !self.driver.is_empty();
+        attachable.then(|| Name::from(format!("kubernetes.io/csi/{}^{}", self.driver, self.handle)))
     }
 
     /// Its class, by the old annotation or the field.
@@ -149,6 +205,10 @@ pub struct PersistentVolumeClaim {
     pub block: bool,
     /// `status.phase`.
     pub phase: ClaimPhase,
+    /// `status.capacity.storage` in bytes: what it got; 0 while unbound.
+    pub capacity: i64,
+    /// `status.accessModes`: what its volume can do.
+    pub bound_modes: Vec<Name>,
     /// `{spec, status}` as written, without what the fields above can change.
     pub raw: Arc<Value>,
 }
@@ -182,6 +242,10 @@ pub struct StorageClass {
     pub wait_for_first_consumer: bool,
     /// Where volumes can be made: one of the terms must hold; none at all for everywhere.
     pub allowed_topologies: NodeSelector,
+    /// What becomes of its volumes when their claims are gone.
+    pub reclaim: ReclaimPolicy,
+    /// `allowVolumeExpansion`: whether claims of it may grow.
+    pub expands: bool,
     /// The object without metadata, as written.
     pub raw: Arc<Value>,
 }
@@ -230,4 +294,36 @@ impl CSINode {
     pub fn limit(&self, driver: &str) -> Option<i32> {
         self.drivers.iter().find(|known| known.name == driver)?.count
     }
+}
+
+/// A driver of the cluster.
+#[derive(Clone, PartialEq, Debug)]
+pub struct CSIDriver {
+    /// Metadata; the name is the driver's.
+    pub meta: Meta,
+    /// `spec.attachRequired`: whether its volumes are attached to a node before they are mounted.
+    pub attach_required: bool,
+    /// The object without metadata, as written.
+    pub raw: Arc<Value>,
+}
+
+/// A volume that is to be attached to a node, and whether it is.
+#[derive(Clone, PartialEq, Debug)]
+pub struct VolumeAttachment {
+    /// Metadata.
+    pub meta: Meta,
+    /// The driver.
+    pub attacher: Name,
+    /// The node.
+    pub node: Name,
+    /// The volume; empty if it is written into the attachment itself.
+    pub volume: Name,
+    /// `status.attached`.
+    pub attached: bool,
+    /// `status.attachError.message`; empty for none.
+    pub attach_error: Name,
+    /// `status.detachError.message`; empty for none.
+    pub detach_error: Name,
+    /// `{spec, status}` as written, without the fields above.
+    pub raw: Arc<Value>,
 }

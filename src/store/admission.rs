@@ -6,9 +6,8 @@ use super::slots::Store;
 use crate::model::core::PriorityClass;
 use crate::model::service::{Service, ServiceType};
 use crate::model::{Condition, Key, Kind, Labels, Name, Node, Object, Pod, PodSpec, PodStatus, Taint, TaintEffect};
-use crate::model::{PersistentVolumeClaim, StorageClass, Toleration, Truth, hash};
+use crate::model::{Toleration, Truth, hash};
 use serde_json::{Value, json};
-use std::cmp::Reverse;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -54,20 +53,14 @@ impl Store {
                 Ok(())
             }
             Object::PersistentVolumeClaim(claim) => {
-                self.give_class(Arc::make_mut(claim));
+                self.admit_claim(Arc::make_mut(claim));
+                Ok(())
+            }
+            Object::PersistentVolume(volume) => {
+                super::storage::admit_volume(Arc::make_mut(volume));
                 Ok(())
             }
             _ => Ok(()),
-        }
-    }
-
-    /// Admission plugin DefaultStorageClass: of several default classes the newest, then the first by name
-    /// (`plugin/pkg/admission/storage/storageclass/setdefault/admission.go`).
-    fn give_class(&self, claim: &mut PersistentVolumeClaim) {
-        if claim.class.is_none() && claim.class().is_empty() {
-            let classes = self.live().list::<StorageClass>().filter(|class| class.is_default());
-            let newest = classes.min_by_key(|class| (Reverse(class.meta.created), class.meta.name.clone()));
-            claim.class = newest.map(|class| class.meta.name.clone());
         }
     }
 
@@ -198,6 +191,7 @@ impl Store {
         {
             errors.push(format!("spec.selector: Invalid value: {:?}: field is immutable", after.to_string()));
         }
+        self.validate_storage(old, new, &mut errors)?;
         let replicas = match new {
             Object::Deployment(d) => d.replicas,
             Object::ReplicaSet(rs) => rs.replicas,

@@ -13,6 +13,7 @@ pub mod index;
 pub mod log;
 pub mod patch;
 pub mod slots;
+mod storage;
 pub mod update;
 pub mod view;
 pub mod write;

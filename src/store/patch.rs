@@ -27,6 +27,10 @@ pub enum Patch {
         /// To remove.
         remove: Vec<(Name, TaintEffect)>,
     },
+    /// `status.volumesAttached` of a node.
+    VolumesAttached(Vec<Name>),
+    /// `status.volumesInUse` of a node.
+    VolumesInUse(Vec<Name>),
     /// Cordons or uncordons.
     Unschedulable(bool),
     /// Sets conditions of a pod or node by type; the transition time of an unchanged status is kept.
@@ -59,7 +63,15 @@ const KUBELET_CONDITIONS: [&str; 5] =
 impl Patch {
     /// Whether it writes only `status`.
     pub fn is_status(&self) -> bool {
-        matches!(self, Patch::Conditions(_) | Patch::PodStatus(_) | Patch::PodFailed { .. } | Patch::NominatedNode(_))
+        matches!(
+            self,
+            Patch::Conditions(_)
+                | Patch::PodStatus(_)
+                | Patch::PodFailed { .. }
+                | Patch::NominatedNode(_)
+                | Patch::VolumesAttached(_)
+                | Patch::VolumesInUse(_)
+        )
     }
 
     /// Applies it to `object`.
@@ -80,7 +92,9 @@ impl Patch {
                 }
             }
             Patch::RemoveFinalizer(name) => object.meta_mut().finalizers.retain(|have| have != name),
-            Patch::Taints { .. } | Patch::Unschedulable(_) => self.apply_to_node(object),
+            Patch::Taints { .. } | Patch::Unschedulable(_) | Patch::VolumesAttached(_) | Patch::VolumesInUse(_) => {
+                self.apply_to_node(object);
+            }
             Patch::Conditions(new) => {
                 let conditions = match object {
                     Object::Pod(pod) => &mut Arc::make_mut(pod).status.conditions,
@@ -111,6 +125,8 @@ impl Patch {
                 node.taints.extend(add.iter().cloned());
             }
             Patch::Unschedulable(wish) => node.unschedulable = *wish,
+            Patch::VolumesAttached(names) => node.volumes_attached = names.clone(),
+            Patch::VolumesInUse(names) => node.volumes_in_use = names.clone(),
             other => panic!("{other:?} is not a patch of nodes"),
         }
     }

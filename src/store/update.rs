@@ -97,6 +97,8 @@ fn with_status_of(wish: &Object, status: &Object) -> Object {
             node.allocatable = b.allocatable.clone();
             node.images = b.images.clone();
             node.address = b.address;
+            node.volumes_attached = b.volumes_attached.clone();
+            node.volumes_in_use = b.volumes_in_use.clone();
         }
         (Object::Deployment(a), Object::Deployment(b)) => Arc::make_mut(a).status = b.status.clone(),
         (Object::ReplicaSet(a), Object::ReplicaSet(b)) => Arc::make_mut(a).status = b.status.clone(),
@@ -105,8 +107,23 @@ fn with_status_of(wish: &Object, status: &Object) -> Object {
             namespace.conditions = b.conditions.clone();
             namespace.terminating = b.terminating;
         }
-        (Object::PersistentVolume(a), Object::PersistentVolume(b)) => Arc::make_mut(a).phase = b.phase,
-        (Object::PersistentVolumeClaim(a), Object::PersistentVolumeClaim(b)) => Arc::make_mut(a).phase = b.phase,
+        (Object::PersistentVolume(a), Object::PersistentVolume(b)) => {
+            let volume = Arc::make_mut(a);
+            volume.phase = b.phase;
+            volume.message = b.message.clone();
+        }
+        (Object::PersistentVolumeClaim(a), Object::PersistentVolumeClaim(b)) => {
+            let claim = Arc::make_mut(a);
+            claim.phase = b.phase;
+            claim.capacity = b.capacity;
+            claim.bound_modes = b.bound_modes.clone();
+        }
+        (Object::VolumeAttachment(a), Object::VolumeAttachment(b)) => {
+            let attachment = Arc::make_mut(a);
+            attachment.attached = b.attached;
+            attachment.attach_error = b.attach_error.clone();
+            attachment.detach_error = b.detach_error.clone();
+        }
         (Object::PodDisruptionBudget(a), Object::PodDisruptionBudget(b)) => {
             Arc::make_mut(a).status = b.status.clone();
         }

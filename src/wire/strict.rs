@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{Secret, Service, ServiceAccount};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::scheduling::v1::PriorityClass;
-use k8s_openapi::api::storage::v1::{CSINode, StorageClass};
+use k8s_openapi::api::storage::v1::{CSIDriver, CSINode, StorageClass, VolumeAttachment};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -36,8 +36,10 @@ pub const KINDS: &[(&str, &str)] = &[
     ("discovery.k8s.io/v1", "EndpointSlice"),
     ("policy/v1", "PodDisruptionBudget"),
     ("scheduling.k8s.io/v1", "PriorityClass"),
+    ("storage.k8s.io/v1", "CSIDriver"),
     ("storage.k8s.io/v1", "CSINode"),
     ("storage.k8s.io/v1", "StorageClass"),
+    ("storage.k8s.io/v1", "VolumeAttachment"),
 ];
 
 /// Kinds of Kubernetes that are not simulated, so that the message can say so.
@@ -139,8 +141,10 @@ fn examine(value: &Value, places: &Places, values: bool) -> Vec<Problem> {
             PersistentVolume,
             PersistentVolumeClaim,
             PodDisruptionBudget,
+            CSIDriver,
             CSINode,
-            StorageClass
+            StorageClass,
+            VolumeAttachment
         ),
         Some((right, _)) => {
             let message = format!("no matches for kind {kind:?} in version {version:?}");

@@ -144,6 +144,8 @@ pub fn machine(name: &str, zone: &str, (cores, gibibytes): (i64, i64), index: us
         images: Arc::default(),
         conditions: Vec::new(),
         address: Some(Ipv4Addr::from(FIRST_ADDRESS + index as u32)),
+        volumes_attached: Vec::new(),
+        volumes_in_use: Vec::new(),
         raw: None,
     };
     Machine {

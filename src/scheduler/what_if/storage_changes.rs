@@ -44,6 +44,8 @@ fn missing_claim(situation: &Situation<'_>, name: &Name, out: &mut Vec<Candidate
             selector: None,
             block: false,
             phase: ClaimPhase::Pending,
+            capacity: 0,
+            bound_modes: Vec::new(),
             raw: Arc::default(),
         };
         let text = format!("create the claim {shown} of class {}", class.meta.name);
@@ -156,6 +158,8 @@ fn volume_for(claim: &PersistentVolumeClaim, name: Name) -> PersistentVolume {
         driver: Name::new(),
         handle: Name::new(),
         phase: VolumePhase::Bound,
+        reclaim: crate::model::storage::ReclaimPolicy::default(),
+        message: Name::new(),
         raw: Arc::default(),
     }
 }

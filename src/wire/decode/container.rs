@@ -3,7 +3,7 @@
 use super::meta::{name, some_name};
 use super::quantity::resources;
 use super::{Decoded, FieldError, Within, each};
-use crate::model::pod_spec::{ContainerPort, ProbeHandler};
+use crate::model::pod_spec::{ConfigSource, ContainerPort, EnvSource, Mount, ProbeHandler};
 use crate::model::{Container, Name, Probe, PullPolicy, TaintEffect, Toleration};
 use crate::time::SimDuration;
 use k8s_openapi::api::core::v1 as core;
@@ -42,8 +42,41 @@ pub(super) fn container(from: &core::Container) -> Decoded<Container> {
         readiness: from.readiness_probe.as_ref().map(probe).transpose().within("readinessProbe")?,
         liveness: from.liveness_probe.as_ref().map(probe).transpose().within("livenessProbe")?,
         startup: from.startup_probe.as_ref().map(probe).transpose().within("startupProbe")?,
+        env: from.env_from.iter().flatten().filter_map(env_from).chain(from.env.iter().flatten().map(env)).collect(),
+        mounts: from.volume_mounts.iter().flatten().map(mount).collect(),
         pre_stop: hook.map(|hook| SimDuration::from_secs(hook.sleep.as_ref().map_or(0, |sleep| sleep.seconds))),
     })
+}
+
+fn mount(from: &core::VolumeMount) -> Mount {
+    let part = |path: &Option<String>| path.as_deref().is_some_and(|path| !path.is_empty());
+    Mount { volume: Name::from(from.name.as_str()), sub_path: part(&from.sub_path) || part(&from.sub_path_expr) }
+}
+
+fn config(secret: bool, object: &str, optional: Option<bool>, key: Option<&str>) -> ConfigSource {
+    let keys = key.into_iter().map(Name::from).collect();
+    ConfigSource { secret, name: Name::from(object), optional: optional.unwrap_or(false), keys }
+}
+
+fn env_from(from: &core::EnvFromSource) -> Option<EnvSource> {
+    let source = match (&from.config_map_ref, &from.secret_ref) {
+        (Some(map), _) => config(false, &map.name, map.optional, None),
+        (_, Some(secret)) => config(true, &secret.name, secret.optional, None),
+        _ => return None,
+    };
+    Some(EnvSource::All(name(&from.prefix), source))
+}
+
+fn env(from: &core::EnvVar) -> EnvSource {
+    let variable = Name::from(from.name.as_str());
+    let source = from.value_from.as_ref();
+    if let Some(key) = source.and_then(|source| source.config_map_key_ref.as_ref()) {
+        return EnvSource::Key(variable, config(false, &key.name, key.optional, Some(&key.key)));
+    }
+    if let Some(key) = source.and_then(|source| source.secret_key_ref.as_ref()) {
+        return EnvSource::Key(variable, config(true, &key.name, key.optional, Some(&key.key)));
+    }
+    EnvSource::Value(variable, name(&from.value))
 }
 
 fn port(from: &core::ContainerPort) -> Decoded<ContainerPort> {

@@ -36,6 +36,11 @@ pub(super) fn node(from: core::Node) -> Decoded<Node> {
                 .collect()
         },
         address: internal.filter_map(|found| address(&Some(found.address.clone()))).next(),
+        volumes_attached: {
+            let attached = status.volumes_attached.iter().flatten();
+            attached.map(|volume| Name::from(volume.name.as_str())).collect()
+        },
+        volumes_in_use: super::meta::names(&status.volumes_in_use),
         raw: None,
     };
     node.raw = Some(rest(spec, status)?);
@@ -45,7 +50,8 @@ pub(super) fn node(from: core::Node) -> Decoded<Node> {
 /// What the model does not hold.
 fn rest(spec: core::NodeSpec, status: core::NodeStatus) -> Decoded<Arc<Value>> {
     let spec = core::NodeSpec { unschedulable: None, taints: None, provider_id: None, ..spec };
-    let status = core::NodeStatus { conditions: None, images: None, ..status };
+    let status =
+        core::NodeStatus { conditions: None, images: None, volumes_attached: None, volumes_in_use: None, ..status };
     let spec = serde_json::to_value(spec);
     let both = spec.and_then(|spec| Ok(json!({"spec": spec, "status": serde_json::to_value(status)?})));
     both.map(Arc::new).map_err(|error| FieldError::new("", error.to_string()))

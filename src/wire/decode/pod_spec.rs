@@ -5,7 +5,7 @@ use super::container::{container, toleration, unsupported};
 use super::meta::{labels, name, namespaced, some_name};
 use super::quantity::resources;
 use super::{Decoded, FieldError, Within, defaults, each, pod_status};
-use crate::model::pod_spec::{Disk, DiskId, PodLevelResources, Volume, VolumeSource};
+use crate::model::pod_spec::{ConfigSource, Disk, DiskId, PodLevelResources, Volume, VolumeSource};
 use crate::model::{Meta, Name, Pod, PodSpec, Resources, RestartPolicy, hash};
 use k8s_openapi::api::core::v1 as core;
 use std::sync::Arc;
@@ -102,14 +102,33 @@ fn disk(from: &core::Volume) -> Option<Disk> {
 fn volume(from: &core::Volume) -> Decoded<Volume> {
     let source = if let Some(claim) = &from.persistent_volume_claim {
         VolumeSource::Claim(Name::from(claim.claim_name.as_str()))
-    } else if let Some(map) = &from.config_map {
-        VolumeSource::ConfigMap(Name::from(map.name.as_str()), map.optional.unwrap_or(false))
-    } else if let Some(secret) = &from.secret {
-        VolumeSource::Secret(name(&secret.secret_name), secret.optional.unwrap_or(false))
+    } else if let Some(sources) = config(from) {
+        VolumeSource::Config(sources)
     } else if from.ephemeral.is_some() {
         VolumeSource::Ephemeral
     } else {
         disk(from).map_or(VolumeSource::Other, VolumeSource::Disk)
     };
     Ok(Volume { name: Name::from(from.name.as_str()), source })
+}
+
+/// The config maps and secrets of a volume, if it is made of such.
+fn config(from: &core::Volume) -> Option<Vec<ConfigSource>> {
+    let source = |secret: bool, name: Name, optional: Option<bool>, items: &Option<Vec<core::KeyToPath>>| {
+        let keys = items.iter().flatten().map(|item| Name::from(item.key.as_str())).collect();
+        ConfigSource { secret, name, optional: optional.unwrap_or(false), keys }
+    };
+    if let Some(map) = &from.config_map {
+        return Some(vec![source(false, Name::from(map.name.as_str()), map.optional, &map.items)]);
+    }
+    if let Some(secret) = &from.secret {
+        return Some(vec![source(true, name(&secret.secret_name), secret.optional, &secret.items)]);
+    }
+    let parts = from.projected.as_ref()?.sources.iter().flatten();
+    let part = |part: &core::VolumeProjection| match (&part.config_map, &part.secret) {
+        (Some(map), _) => Some(source(false, Name::from(map.name.as_str()), map.optional, &map.items)),
+        (_, Some(secret)) => Some(source(true, Name::from(secret.name.as_str()), secret.optional, &secret.items)),
+        _ => None,
+    };
+    Some(parts.filter_map(part).collect())
 }

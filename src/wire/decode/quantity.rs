@@ -43,7 +43,7 @@ pub(crate) fn canonical_text(quantity: &mut Quantity) {
 pub(crate) fn printed(resource: &str, amount: i64) -> Quantity {
     let exact = match resource {
         "cpu" => Exact::from_milli(amount),
-        "memory" | "ephemeral-storage" => Exact::bytes(amount),
+        "memory" | "ephemeral-storage" | "storage" => Exact::bytes(amount),
         other if other.starts_with("hugepages-") => Exact::bytes(amount),
         _ => Exact::units(amount),
     };

@@ -83,7 +83,14 @@ pub(super) fn rest(object: &impl Serialize, elsewhere: &[&str]) -> Decoded<Arc<V
 }
 
 pub(super) fn config_map(from: core::ConfigMap) -> Decoded<ConfigMap> {
-    Ok(ConfigMap { meta: namespaced(&from.metadata)?, raw: rest(&from, &[])? })
+    let text = from.data.iter().flatten().map(|(key, value)| (key.as_str().into(), value.as_str().into()));
+    let binary = from.binary_data.iter().flatten().map(|(key, _)| (key.as_str().into(), crate::model::Name::new()));
+    Ok(ConfigMap {
+        meta: namespaced(&from.metadata)?,
+        data: Arc::new(text.chain(binary).collect()),
+        immutable: from.immutable.unwrap_or(false),
+        raw: rest(&from, &[])?,
+    })
 }
 
 pub(super) fn secret(mut from: core::Secret) -> Decoded<Secret> {
@@ -93,7 +100,15 @@ pub(super) fn secret(mut from: core::Secret) -> Decoded<Secret> {
         let data = from.data.get_or_insert_default();
         data.extend(plain.into_iter().map(|(key, value)| (key, ByteString(value.into_bytes()))));
     }
-    Ok(Secret { meta: namespaced(&from.metadata)?, kind: name(&from.type_), raw: rest(&from, &["type"])? })
+    let value = |bytes: &ByteString| std::str::from_utf8(&bytes.0).map(crate::model::Name::from).unwrap_or_default();
+    let data = from.data.iter().flatten().map(|(key, bytes)| (key.as_str().into(), value(bytes)));
+    Ok(Secret {
+        meta: namespaced(&from.metadata)?,
+        kind: name(&from.type_),
+        data: Arc::new(data.collect()),
+        immutable: from.immutable.unwrap_or(false),
+        raw: rest(&from, &["type"])?,
+    })
 }
 
 pub(super) fn service_account(from: core::ServiceAccount) -> Decoded<ServiceAccount> {

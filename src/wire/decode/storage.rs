@@ -6,9 +6,10 @@ use super::meta::{meta, name, names, namespaced, uid};
 use super::quantity::{ResourceList, canonical, resources};
 use super::small::rest;
 use super::{Decoded, FieldError, Within, label_selector, node_selector};
+use crate::model::VolumeAttachment;
 use crate::model::selector::{NodeSelectorTerm, Operator, Requirement};
-use crate::model::storage::{CSIDriverOnNode, ClaimPhase, ClaimReference, VolumePhase};
-use crate::model::{CSINode, Name, NodeSelector, PersistentVolume, PersistentVolumeClaim, StorageClass};
+use crate::model::storage::{CSIDriverOnNode, ClaimPhase, ClaimReference, ReclaimPolicy, VolumePhase};
+use crate::model::{CSIDriver, CSINode, Name, NodeSelector, PersistentVolume, PersistentVolumeClaim, StorageClass};
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::storage::v1 as storage;
 use serde::Serialize;
@@ -27,7 +28,7 @@ pub(super) fn volume(from: core::PersistentVolume) -> Decoded<PersistentVolume> 
         uid: uid(&reference.uid),
     });
     let required = spec.node_affinity.as_ref().and_then(|affinity| affinity.required.as_ref());
-    let phase = status.phase.take();
+    let (phase, message) = (status.phase.take(), status.message.take());
     let phase = one(&VolumePhase::ALL, VolumePhase::as_str, phase.as_deref()).within("status.phase")?;
     Ok(PersistentVolume {
         meta,
@@ -42,9 +43,16 @@ pub(super) fn volume(from: core::PersistentVolume) -> Decoded<PersistentVolume> 
             .map_err(|error| FieldError::new("spec.nodeAffinity.required", error))?,
         driver: spec.csi.as_ref().map(|csi| Name::from(csi.driver.as_str())).unwrap_or_default(),
         handle: spec.csi.as_ref().map(|csi| Name::from(csi.volume_handle.as_str())).unwrap_or_default(),
+        reclaim: reclaim(spec.persistent_volume_reclaim_policy.as_deref())
+            .within("spec.persistentVolumeReclaimPolicy")?,
         phase,
+        message: name(&message),
         raw: both(&spec, &status)?,
     })
+}
+
+fn reclaim(policy: Option<&str>) -> Decoded<ReclaimPolicy> {
+    one(&ReclaimPolicy::ALL, ReclaimPolicy::as_str, policy)
 }
 
 pub(super) fn claim(from: core::PersistentVolumeClaim) -> Decoded<PersistentVolumeClaim> {
@@ -60,6 +68,7 @@ pub(super) fn claim(from: core::PersistentVolumeClaim) -> Decoded<PersistentVolu
     let request = bytes(requests).within("spec.resources.requests")?;
     let (class, volume) = (spec.storage_class_name.take(), spec.volume_name.take());
     let phase = status.phase.take();
+    let bound_modes = status.access_modes.take();
     Ok(PersistentVolumeClaim {
         meta,
         request,
@@ -69,6 +78,8 @@ pub(super) fn claim(from: core::PersistentVolumeClaim) -> Decoded<PersistentVolu
         selector: label_selector(spec.selector.as_ref()).within("spec.selector")?,
         block,
         phase: one(&ClaimPhase::ALL, ClaimPhase::as_str, phase.as_deref()).within("status.phase")?,
+        capacity: bytes(status.capacity.as_ref()).within("status.capacity")?,
+        bound_modes: names(&bound_modes),
         raw: both(&spec, &status)?,
     })
 }
@@ -96,7 +107,37 @@ pub(super) fn class(mut from: storage::StorageClass) -> Decoded<StorageClass> {
         provisioner: Name::from(from.provisioner.as_str()),
         wait_for_first_consumer,
         allowed_topologies: NodeSelector { terms: terms.map(requirements).collect() },
+        reclaim: reclaim(from.reclaim_policy.as_deref()).within("reclaimPolicy")?,
+        expands: from.allow_volume_expansion.unwrap_or(false),
         raw: rest(&from, &[])?,
+    })
+}
+
+/// With the API server's defaults (`pkg/apis/storage/v1/defaults.go`).
+pub(super) fn driver(mut from: storage::CSIDriver) -> Decoded<CSIDriver> {
+    let spec = &mut from.spec;
+    let attach_required = *spec.attach_required.get_or_insert(true);
+    spec.pod_info_on_mount.get_or_insert(false);
+    spec.storage_capacity.get_or_insert(false);
+    spec.requires_republish.get_or_insert(false);
+    spec.se_linux_mount.get_or_insert(false);
+    text(&mut spec.fs_group_policy, "ReadWriteOnceWithFSType");
+    spec.volume_lifecycle_modes.get_or_insert_with(|| vec!["Persistent".to_string()]);
+    Ok(CSIDriver { meta: meta(&from.metadata)?, attach_required, raw: rest(&from, &[])? })
+}
+
+pub(super) fn attachment(mut from: storage::VolumeAttachment) -> Decoded<VolumeAttachment> {
+    let mut status = from.status.take().unwrap_or_default();
+    let message = |error: Option<storage::VolumeError>| name(&error.and_then(|error| error.message));
+    Ok(VolumeAttachment {
+        meta: meta(&from.metadata)?,
+        attacher: Name::from(from.spec.attacher.as_str()),
+        node: Name::from(from.spec.node_name.as_str()),
+        volume: name(&from.spec.source.persistent_volume_name),
+        attached: status.attached,
+        attach_error: message(status.attach_error.take()),
+        detach_error: message(status.detach_error.take()),
+        raw: both(&from.spec, &status)?,
     })
 }
 

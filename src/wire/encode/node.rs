@@ -30,6 +30,11 @@ pub(super) fn node(from: &Node) -> core::Node {
         last_heartbeat_time: Some(time(c.last_update)),
     });
     addresses(&mut status, from);
+    status.volumes_in_use = texts(&from.volumes_in_use);
+    status.volumes_attached = list(&from.volumes_attached, |name| core::AttachedVolume {
+        name: name.to_string(),
+        device_path: String::new(),
+    });
     core::Node { metadata: meta(&from.meta), spec: Some(spec), status: Some(status) }
 }
 

@@ -5,7 +5,8 @@ use super::workload::int_or_percent;
 use super::{from_raw, nonzero};
 use crate::model::policy::PodDisruptionBudget;
 use crate::model::storage::ClaimReference;
-use crate::model::{CSINode, Name, PersistentVolume, PersistentVolumeClaim, StorageClass};
+use crate::model::{CSIDriver, CSINode, Name, PersistentVolume, PersistentVolumeClaim, StorageClass, VolumeAttachment};
+use crate::wire::decode::quantity::{ResourceList, printed, resources};
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::policy::v1 as policy;
 use k8s_openapi::api::storage::v1 as storage;
@@ -14,8 +15,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 pub(super) fn volume(from: &PersistentVolume) -> core::PersistentVolume {
     let mut spec: core::PersistentVolumeSpec = from_raw(from.raw.get("spec"));
     spec.claim_ref = from.claim.as_ref().map(reference);
+    amount(&mut spec.capacity, from.capacity);
     let mut status: core::PersistentVolumeStatus = from_raw(from.raw.get("status"));
     status.phase = Some(from.phase.as_str().to_string());
+    status.message = text(&from.message);
     core::PersistentVolume { metadata: meta(&from.meta), spec: Some(spec), status: Some(status) }
 }
 
@@ -36,7 +39,36 @@ pub(super) fn claim(from: &PersistentVolumeClaim) -> core::PersistentVolumeClaim
     spec.volume_name = text(&from.volume);
     let mut status: core::PersistentVolumeClaimStatus = from_raw(from.raw.get("status"));
     status.phase = Some(from.phase.as_str().to_string());
+    status.access_modes = texts(&from.bound_modes);
+    amount(&mut status.capacity, from.capacity);
     core::PersistentVolumeClaim { metadata: meta(&from.meta), spec: Some(spec), status: Some(status) }
+}
+
+/// Writes the amount of storage, unless it is what the list says.
+fn amount(list: &mut Option<ResourceList>, bytes: i64) {
+    let written = resources(list.as_ref()).map(|(written, _)| written.get("storage"));
+    if bytes > 0 && written != Ok(bytes) {
+        list.get_or_insert_default().insert("storage".to_string(), printed("storage", bytes));
+    }
+}
+
+pub(super) fn driver(from: &CSIDriver) -> storage::CSIDriver {
+    storage::CSIDriver { metadata: meta(&from.meta), ..from_raw(Some(&from.raw)) }
+}
+
+pub(super) fn attachment(from: &VolumeAttachment) -> storage::VolumeAttachment {
+    let mut spec: storage::VolumeAttachmentSpec = from_raw(from.raw.get("spec"));
+    spec.attacher = from.attacher.to_string();
+    spec.node_name = from.node.to_string();
+    spec.source.persistent_volume_name = text(&from.volume);
+    let mut status: storage::VolumeAttachmentStatus = from_raw(from.raw.get("status"));
+    let error = |message: &Name| {
+        text(message).map(|message| storage::VolumeError { message: Some(message), ..storage::VolumeError::default() })
+    };
+    status.attached = from.attached;
+    status.attach_error = error(&from.attach_error);
+    status.detach_error = error(&from.detach_error);
+    storage::VolumeAttachment { metadata: meta(&from.meta), spec, status: Some(status) }
 }
 
 pub(super) fn class(from: &StorageClass) -> storage::StorageClass {

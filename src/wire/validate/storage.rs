@@ -3,12 +3,12 @@
 
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, PersistentVolumeSpec};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use k8s_openapi::api::storage::v1::{CSINode, StorageClass};
+use k8s_openapi::api::storage::v1::{CSIDriver, CSINode, StorageClass, VolumeAttachment};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use std::collections::BTreeMap;
 
-use super::{FieldError, Findings, Validate};
+use super::{ErrorType, FieldError, Findings, Validate};
 use crate::wire::names;
 
 const ACCESS_MODES: &[&str] = &["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
@@ -154,6 +154,62 @@ impl Validate for CSINode {
             let count = driver.allocatable.as_ref().and_then(|allocatable| allocatable.count);
             findings.not_negative(format!("{path}.allocatable.count"), count);
         }
+        findings.0
+    }
+}
+
+/// The most characters of a driver's name.
+const DRIVER_MAX: usize = 63;
+
+impl Findings {
+    /// The name of a driver (`ValidateCSIDriverName`).
+    fn driver(&mut self, path: &str, driver: &str) {
+        if driver.is_empty() {
+            self.required(path, "");
+            return;
+        }
+        if driver.len() > DRIVER_MAX {
+            self.add(path, ErrorType::TooLong, format!("may not be more than {DRIVER_MAX} bytes"));
+        }
+        self.invalid_each(path, driver, names::dns_subdomain(&driver.to_lowercase()));
+    }
+}
+
+impl Validate for CSIDriver {
+    fn validate(&self) -> Vec<FieldError> {
+        let mut findings = Findings::default();
+        findings.metadata(&self.metadata, false, names::dns_subdomain);
+        findings.driver("metadata.name", self.metadata.name.as_deref().unwrap_or_default());
+        let policies = &["File", "None", "ReadWriteOnceWithFSType"];
+        findings.one_of("spec.fsGroupPolicy", self.spec.fs_group_policy.as_ref(), policies);
+        for mode in self.spec.volume_lifecycle_modes.iter().flatten() {
+            findings.one_of("spec.volumeLifecycleModes", Some(mode), &["Ephemeral", "Persistent"]);
+        }
+        findings.0
+    }
+}
+
+impl Validate for VolumeAttachment {
+    fn validate(&self) -> Vec<FieldError> {
+        let mut findings = Findings::default();
+        findings.metadata(&self.metadata, false, names::dns_subdomain);
+        let spec = &self.spec;
+        findings.driver("spec.attacher", &spec.attacher);
+        match (&spec.source.persistent_volume_name, &spec.source.inline_volume_spec) {
+            (None, None) => {
+                findings
+                    .required("spec.source", "must specify exactly one of inlineVolumeSpec and persistentVolumeName");
+            }
+            (Some(_), Some(_)) => {
+                findings
+                    .forbidden("spec.source", "must specify exactly one of inlineVolumeSpec and persistentVolumeName");
+            }
+            (Some(name), None) if name.is_empty() => {
+                findings.required("spec.source.persistentVolumeName", "must specify non empty persistentVolumeName");
+            }
+            _ => {}
+        }
+        findings.invalid_each("spec.nodeName", &spec.node_name, names::dns_subdomain(&spec.node_name));
         findings.0
     }
 }
