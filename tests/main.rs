@@ -18,6 +18,7 @@ mod runs;
 mod scenarios;
 mod scheduler;
 mod scheduler_config;
+mod scheduler_reference;
 mod store;
 mod support;
 mod tidy;
