@@ -7,7 +7,8 @@
 //! * [`engine`], [`model`]: an event queue that has never heard of Kubernetes; Kubernetes' nouns as plain data.
 //! * [`store`], [`wire`], [`metrics`]: the API server; Kubernetes' JSON and YAML; what the log comes to.
 //! * [`runtime`], [`scenario`]: from changes to work; the file that a person writes.
-//! * [`controllers`], [`scheduler`], [`kubelet`], [`faults`], [`script`], [`checks`]: those who act, and those who watch.
+//! * [`controllers`], [`cloud`], [`scheduler`], [`kubelet`], [`faults`], [`script`], [`checks`]: those who act, and
+//!   those who watch.
 //! * [`outcome`], [`cluster`]: what a run comes to; who sits at the table.
 //! * [`experiment`], [`report`], [`cli`]: many runs, files and pictures, the program.
 //!
@@ -32,6 +33,7 @@
 
 pub mod checks;
 pub mod cli;
+pub mod cloud;
 pub mod cluster;
 pub mod controllers;
 pub mod engine;

@@ -43,7 +43,8 @@ pub fn all(scenario: &Scenario, options: &Options) -> Result<Seats> {
         clients.push((Box::new(scheduler(scenario, options, configuration, &explanations)), settings));
     }
     clients.push((Box::new(kubelet(scenario, options)), settings::kubelet()));
-    for (controller, own) in clients.into_iter().chain(crate::controllers::all(&scenario.timing)) {
+    let controllers = crate::controllers::all(&scenario.timing);
+    for (controller, own) in clients.into_iter().chain(controllers).chain(crate::cloud::all(&scenario.cluster.cloud)) {
         let settings = settings::actor(&scenario.timing, controller.name(), own);
         actors.push((controller, settings));
     }

@@ -11,6 +11,7 @@ pub mod service_account;
 pub mod service_load_balancer;
 pub mod shared;
 pub mod taint_eviction;
+pub mod volume;
 
 use crate::runtime::{ActorSettings, Controller};
 use crate::scenario::Timing;
@@ -33,5 +34,9 @@ pub fn all(timing: &Timing) -> Vec<(Box<dyn Controller>, ActorSettings)> {
         (Box::new(namespace::NamespaceController), namespace::settings()),
         (Box::new(service_account::ServiceAccountController), service_account::settings()),
         (Box::new(service_load_balancer::ServiceController::default()), service_load_balancer::settings()),
+        (Box::new(volume::binder::VolumeBinder::default()), volume::binder::settings()),
+        (Box::new(volume::protection::ClaimProtection), volume::protection::settings()),
+        (Box::new(volume::protection::VolumeProtection), volume::protection::settings()),
+        (Box::new(volume::ephemeral::EphemeralVolumes), volume::ephemeral::settings()),
     ]
 }

@@ -1,5 +1,6 @@
 //! A pod: identity, wish, node, and what its kubelet reports.
 
+use super::pod_spec::VolumeSource;
 use super::{Condition, Meta, Name, PodSpec, Resources, condition};
 use crate::time::SimTime;
 use std::net::Ipv4Addr;
@@ -167,6 +168,16 @@ impl Pod {
     pub fn is_available(&self, min_ready_seconds: i32, now: SimTime) -> bool {
         self.ready_since().map(SimTime::truncated).is_some_and(|since| {
             min_ready_seconds == 0 || since + crate::time::SimDuration::from_secs(i64::from(min_ready_seconds)) <= now
+        })
+    }
+
+    /// Its claims by name, and whether they are made for the pod
+    /// (`staging/src/k8s.io/component-helpers/storage/ephemeral/ephemeral.go`).
+    pub fn claims(&self) -> impl Iterator<Item = (Name, bool)> {
+        self.spec.volumes.iter().filter_map(|volume| match &volume.source {
+            VolumeSource::Claim(name) => Some((name.clone(), false)),
+            VolumeSource::Ephemeral => Some((Name::from(format!("{}-{}", self.meta.name, volume.name)), true)),
+            _ => None,
         })
     }
 

@@ -29,6 +29,21 @@ pub const VOLUME_PROTECTION: Name = crate::name!("kubernetes.io/pv-protection");
 /// The provisioner of classes whose volumes are made by hand.
 pub const NO_PROVISIONER: &str = "kubernetes.io/no-provisioner";
 
+/// The CSI driver behind a provisioner: its own name, or what took the place of a plugin that Kubernetes once had
+/// (`staging/src/k8s.io/csi-translation-lib/plugins/`).
+pub fn csi_driver(provisioner: &Name) -> Name {
+    match provisioner.as_str() {
+        "kubernetes.io/aws-ebs" => crate::name!("ebs.csi.aws.com"),
+        "kubernetes.io/gce-pd" => crate::name!("pd.csi.storage.gke.io"),
+        "kubernetes.io/azure-disk" => crate::name!("disk.csi.azure.com"),
+        "kubernetes.io/azure-file" => crate::name!("file.csi.azure.com"),
+        "kubernetes.io/cinder" => crate::name!("cinder.csi.openstack.org"),
+        "kubernetes.io/vsphere-volume" => crate::name!("csi.vsphere.vmware.com"),
+        "kubernetes.io/portworx-volume" => crate::name!("pxd.portworx.com"),
+        _ => provisioner.clone(),
+    }
+}
+
 /// What a volume is promised to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ClaimReference {

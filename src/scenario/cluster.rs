@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::cloud::Cloud;
 use super::units::{Distribution, Duration, Quantity};
 use crate::model::{self, TaintEffect, quantity};
 
@@ -21,6 +22,8 @@ pub struct Cluster {
     pub pools: Vec<Pool>,
     /// Single nodes with names of their own.
     pub nodes: Vec<NodeEntry>,
+    /// The provider behind the cluster: its disks.
+    pub cloud: Cloud,
 }
 
 /// The control plane.

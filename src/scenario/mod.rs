@@ -2,6 +2,7 @@
 
 pub mod behavior;
 pub mod check;
+pub mod cloud;
 pub mod cluster;
 pub mod expect;
 pub mod limits;
@@ -23,6 +24,7 @@ use crate::rng::Seed;
 use crate::time::SimTime;
 
 pub use behavior::Behavior;
+pub use cloud::Cloud;
 pub use cluster::{Cluster, NodeSetup};
 pub use expect::Expectation;
 pub use limits::Limits;

@@ -1,7 +1,6 @@
 //! Volumes, claims, classes and drivers as the scheduler hears of them.
 
 use super::pod_info::PodInfo;
-use crate::model::pod_spec::VolumeSource;
 use crate::model::{CSINode, Key, Kind, Name, Object, PersistentVolume, PersistentVolumeClaim, Pod, StorageClass};
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,21 +21,11 @@ pub(super) fn not_found(kind: &str, name: &str) -> Name {
     Name::from(format!("{kind} {name:?} not found"))
 }
 
-/// The claims of a pod by name, and whether they are made for the pod
-/// (`staging/src/k8s.io/component-helpers/storage/ephemeral/ephemeral.go`).
-pub(super) fn claim_names(pod: &Pod) -> impl Iterator<Item = (Name, bool)> {
-    pod.spec.volumes.iter().filter_map(|volume| match &volume.source {
-        VolumeSource::Claim(name) => Some((name.clone(), false)),
-        VolumeSource::Ephemeral => Some((Name::from(format!("{}-{}", pod.meta.name, volume.name)), true)),
-        _ => None,
-    })
-}
-
 /// Whether `claim` is one of the pod's.
 pub(super) fn uses(pod: &PodInfo, claim: &PersistentVolumeClaim) -> bool {
     pod.spec.has_claims
         && *pod.namespace() == claim.meta.namespace
-        && claim_names(&pod.pod).any(|(name, _)| name == claim.meta.name)
+        && pod.pod.claims().any(|(name, _)| name == claim.meta.name)
 }
 
 /// A volume on a node as attach limits count it: the driver, and the volume's name or that of the claim that
@@ -134,7 +123,7 @@ impl Storage {
     /// (`pkg/scheduler/framework/plugins/nodevolumelimits/csi.go`). Volumes of in-tree plugins that moved to
     /// CSI drivers are not counted.
     pub(super) fn attachments(&self, pod: &Pod, into: &mut BTreeSet<Attachment>) {
-        for (name, _) in claim_names(pod) {
+        for (name, _) in pod.claims() {
             let Some(claim) = self.claim(&pod.meta.namespace, &name) else { continue };
             let attachment = match self.volume(&claim.volume) {
                 Some(volume) => {

@@ -10,7 +10,7 @@ use crate::name;
 use crate::scheduler::hint::{Hint, Occasion};
 use crate::scheduler::plugin::{Candidates, Code, Cycle, Plugin, Point, PreFilter, PreScore, Reasons, State, state_of};
 use crate::scheduler::pod_info::PodInfo;
-use crate::scheduler::storage::{Storage, claim_names, not_found, uses};
+use crate::scheduler::storage::{Storage, not_found, uses};
 use std::sync::Arc;
 
 /// The plugin.
@@ -30,7 +30,7 @@ fn claims(cycle: Cycle<'_>) -> Result<Vec<Arc<PersistentVolumeClaim>>, Name> {
     let pod = &cycle.pod.pod;
     let storage = &cycle.snapshot.listers.storage;
     let mut found = Vec::new();
-    for (name, ephemeral) in claim_names(pod) {
+    for (name, ephemeral) in pod.claims() {
         let Some(claim) = storage.claim(cycle.pod.namespace(), &name) else {
             return Err(match ephemeral {
                 false => not_found("persistentvolumeclaim", &name),

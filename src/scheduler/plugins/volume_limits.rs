@@ -9,7 +9,7 @@ use crate::name;
 use crate::scheduler::hint::{Hint, Occasion};
 use crate::scheduler::plugin::{Candidates, Code, Cycle, NodeId, Plugin, Point, PreFilter, State, state_of};
 use crate::scheduler::pod_info::PodInfo;
-use crate::scheduler::storage::{Attachment, claim_names, uses};
+use crate::scheduler::storage::{Attachment, uses};
 use std::collections::BTreeSet;
 
 /// The plugin.
@@ -52,7 +52,7 @@ impl Plugin for VolumeLimits {
             Occasion::Storage { old: None, new: Some(Object::PersistentVolumeClaim(claim)) } => {
                 Hint::from(uses(pod, claim))
             }
-            Occasion::PodDelete(gone) => Hint::from(gone.node.is_some() && claim_names(gone).next().is_some()),
+            Occasion::PodDelete(gone) => Hint::from(gone.node.is_some() && gone.claims().next().is_some()),
             _ => Hint::Skip,
         }
     }

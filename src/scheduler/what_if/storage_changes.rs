@@ -4,7 +4,6 @@ use super::{Candidate, Class, Edit, Situation};
 use crate::model::storage::{BIND_COMPLETED, ClaimPhase, NO_PROVISIONER, VolumePhase};
 use crate::model::{Meta, Name, Object, PersistentVolume, PersistentVolumeClaim, StorageClass};
 use crate::name;
-use crate::scheduler::storage::claim_names;
 use std::sync::Arc;
 
 /// Proposes changes around each of the pod's claims, if a plugin of volumes said something.
@@ -14,7 +13,7 @@ pub(super) fn propose(situation: &Situation<'_>, out: &mut Vec<Candidate>) {
         return;
     }
     let storage = &situation.snapshot.listers.storage;
-    for (name, ephemeral) in claim_names(situation.pod) {
+    for (name, ephemeral) in situation.pod.claims() {
         match storage.claim(&situation.pod.meta.namespace, &name) {
             None if ephemeral => {}
             None => missing_claim(situation, &name, out),

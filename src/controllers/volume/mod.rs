@@ -1,0 +1,13 @@
+//! The controllers of volumes (`pkg/controller/volume/`).
+//!
+//! ```text
+//! binder/         claims and volumes find each other; what becomes of a volume whose claim is gone
+//! protection.rs   nothing in use is deleted
+//! ephemeral.rs    claims that are made for a pod and go with it
+//! ```
+//!
+//! Who makes, deletes and attaches the disks themselves is the driver, see [`crate::cloud`].
+
+pub mod binder;
+pub mod ephemeral;
+pub mod protection;
