@@ -2,7 +2,7 @@
 
 use crate::engine::Fingerprint;
 use crate::model::core::Fault;
-use crate::model::{Condition, Meta, Node, Object, Pod, Resources};
+use crate::model::{Condition, Job, Meta, Node, Object, Pod, Resources};
 use crate::runtime::Observer;
 use crate::store::{Change, Store};
 use crate::time::SimTime;
@@ -133,6 +133,14 @@ fn fold_object(print: &mut Fingerprint, object: &Object) {
             print.word(controller.replicas as u64);
             print.word(controller.template.spec.hash);
         }
+        Object::Job(job) => fold_job(print, job),
+        Object::CronJob(cron) => {
+            print.text(&cron.schedule);
+            print.word(u64::from(cron.suspend));
+            print.word(cron.template.spec.template.spec.hash);
+            cron.status.active.iter().for_each(|(_, uid)| print.word(uid.0 as u64));
+            print.word(cron.status.last_schedule.map_or(0, |at| at.0 as u64));
+        }
         // Their content is data that nothing in the simulation computes.
         Object::ConfigMap(_)
         | Object::Secret(_)
@@ -140,8 +148,6 @@ fn fold_object(print: &mut Fingerprint, object: &Object) {
         | Object::StorageClass(_)
         | Object::CSINode(_)
         | Object::DaemonSet(_)
-        | Object::Job(_)
-        | Object::CronJob(_)
         | Object::ControllerRevision(_)
         | Object::LimitRange(_)
         | Object::ResourceQuota(_)
@@ -158,6 +164,18 @@ fn fold_object(print: &mut Fingerprint, object: &Object) {
         | Object::Endpoints(_)
         | Object::RuntimeClass(_) => {}
     }
+}
+
+fn fold_job(print: &mut Fingerprint, job: &Job) {
+    let (spec, s) = (&job.spec, &job.status);
+    let wish = [spec.parallelism, spec.completions.unwrap_or(-1), i32::from(spec.suspend)];
+    fold_counts(print, &wish);
+    print.word(spec.template.spec.hash);
+    fold_counts(print, &[s.active, s.ready.unwrap_or(0), s.terminating.unwrap_or(0), s.succeeded, s.failed]);
+    print.text(&s.completed_indexes);
+    print.text(s.failed_indexes.as_deref().unwrap_or(""));
+    print.word(s.uncounted.as_ref().map_or(0, |uncounted| uncounted.len() as u64));
+    fold_conditions(print, &s.conditions);
 }
 
 fn fold_pod(print: &mut Fingerprint, pod: &Pod) {

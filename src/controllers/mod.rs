@@ -3,6 +3,7 @@
 pub mod deployment;
 pub mod endpoint_slice;
 pub mod garbage_collector;
+pub mod job;
 pub mod namespace;
 pub mod node_lifecycle;
 pub mod pod_gc;
@@ -11,6 +12,7 @@ pub mod service_account;
 pub mod service_load_balancer;
 pub mod shared;
 pub mod taint_eviction;
+pub mod ttl_after_finished;
 pub mod volume;
 
 use crate::runtime::{ActorSettings, Controller};
@@ -38,5 +40,7 @@ pub fn all(timing: &Timing) -> Vec<(Box<dyn Controller>, ActorSettings)> {
         (Box::new(volume::protection::ClaimProtection), volume::protection::settings()),
         (Box::new(volume::protection::VolumeProtection), volume::protection::settings()),
         (Box::new(volume::ephemeral::EphemeralVolumes), volume::ephemeral::settings()),
+        (Box::new(job::Jobs::default()), job::settings()),
+        (Box::new(ttl_after_finished::TtlAfterFinished), own),
     ]
 }

@@ -5,6 +5,7 @@
 //! be given back.
 
 pub mod access;
+pub mod batch;
 pub mod builder;
 pub mod condition;
 pub mod core;
@@ -40,6 +41,7 @@ macro_rules! name {
     };
 }
 
+pub use batch::{CronJob, Job};
 pub use condition::{Condition, Truth};
 pub use kind::{Key, Kind};
 pub use labels::Labels;

@@ -1,9 +1,10 @@
 //! One object of any kind.
 
+use super::batch::{CronJob, Job};
 use super::core::{ConfigMap, Event, Incident, Lease, Namespace, PriorityClass, Secret, ServiceAccount};
 use super::plain::{
-    ClusterRole, ClusterRoleBinding, ControllerRevision, CronJob, CustomResourceDefinition, DaemonSet, Endpoints,
-    HorizontalPodAutoscaler, Ingress, IngressClass, Job, LimitRange, NetworkPolicy, ResourceQuota, Role, RoleBinding,
+    ClusterRole, ClusterRoleBinding, ControllerRevision, CustomResourceDefinition, DaemonSet, Endpoints,
+    HorizontalPodAutoscaler, Ingress, IngressClass, LimitRange, NetworkPolicy, ResourceQuota, Role, RoleBinding,
     RuntimeClass,
 };
 use super::policy::PodDisruptionBudget;

@@ -22,10 +22,6 @@ macro_rules! plain {
 plain! {
     /// A daemon set.
     DaemonSet;
-    /// A job.
-    Job;
-    /// A cron job.
-    CronJob;
     /// A past template of a stateful set or daemon set.
     ControllerRevision;
     /// Limits and defaults of a namespace.

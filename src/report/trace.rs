@@ -5,10 +5,12 @@
 //! ```
 
 use super::text::{clean, instant};
+use crate::model::batch::{CronJob, Job, JobStatus};
 use crate::model::core::Event;
 use crate::model::service::{Endpoint, EndpointSlice};
 use crate::model::{Condition, ContainerState, Deployment, Key, Machine, Node, Object, Pod, ReplicaSet, Taint};
 use crate::store::{Change, Verb};
+use crate::time::SimTime;
 
 /// The line of a change.
 pub fn line(change: &Change) -> String {
@@ -47,6 +49,8 @@ fn words(change: &Change) -> String {
         Object::Node(new) => node(old.and_then(Object::node).map(|node| &**node), new, &mut parts),
         Object::Deployment(new) => deployment(old.and_then(Object::as_kind).map(|old| &**old), new, &mut parts),
         Object::ReplicaSet(new) => replica_set(old.and_then(Object::as_kind).map(|old| &**old), new, &mut parts),
+        Object::Job(new) => job(old.and_then(Object::as_kind).map(|old| &**old), new, &mut parts),
+        Object::CronJob(new) => cron_job(old.and_then(Object::as_kind).map(|old| &**old), new, &mut parts),
         Object::EndpointSlice(new) => slice(old.and_then(Object::as_kind).map(|old| &**old), new, &mut parts),
         Object::Machine(new) => machine(old.and_then(Object::as_kind).map(|old| &**old), new, &mut parts),
         Object::Event(event) => return event_words(event),
@@ -188,6 +192,40 @@ fn replica_set(old: Option<&ReplicaSet>, new: &ReplicaSet, parts: &mut Vec<Strin
     }
     turn(parts, "observed generation", Some(a.observed_generation), b.observed_generation);
     conditions(Some(&a.conditions), &b.conditions, parts);
+}
+
+fn job(old: Option<&Job>, new: &Job, parts: &mut Vec<String>) {
+    turn(parts, "parallelism", old.map(|old| old.spec.parallelism), new.spec.parallelism);
+    turn(parts, "suspended", old.map(|old| old.spec.suspend), new.spec.suspend);
+    let Some(old) = old else { return };
+    let (a, b) = (&old.status, &new.status);
+    let uncounted = |status: &JobStatus| status.uncounted.as_ref().map_or(0, |uncounted| uncounted.len() as i32);
+    let counts = [
+        ("active", a.active, b.active),
+        ("ready", a.ready.unwrap_or(0), b.ready.unwrap_or(0)),
+        ("terminating", a.terminating.unwrap_or(0), b.terminating.unwrap_or(0)),
+        ("uncounted", uncounted(a), uncounted(b)),
+        ("succeeded", a.succeeded, b.succeeded),
+        ("failed", a.failed, b.failed),
+    ];
+    for (what, before, after) in counts {
+        turn(parts, what, Some(before), after);
+    }
+    turn(parts, "completed indexes", Some(&a.completed_indexes), &b.completed_indexes);
+    let failed = |status: &JobStatus| status.failed_indexes.clone().unwrap_or_default();
+    turn(parts, "failed indexes", Some(failed(a)), failed(b));
+    conditions(Some(&a.conditions), &b.conditions, parts);
+}
+
+fn cron_job(old: Option<&CronJob>, new: &CronJob, parts: &mut Vec<String>) {
+    turn(parts, "schedule", old.map(|old| &old.schedule), &new.schedule);
+    turn(parts, "suspended", old.map(|old| old.suspend), new.suspend);
+    let Some(old) = old else { return };
+    let (a, b) = (&old.status, &new.status);
+    turn(parts, "active jobs", Some(a.active.len()), b.active.len());
+    let when = |at: Option<SimTime>| at.map_or("never".to_string(), SimTime::clock);
+    turn(parts, "last schedule", Some(when(a.last_schedule)), when(b.last_schedule));
+    turn(parts, "last success", Some(when(a.last_successful)), when(b.last_successful));
 }
 
 fn slice(old: Option<&EndpointSlice>, new: &EndpointSlice, parts: &mut Vec<String>) {

@@ -3,6 +3,7 @@
 
 use super::errors::StoreError;
 use super::slots::Store;
+use crate::model::batch::JobStatus;
 use crate::model::core::PriorityClass;
 use crate::model::service::{Service, ServiceType};
 use crate::model::{Condition, Key, Kind, Labels, Name, Node, Object, Pod, PodSpec, PodStatus, Taint, TaintEffect};
@@ -50,6 +51,12 @@ impl Store {
                 namespace.meta.labels = namespace.meta.labels.with(crate::name!("kubernetes.io/metadata.name"), name);
                 namespace.spec_finalizers = vec![crate::name!("kubernetes")];
                 namespace.terminating = false;
+                Ok(())
+            }
+            Object::Job(job) => {
+                let job = Arc::make_mut(job);
+                job.spec = Arc::new(job.spec.labelled(&job.meta.name, job.meta.uid));
+                job.status = JobStatus::default();
                 Ok(())
             }
             Object::PersistentVolumeClaim(claim) => {

@@ -55,11 +55,10 @@ impl Store {
             return Err(StoreError::AlreadyExists(key));
         }
         object.meta_mut().created = now;
+        object.meta_mut().uid = self.fresh_uid(&key, now);
         self.admit(&mut object)?;
         let generation = i64::from(has_generation(object.kind()));
-        let uid = self.fresh_uid(&key, now);
         let meta = object.meta_mut();
-        meta.uid = uid;
         meta.generation = generation;
         meta.deletion = None;
         let revision = self.put(now, None, object, writer);
@@ -218,6 +217,8 @@ fn has_generation(kind: Kind) -> bool {
             | Kind::StatefulSet
             | Kind::ReplicationController
             | Kind::PodDisruptionBudget
+            | Kind::Job
+            | Kind::CronJob
     )
 }
 

@@ -127,6 +127,8 @@ fn with_status_of(wish: &Object, status: &Object) -> Object {
         (Object::PodDisruptionBudget(a), Object::PodDisruptionBudget(b)) => {
             Arc::make_mut(a).status = b.status.clone();
         }
+        (Object::Job(a), Object::Job(b)) => Arc::make_mut(a).status = b.status.clone(),
+        (Object::CronJob(a), Object::CronJob(b)) => Arc::make_mut(a).status = b.status.clone(),
         (Object::Service(a), Object::Service(b)) => Arc::make_mut(a).ingress = b.ingress.clone(),
         _ => {}
     }

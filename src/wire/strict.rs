@@ -3,6 +3,7 @@
 //! The texts are those of the API server with `fieldValidation=Strict`; the place and the suggestion are ours.
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::core::v1::{Secret, Service, ServiceAccount};
@@ -32,6 +33,7 @@ pub const KINDS: &[(&str, &str)] = &[
     ("v1", "ServiceAccount"),
     ("apps/v1", "Deployment"),
     ("apps/v1", "ReplicaSet"),
+    ("batch/v1", "Job"),
     ("coordination.k8s.io/v1", "Lease"),
     ("discovery.k8s.io/v1", "EndpointSlice"),
     ("policy/v1", "PodDisruptionBudget"),
@@ -46,7 +48,6 @@ pub const KINDS: &[(&str, &str)] = &[
 const KNOWN_ELSEWHERE: &[&str] = &[
     "StatefulSet",
     "DaemonSet",
-    "Job",
     "CronJob",
     "Ingress",
     "HorizontalPodAutoscaler",
@@ -135,6 +136,7 @@ fn examine(value: &Value, places: &Places, values: bool) -> Vec<Problem> {
             ServiceAccount,
             Deployment,
             ReplicaSet,
+            Job,
             Lease,
             EndpointSlice,
             PriorityClass,

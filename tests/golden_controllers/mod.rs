@@ -1,6 +1,7 @@
 //! Decisions recorded from the real controllers, file by file. Every case must agree.
 
 mod deployments;
+mod jobs;
 mod nodes;
 mod replica_sets;
 

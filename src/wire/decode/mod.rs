@@ -4,6 +4,7 @@
 //! in there, and what comes out is both the model object and, beside it, the JSON it was made from.
 
 mod affinity;
+mod batch;
 mod container;
 mod defaults;
 mod endpoints;
@@ -124,8 +125,8 @@ pub fn of_kind(kind: Kind, value: &Value) -> Result<Object, Vec<FieldError>> {
         Kind::StatefulSet => workload::stateful_set(typed(value)?).map(Object::from),
         Kind::ReplicationController => workload::replication_controller(typed(value)?).map(Object::from),
         Kind::DaemonSet => plain::daemon_set(typed(value)?).map(Object::from),
-        Kind::Job => plain::job(typed(value)?).map(Object::from),
-        Kind::CronJob => plain::cron_job(typed(value)?).map(Object::from),
+        Kind::Job => batch::job(typed(value)?).map(Object::from),
+        Kind::CronJob => batch::cron_job(typed(value)?).map(Object::from),
         Kind::ControllerRevision => plain::controller_revision(typed(value)?).map(Object::from),
         Kind::LimitRange => plain::limit_range(typed(value)?).map(Object::from),
         Kind::ResourceQuota => plain::resource_quota(typed(value)?).map(Object::from),

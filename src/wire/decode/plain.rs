@@ -4,7 +4,7 @@ use super::Decoded;
 use super::meta::{meta, namespaced};
 use super::small::rest;
 use crate::model::plain::*;
-use k8s_openapi::api::{apps, autoscaling, batch, core, networking, node, rbac};
+use k8s_openapi::api::{apps, autoscaling, core, networking, node, rbac};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as apiext;
 
 macro_rules! plain {
@@ -17,8 +17,6 @@ macro_rules! plain {
 
 plain! {
     daemon_set: DaemonSet, apps::v1::DaemonSet, namespaced;
-    job: Job, batch::v1::Job, namespaced;
-    cron_job: CronJob, batch::v1::CronJob, namespaced;
     controller_revision: ControllerRevision, apps::v1::ControllerRevision, namespaced;
     limit_range: LimitRange, core::v1::LimitRange, namespaced;
     resource_quota: ResourceQuota, core::v1::ResourceQuota, namespaced;

@@ -117,7 +117,7 @@ fn selector(from: &LabelSelector) -> Decoded<Selector> {
 }
 
 /// How the selector is written: the only part of a spec that the model does not hold whole.
-fn selector_text(selector: &LabelSelector) -> Decoded<Arc<Value>> {
+pub(super) fn selector_text(selector: &LabelSelector) -> Decoded<Arc<Value>> {
     let text = serde_json::to_value(selector).map_err(|error| FieldError::new("spec.selector", error.to_string()))?;
     Ok(Arc::new(json!({"selector": text})))
 }

@@ -2,6 +2,7 @@
 //!
 //! What a manifest said beyond the model is taken from `raw`; everything the model holds is written over it.
 
+mod batch;
 mod meta;
 mod node;
 mod plain;
@@ -40,8 +41,8 @@ pub fn object(object: &Object) -> Value {
         Object::StatefulSet(set) => value(&workload::stateful_set(set)),
         Object::ReplicationController(controller) => value(&workload::replication_controller(controller)),
         Object::DaemonSet(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
-        Object::Job(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
-        Object::CronJob(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
+        Object::Job(job) => value(&batch::job(job)),
+        Object::CronJob(cron) => value(&batch::cron_job(cron)),
         Object::ControllerRevision(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
         Object::LimitRange(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
         Object::ResourceQuota(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),

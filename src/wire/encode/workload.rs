@@ -103,7 +103,7 @@ pub(super) fn template(from: &PodTemplate) -> core::PodTemplateSpec {
 }
 
 /// The selector as it was written, as long as that still says the same.
-fn written_selector(raw: &Option<Arc<Value>>, current: &Selector) -> LabelSelector {
+pub(super) fn written_selector(raw: &Option<Arc<Value>>, current: &Selector) -> LabelSelector {
     let written: Option<LabelSelector> =
         raw.as_ref().and_then(|raw| raw.get("selector")).map(|text| from_raw(Some(text)));
     match label_selector(written.as_ref()) {

@@ -4,6 +4,7 @@
 //! `staging/src/k8s.io/apimachinery/pkg/util/validation/field/errors.go`. Objects are validated as written, before
 //! defaulting: what is absent would get a valid default.
 
+mod batch;
 mod config;
 mod meta;
 mod pod;
@@ -44,6 +45,8 @@ pub enum ErrorType {
     NotFound(String),
     /// `Too long`.
     TooLong,
+    /// `Too many`, with how many there are.
+    TooMany(usize),
 }
 
 /// One thing the API server would refuse.
@@ -76,6 +79,7 @@ impl fmt::Display for FieldError {
             ErrorType::Forbidden => f.write_str("Forbidden")?,
             ErrorType::NotFound(value) => write!(f, "Not found: {value}")?,
             ErrorType::TooLong => f.write_str("Too long")?,
+            ErrorType::TooMany(count) => write!(f, "Too many: {count}")?,
         }
         if self.detail.is_empty() { Ok(()) } else { write!(f, ": {}", self.detail) }
     }
@@ -104,6 +108,7 @@ impl FieldError {
             ErrorType::Forbidden => "remove this field".to_string(),
             ErrorType::NotFound(_) => "correct the name, or add what it refers to".to_string(),
             ErrorType::TooLong => "shorten it".to_string(),
+            ErrorType::TooMany(_) => "leave some of them out".to_string(),
             ErrorType::Invalid(_) => remedy(&self.detail).to_string(),
         }
     }
@@ -115,6 +120,9 @@ fn remedy(detail: &str) -> &'static str {
     const REMEDIES: &[(&str, &str)] = &[
         ("does not match template", "give the template every label that the selector asks for"),
         ("may not be 0 when", "let maxSurge or maxUnavailable be at least 1"),
+        ("indexed completion mode", "set `completionMode: Indexed`, or remove this field"),
+        ("invalid DNS label", "shorten the name: each index is appended to it"),
+        ("will be auto-generated", "remove the selector"),
         ("RFC 1123", "use lower-case letters, digits and dashes"),
         ("less than or equal to", "raise the limit or lower the request"),
         ("greater than or equal to 0", "write 0 or more"),

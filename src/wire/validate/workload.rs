@@ -74,27 +74,34 @@ impl Findings {
 
     /// The template of a workload whose pods never end by themselves.
     fn template(&mut self, selector: &LabelSelector, template: &PodTemplateSpec) {
-        let (labels, annotations) = match &template.metadata {
-            Some(metadata) => (metadata.labels.clone().unwrap_or_default(), metadata.annotations.as_ref()),
-            None => Default::default(),
-        };
+        let labels = template.metadata.as_ref().and_then(|metadata| metadata.labels.clone()).unwrap_or_default();
         if !selects(selector, &labels) {
             let detail = "`selector` does not match template `labels`";
             self.invalid_value("spec.template.metadata.labels", &labels, detail);
         }
-        self.labels("spec.template.labels", "spec.template.metadata.labels", Some(&labels));
-        self.annotations("spec.template.annotations", "spec.template.metadata.annotations", annotations);
-        let Some(spec) = &template.spec else {
-            self.required("spec.template.spec.containers", "");
-            return;
-        };
-        self.pod_spec("spec.template.spec", spec);
+        self.pod_template("spec.template", template);
+        let Some(spec) = &template.spec else { return };
         if ["Never", "OnFailure"].contains(&spec.restart_policy.as_deref().unwrap_or("")) {
             self.one_of("spec.template.spec.restartPolicy", spec.restart_policy.as_ref(), &["Always"]);
         }
         if spec.active_deadline_seconds.is_some() {
             let detail = "activeDeadlineSeconds in ReplicaSet is not Supported";
             self.forbidden("spec.template.spec.activeDeadlineSeconds", detail);
+        }
+    }
+
+    /// The template of any workload.
+    pub(super) fn pod_template(&mut self, path: &str, template: &PodTemplateSpec) {
+        let metadata = template.metadata.as_ref();
+        let (labels, annotations) = (
+            metadata.and_then(|metadata| metadata.labels.as_ref()),
+            metadata.and_then(|metadata| metadata.annotations.as_ref()),
+        );
+        self.labels(&format!("{path}.labels"), &format!("{path}.metadata.labels"), labels);
+        self.annotations(&format!("{path}.annotations"), &format!("{path}.metadata.annotations"), annotations);
+        match &template.spec {
+            Some(spec) => self.pod_spec(&format!("{path}.spec"), spec),
+            None => self.required(format!("{path}.spec.containers"), ""),
         }
     }
 
