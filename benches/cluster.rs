@@ -1,7 +1,7 @@
-//! Whole runs: the first scenario under criterion, and one large cluster measured once.
+//! Whole runs: small scenarios under criterion, and two clusters measured once.
 //!
-//! `cargo bench --bench cluster` prints, for 1,000 nodes and 30,000 plain pods: wall time, events a second, bytes a
-//! pod, and what a quiet day costs on top.
+//! `cargo bench --bench cluster` prints, for 1,000 nodes and 30,000 pods and for `benches/large.yaml` (5,000 nodes,
+//! 150,000 pods behind Services): wall time, events a second, bytes a pod, and what a quiet day costs on top.
 
 // Wall time and memory are what a bench is for.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::unwrap_used, missing_docs)]
@@ -37,9 +37,9 @@ fn file(name: &str) -> Scenario {
 
 /// `NODES` nodes and `DEPLOYMENTS` × `REPLICAS` plain pods, created as fast as a controller manager with raised
 /// client limits can.
-fn large(duration: &str) -> Scenario {
+fn medium(duration: &str) -> Scenario {
     let mut text = format!(
-        "name: large\nduration: {duration}\ncluster:\n  pools:\n  - {{name: node, count: {NODES}, zones: [a, b, c], \
+        "name: medium\nduration: {duration}\ncluster:\n  pools:\n  - {{name: node, count: {NODES}, zones: [a, b, c], \
          capacity: {{cpu: 32, memory: 128Gi}}}}\ntiming:\n  components:\n    \
          replicaset-controller: {{qps: 1000, burst: 2000}}\n    kube-scheduler: {{qps: 1000, burst: 2000}}\n\
          behavior:\n- startTime: 1s\nmanifests:\n  inline:\n"
@@ -53,7 +53,7 @@ fn large(duration: &str) -> Scenario {
         )
         .unwrap();
     }
-    load("large.yaml", &text, &[], &Disk).unwrap()
+    load("medium.yaml", &text, &[], &Disk).unwrap()
 }
 
 fn run(scenario: &Scenario) -> Cluster {
@@ -62,31 +62,41 @@ fn run(scenario: &Scenario) -> Cluster {
     cluster
 }
 
-fn resident_bytes() -> u64 {
+/// A line of the process's status that counts kilobytes, in bytes.
+fn memory(line: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0 kB");
+    let line = status.lines().find_map(|have| have.strip_prefix(line)).unwrap_or("0 kB");
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or(0) * 1024
 }
 
-fn large_cluster() {
-    let before = resident_bytes();
+/// Runs `loaded` until all is quiet, then `day`, the same for longer.
+fn measure(name: &str, loaded: &Scenario, day: &Scenario, pods: u64) {
+    let before = memory("VmRSS:");
     let started = Instant::now();
-    let cluster = run(&large("10m"));
+    let cluster = run(loaded);
     let wall = started.elapsed().as_secs_f64();
     let stats = cluster.runtime().stats();
     let store = &cluster.runtime().store;
     let ready = store.live().list::<kubesim::model::Pod>().filter(|pod| pod.is_ready()).count() as u64;
-    let bytes = resident_bytes().saturating_sub(before);
-    println!("large: {NODES} nodes, {ready} pods ready after 10 virtual minutes");
-    println!("large: {wall:.2} s, {} events, {:.0} events/s", stats.events, stats.events as f64 / wall);
-    println!("large: {} bytes/pod resident", bytes / ready.max(1));
+    let nodes = store.live().list::<kubesim::model::Node>().count();
+    let bytes = memory("VmRSS:").saturating_sub(before);
+    println!("{name}: {nodes} nodes, {ready} pods ready at virtual {}", cluster.runtime().now());
+    println!("{name}: {wall:.2} s, {} events, {:.0} events/s", stats.events, stats.events as f64 / wall);
+    println!("{name}: {} bytes/pod resident, {} MiB at most", bytes / ready.max(1), memory("VmHWM:") >> 20);
     drop(cluster);
     let started = Instant::now();
-    let day = run(&large("24h"));
+    let day = run(day);
     let extra = started.elapsed().as_secs_f64() - wall;
-    println!("quiet day: {extra:+.2} s, {} events more", day.runtime().stats().events - stats.events);
-    assert_eq!(ready, u64::from(DEPLOYMENTS * REPLICAS));
+    println!("{name}: a quiet day on top {extra:+.2} s, {} events more", day.runtime().stats().events - stats.events);
+    assert_eq!(ready, pods);
     assert!(day.runtime().now() >= SimTime::from_secs(86_400));
+}
+
+fn clusters() {
+    measure("medium", &medium("10m"), &medium("24h"), u64::from(DEPLOYMENTS * REPLICAS));
+    let text = std::fs::read_to_string("benches/large.yaml").unwrap();
+    let large = |duration: &str| load("large.yaml", &text, &[format!("duration={duration}")], &Disk).unwrap();
+    measure("large", &large("30m"), &large("24h"), 150_000);
 }
 
 fn scenarios(criterion: &mut Criterion) {
@@ -99,6 +109,6 @@ fn scenarios(criterion: &mut Criterion) {
 criterion_group!(benches, scenarios);
 
 fn main() {
-    large_cluster();
+    clusters();
     benches();
 }

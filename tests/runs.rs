@@ -5,6 +5,7 @@ use kubesim::cluster::digest::Digest;
 use kubesim::cluster::{self, Cluster, Options};
 use kubesim::scenario::Scenario;
 use kubesim::scenario::load::load;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -29,6 +30,14 @@ pub fn read(path: &Path) -> Scenario {
     load(&name, &text, &[], &kubesim::cli::files::Folder::of(&name)).unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// The large scenario of the benches with a hundredth of its nodes and pods, and what it expects of them.
+fn hundredth() -> Scenario {
+    let text = fs::read_to_string("benches/large.yaml").unwrap();
+    let text =
+        text.replace("count: 5000", "count: 50").replace("replicas: 5000", "replicas: 50").replace("== 5000", "== 50");
+    load("large.yaml", &text, &[], &kubesim::cli::files::Folder::of("benches/large.yaml")).unwrap()
+}
+
 fn fingerprint(scenario: &Scenario, options: &Options) -> String {
     let digest = Digest::default();
     let mut cluster = Cluster::new(scenario, options, vec![Box::new(digest.clone())]).unwrap();
@@ -48,6 +57,15 @@ fn every_scenario_meets_its_expectations() {
         assert!(failed.is_empty(), "{}: {failed:#?}", path.display());
         assert!(!outcome.expectations.is_empty(), "{} expects nothing", path.display());
     }
+}
+
+#[test]
+fn the_large_cluster_in_small_is_sound() {
+    let scenario = hundredth();
+    let (outcome, _) = cluster::run(&scenario, &Options::of(&scenario), &mut |_, _| true).unwrap();
+    assert!(outcome.passed() && outcome.violations.is_empty(), "{:#?}", outcome.expectations);
+    let running = outcome.record.pods.iter().filter(|pod| pod.phase() == kubesim::model::Phase::Running).count();
+    assert_eq!((outcome.record.nodes.iter().filter(|node| !node.control_plane).count(), running), (50, 1500));
 }
 
 #[test]
@@ -100,7 +118,9 @@ fn fingerprints_are_the_recorded_ones() {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         format!("{name} seed {} {}\n", scenario.seed, fingerprint(&scenario, &Options::of(&scenario)))
     };
-    let now: String = scenario_files().iter().map(line).collect();
+    let mut now: String = scenario_files().iter().map(line).collect();
+    let small = hundredth();
+    writeln!(now, "benches/large.yaml at 1/100 {}", fingerprint(&small, &Options::of(&small))).unwrap();
     if std::env::var_os("UPDATE").is_some() {
         fs::write(FINGERPRINTS, &now).unwrap();
     }

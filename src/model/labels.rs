@@ -37,6 +37,14 @@ impl Labels {
         self.pairs().is_empty()
     }
 
+    /// Whether these are the very same pairs in memory; equal ones need not be.
+    pub fn shares(&self, other: &Labels) -> bool {
+        match (&self.0, &other.0) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            (a, b) => a.is_none() && b.is_none(),
+        }
+    }
+
     /// These pairs with `key` set to `value`.
     #[must_use]
     pub fn with(&self, key: impl Into<Name>, value: impl Into<Name>) -> Labels {

@@ -2,10 +2,11 @@
 
 use super::csv::Sheet;
 use super::files::Content;
+use super::form::Form;
 use super::plots;
 use super::tables::{BAD, BOLD, DIM, GOOD, Table, paint};
 use super::text::wrap;
-use crate::experiment::{Better, Comparison, Estimate, Row, Unit, Verdict};
+use crate::experiment::{Better, Comparison, Row, Verdict};
 use serde::Serialize;
 
 /// The version of the JSON form.
@@ -46,9 +47,9 @@ pub fn render(comparison: &Comparison) -> String {
     if !equal.is_empty() {
         let same = |row: &&Row| match row.means[0] {
             Some(mean) if mean.low == mean.high => {
-                format!("{} {}", row.measure.title, means_form(row).write(mean.mean))
+                format!("{} {}", row.measure.title, means_form(row).number(mean))
             }
-            Some(mean) => format!("{} {} on average", row.measure.title, means_form(row).write(mean.mean)),
+            Some(mean) => format!("{} {} on average", row.measure.title, means_form(row).number(mean)),
             None => row.measure.title.to_string(),
         };
         let same: Vec<String> = equal.iter().map(same).collect();
@@ -73,7 +74,7 @@ fn block(comparison: &Comparison, row: &Row) -> Vec<String> {
         let difference = at.checked_sub(1).and_then(|at| row.differences[at].estimate);
         table.row(vec![
             (*name).to_string(),
-            mean.map_or("-".to_string(), |found| form.write(found.mean)),
+            mean.map_or("-".to_string(), |found| form.number(found)),
             mean.map(|found| form.interval(found)).unwrap_or_default(),
             difference.map(|found| change.signed(found)).unwrap_or_default(),
             difference.map(|found| change.interval(found)).unwrap_or_default(),
@@ -107,55 +108,6 @@ fn verdict(comparison: &Comparison, row: &Row) -> Vec<String> {
         lines.into_iter().map(move |line| format!("  {}", paint(style, &line)))
     })
     .collect()
-}
-
-/// How the numbers of a column are written.
-#[derive(Clone, Copy)]
-struct Form {
-    scale: f64,
-    decimals: usize,
-    suffix: &'static str,
-}
-
-impl Form {
-    /// As many digits as tell values of this size apart.
-    fn of(unit: Unit, values: impl Iterator<Item = f64>) -> Form {
-        let largest = values.fold(0.0, |most: f64, value| most.max(value.abs()));
-        let (scale, suffix) = match unit {
-            Unit::Share => (100.0, "%"),
-            Unit::Seconds if largest > 0.0 && largest < 1.0 => (1000.0, "ms"),
-            Unit::Seconds => (1.0, "s"),
-            _ => (1.0, ""),
-        };
-        let decimals = match largest * scale {
-            0.0 => 1,
-            0.1.. if unit == Unit::Share => 1,
-            ..1.0 => 4,
-            ..10.0 => 3,
-            ..100.0 => 2,
-            _ => 1,
-        };
-        Form { scale, decimals, suffix }
-    }
-
-    fn plain(self, value: f64) -> String {
-        let text = format!("{:.*}", self.decimals, value * self.scale);
-        // Rounding may leave a sign on nothing.
-        let nothing = !text.contains(|c: char| ('1'..='9').contains(&c));
-        if nothing { text.trim_start_matches('-').to_string() } else { text }
-    }
-
-    fn write(self, value: f64) -> String {
-        self.plain(value) + self.suffix
-    }
-
-    fn interval(self, found: Estimate) -> String {
-        format!("[{}, {}]", self.plain(found.low), self.plain(found.high))
-    }
-
-    fn signed(self, found: Estimate) -> String {
-        format!("{}{}", if found.mean > 0.0 { "+" } else { "" }, self.write(found.mean))
-    }
 }
 
 /// The form of the means of a row.

@@ -15,6 +15,7 @@ pub mod csv;
 pub mod explain;
 pub mod explain_json;
 pub mod files;
+pub mod form;
 pub mod plots;
 pub mod summary;
 pub mod tables;

@@ -6,7 +6,7 @@ use super::errors::StoreError;
 use super::log::Revision;
 use super::slots::{SlotId, Store};
 use super::write::{DeleteOptions, Preconditions, Propagation, Write};
-use crate::model::{Condition, Deletion, Key, Kind, Name, Node, Object, Phase, Pod, Truth, Uid, condition};
+use crate::model::{Condition, Deletion, Key, Kind, Labels, Name, Object, Phase, Pod, Truth, Uid, condition};
 use crate::time::{SimDuration, SimTime};
 use std::sync::Arc;
 
@@ -14,6 +14,12 @@ use std::sync::Arc;
 pub const FOREGROUND: Name = crate::name!("foregroundDeletion");
 /// The finalizer of an orphaning deletion.
 pub const ORPHAN: Name = crate::name!("orphan");
+
+/// What a pod's labels learn from its node when it is bound.
+const TOPOLOGY: [Name; 2] =
+    [crate::name!("topology.kubernetes.io/zone"), crate::name!("topology.kubernetes.io/region")];
+/// Different labels of bound pods that are remembered, to be shared.
+const PLACED_MAX: usize = 4096;
 
 /// What a write did: the object it left (for a delete of something gone at once, the last version).
 #[derive(Clone, Debug)]
@@ -133,10 +139,23 @@ impl Store {
         condition::set(&mut pod.status.conditions, scheduled);
         // Admission plugin PodTopologyLabels copies the node's zone and region.
         if let Some((_, Object::Node(bound))) = self.live_slot(&Key::cluster(Kind::Node, node.clone())) {
-            copy_topology(&mut pod, bound);
+            let places = TOPOLOGY.map(|label| bound.meta.labels.get(&label).cloned());
+            pod.meta.labels = self.labels_at(&pod.meta.labels, places);
         }
         let revision = self.put(now, Some(slot), Object::Pod(Arc::new(pod)), writer);
         Ok(Written { revision, key })
+    }
+
+    /// These labels with those of a node's place; pods of one template in one place share them.
+    fn labels_at(&mut self, labels: &Labels, places: [Option<Name>; 2]) -> Labels {
+        if self.placed.len() >= PLACED_MAX {
+            self.placed.clear();
+        }
+        let placed = self.placed.entry((labels.clone(), places)).or_insert_with_key(|(labels, places)| {
+            let pairs = TOPOLOGY.into_iter().zip(places).filter_map(|(label, value)| Some((label, value.clone()?)));
+            pairs.fold(labels.clone(), |labels, (label, value)| labels.with(label, value))
+        });
+        placed.clone()
     }
 
     fn delete(
@@ -243,14 +262,6 @@ pub(super) fn check_preconditions(key: &Key, object: &Object, wanted: Preconditi
             ),
         )),
         _ => Ok(()),
-    }
-}
-
-fn copy_topology(pod: &mut Pod, node: &Node) {
-    for label in [crate::name!("topology.kubernetes.io/zone"), crate::name!("topology.kubernetes.io/region")] {
-        if let Some(value) = node.meta.labels.get(&label) {
-            pod.meta.labels = pod.meta.labels.with(label, value.clone());
-        }
     }
 }
 

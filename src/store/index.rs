@@ -4,6 +4,7 @@
 use super::slots::SlotId;
 use crate::model::{Key, Kind, Name, Object, Uid};
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 use std::collections::BTreeSet;
 
 /// Slots in order of creation.
@@ -13,7 +14,7 @@ pub type SlotSet = BTreeSet<SlotId>;
 #[derive(Debug, Default)]
 pub struct Index {
     /// By key: the slot that is alive, or the newest that was.
-    pub by_key: FxHashMap<Key, Vec<SlotId>>,
+    pub by_key: FxHashMap<Key, SmallVec<[SlotId; 2]>>,
     /// By kind.
     pub by_kind: FxHashMap<Kind, SlotSet>,
     /// Pods by node.

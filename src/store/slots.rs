@@ -22,8 +22,8 @@ pub(super) struct Version {
     pub(super) object: Option<Object>,
 }
 
-/// All versions of one object, oldest first.
-pub(super) type Slot = SmallVec<[Version; 1]>;
+/// All versions of one object, oldest first; rarely more than the one before and the one after a write.
+pub(super) type Slot = SmallVec<[Version; 2]>;
 
 /// Hard limits of the store; 0 is none.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,6 +45,7 @@ pub struct Store {
     pub(super) seed: Seed,
     pub(super) names: FxHashMap<(Kind, Name, Name), Stream>,
     pub(super) events: EventTable,
+    pub(super) placed: FxHashMap<(Labels, [Option<Name>; 2]), Labels>,
     pub(super) admitted: FxHashMap<(u64, Labels), Arc<PodSpec>>,
     pub(super) live: FxHashMap<Kind, u64>,
     pub(super) limits: StoreLimits,
@@ -63,6 +64,7 @@ impl Store {
             seed,
             names: FxHashMap::default(),
             events: EventTable::default(),
+            placed: FxHashMap::default(),
             admitted: FxHashMap::default(),
             live: FxHashMap::default(),
             limits,

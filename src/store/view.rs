@@ -3,10 +3,14 @@
 use super::log::Revision;
 use super::slots::{SlotId, Store};
 use crate::model::core::Lease;
-use crate::model::{Key, Kind, Machine, Name, Node, Object, Pod, Resource, Selector, Uid};
+use crate::model::{Key, Kind, Labels, Machine, Name, Node, Object, Pod, Resource, Selector, Uid};
 use crate::rng::{Seed, Stream};
 use crate::time::{SimDuration, SimTime};
+use smallvec::SmallVec;
 use std::sync::Arc;
+
+/// Different labels whose verdict is remembered while selecting pods: one for each zone, and some.
+const JUDGED: usize = 6;
 
 /// A reader's eyes. Lists come in order of creation.
 #[derive(Clone, Copy, Debug)]
@@ -104,7 +108,22 @@ impl<'a> View<'a> {
 
     /// The pods of a namespace that a selector matches, through the label index where it can.
     pub fn pods_selected(&self, namespace: &Name, selector: &Selector) -> Vec<&'a Arc<Pod>> {
-        let matches = |pod: &&Arc<Pod>| selector.matches(&pod.meta.labels);
+        // Pods of one template share their labels: judged once.
+        let mut judged: SmallVec<[(&Labels, bool); JUDGED]> = SmallVec::new();
+        let mut next = 0;
+        let matches = move |pod: &&'a Arc<Pod>| {
+            let labels = &pod.meta.labels;
+            if let Some((_, known)) = judged.iter().find(|(known, _)| known.shares(labels)) {
+                return *known;
+            }
+            let verdict = (labels, selector.matches(labels));
+            match judged.len() < JUDGED {
+                true => judged.push(verdict),
+                false => judged[next % JUDGED] = verdict,
+            }
+            next += 1;
+            verdict.1
+        };
         match selector.exact_pair() {
             Some((key, value)) => {
                 let entry = (namespace.clone(), key.clone(), value.clone());

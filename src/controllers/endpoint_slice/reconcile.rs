@@ -6,10 +6,11 @@
 //! table; here pods come in the order given and slices in the order of creation.
 
 use super::endpoints;
-use crate::model::service::{Endpoint, EndpointPort, EndpointSlice, SERVICE_NAME, Service};
+use crate::model::service::{Endpoint, EndpointPort, EndpointSlice, SERVICE_NAME, Service, TargetPort};
 use crate::model::{Kind, Labels, Meta, Name, OwnerReference, Pod};
 use indexmap::IndexMap;
 use rustc_hash::{FxBuildHasher, FxHashMap};
+use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -77,10 +78,17 @@ fn sorted(ports: &[EndpointPort]) -> Vec<EndpointPort> {
 type Wanted = IndexMap<Vec<EndpointPort>, (Vec<EndpointPort>, EndpointSet), FxBuildHasher>;
 
 fn wanted(service: &Service, pods: &[&Arc<Pod>], zone_of: &ZoneOf<'_>, errors: &mut Vec<String>) -> Wanted {
-    let mut wanted = Wanted::default();
+    let (mut wanted, mut at) = (Wanted::default(), 0);
+    // Numbered ports are the same for every pod.
+    let one_set = service.ports.iter().all(|port| matches!(port.target, TargetPort::Number(_)));
     for pod in pods.iter().filter(|pod| endpoints::eligible(pod)) {
-        let ports = endpoints::ports(service, pod);
-        let (_, set) = wanted.entry(sorted(&ports)).or_insert_with(|| (ports, EndpointSet::default()));
+        if wanted.is_empty() || !one_set {
+            let ports = endpoints::ports(service, pod);
+            let place = wanted.entry(sorted(&ports));
+            at = place.index();
+            place.or_insert_with(|| (ports, EndpointSet::default()));
+        }
+        let set = &mut wanted[at].1;
         let node = pod.node.clone().unwrap_or_default();
         let zone = zone_of(&node);
         if zone.is_none() && !service.publish_not_ready {
@@ -96,57 +104,60 @@ fn wanted(service: &Service, pods: &[&Arc<Pod>], zone_of: &ZoneOf<'_>, errors: &
     wanted
 }
 
-/// What makes an endpoint the same one (`staging/src/k8s.io/endpointslice/util/endpointset.go`).
-type Identity = (Ipv4Addr, Name, Name);
-
-fn identity(endpoint: &Endpoint) -> Identity {
-    (endpoint.address, endpoint.hostname.clone(), endpoint.pod.clone())
+/// Whether two endpoints are the same one (`staging/src/k8s.io/endpointslice/util/endpointset.go`).
+fn identical(a: &Endpoint, b: &Endpoint) -> bool {
+    a.address == b.address && a.hostname == b.hostname && a.pod == b.pod
 }
 
 /// Endpoints by identity, taken in the order they were put in.
 #[derive(Debug, Default)]
 struct EndpointSet {
     endpoints: Vec<Option<Endpoint>>,
-    places: FxHashMap<Identity, usize>,
+    /// By address; few share one.
+    places: FxHashMap<Ipv4Addr, SmallVec<[u32; 2]>>,
     next: usize,
+    count: usize,
 }
 
 impl EndpointSet {
     fn insert(&mut self, endpoint: Endpoint) {
-        match self.places.get(&identity(&endpoint)) {
-            Some(place) => self.endpoints[*place] = Some(endpoint),
+        let places = self.places.entry(endpoint.address).or_default();
+        let same = |place: &&u32| self.endpoints[**place as usize].as_ref().is_some_and(|e| identical(e, &endpoint));
+        match places.iter().find(same).copied() {
+            Some(place) => self.endpoints[place as usize] = Some(endpoint),
             None => {
-                self.places.insert(identity(&endpoint), self.endpoints.len());
+                places.push(u32::try_from(self.endpoints.len()).expect("fewer than 4 billion endpoints"));
                 self.endpoints.push(Some(endpoint));
+                self.count += 1;
             }
         }
     }
 
     fn take(&mut self, like: &Endpoint) -> Option<Endpoint> {
-        let place = self.places.remove(&identity(like))?;
-        self.endpoints[place].take()
+        let same = |place: &&u32| self.endpoints[**place as usize].as_ref().is_some_and(|e| identical(e, like));
+        let place = self.places.get(&like.address)?.iter().find(same).copied()?;
+        self.count -= 1;
+        self.endpoints[place as usize].take()
     }
 
     fn pop(&mut self) -> Option<Endpoint> {
-        while let Some(slot) = self.endpoints.get_mut(self.next) {
-            self.next += 1;
-            if let Some(endpoint) = slot.take() {
-                self.places.remove(&identity(&endpoint));
-                return Some(endpoint);
-            }
-        }
-        None
+        let rest = self.endpoints.get_mut(self.next..)?;
+        let at = rest.iter().position(Option::is_some)?;
+        self.next += at + 1;
+        self.count -= 1;
+        rest[at].take()
     }
 
     fn len(&self) -> usize {
-        self.places.len()
+        self.count
     }
 }
 
 /// Whether two versions of an endpoint differ in what a slice says; hints are judged later.
 fn same(a: &Endpoint, b: &Endpoint) -> bool {
-    let parts = |e: &Endpoint| (e.ready, e.serving, e.terminating, e.node.clone(), e.zone.clone(), e.pod_uid);
-    parts(a) == parts(b)
+    (a.ready, a.serving, a.terminating, a.pod_uid) == (b.ready, b.serving, b.terminating, b.pod_uid)
+        && a.node == b.node
+        && a.zone == b.zone
 }
 
 fn one_port_set(
@@ -280,7 +291,8 @@ fn hint(service: &Service, unchanged: &[Arc<EndpointSlice>], decisions: &mut Dec
             }
         }
     }
-    for slice in unchanged {
+    let bare = |endpoint: &Endpoint| endpoint.hint_zones.is_empty() && endpoint.hint_nodes.is_empty();
+    for slice in unchanged.iter().filter(|slice| !(distribution.is_empty() && slice.endpoints.iter().all(bare))) {
         let mut hinted = Vec::clone(&slice.endpoints);
         let changes = hinted.iter_mut().filter_map(|e| endpoints::give_hints(distribution, e).then_some(()));
         if changes.count() > 0 {

@@ -4,6 +4,7 @@
 //! writes its status with the counts from before.
 
 mod status;
+mod tally;
 
 use super::shared::rank::{self, Candidate};
 use super::shared::{self, Orphans};
@@ -13,6 +14,7 @@ use crate::store::{Change, StoreError, View, Write, Written};
 use crate::time::SimTime;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tally::Tallies;
 
 /// Most pods created or deleted in one sync.
 const BURST_REPLICAS: usize = 500;
@@ -22,6 +24,7 @@ const SOURCE: Name = crate::name!("replicaset-controller");
 #[derive(Debug, Default)]
 pub struct ReplicaSets {
     orphans: Orphans,
+    tallies: Tallies,
     last: BTreeMap<Key, LastBatch>,
 }
 
@@ -56,6 +59,7 @@ impl Controller for ReplicaSets {
             Kind::ReplicaSet if !only_status(change) => wake.add(change.key.clone()),
             Kind::Pod => {
                 self.orphans.follow(change);
+                self.tallies.follow(change);
                 if matters(change) {
                     shared::owners_in(change, Kind::ReplicaSet).for_each(|key| wake.add(key));
                 }
@@ -72,15 +76,21 @@ impl Controller for ReplicaSets {
             return Requeue::Done;
         }
         let failure = self.report(key, &set, cx);
-        let pods: Vec<&Arc<Pod>> = cx.view.controlled::<Pod>(set.meta.uid).collect();
-        let active: Vec<&Arc<Pod>> = pods.iter().copied().filter(|pod| pod.is_active()).collect();
-        let terminating = pods.iter().filter(|pod| pod.is_terminating()).count();
+        let tally = self.tallies.of(set.meta.uid);
+        let active = usize::try_from(tally.total().active).expect("no pod leaves that did not come");
         let wished = usize::try_from(set.replicas).unwrap_or(0);
         let failure = failure.map(|(creating, message)| status::failure(creating, message, cx.now));
-        let next = status::of(&set, &active, terminating, failure, cx.now);
+        let pods = || cx.view.controlled::<Pod>(set.meta.uid).filter(|pod| pod.is_active()).map(|pod| &**pod);
+        let available = match set.min_ready_seconds {
+            0 => tally.total().ready,
+            seconds => pods().filter(|pod| pod.is_available(seconds, cx.now)).count() as i32,
+        };
+        let next = status::of(&set, tally, available, failure);
         let changed = next != set.status;
-        let ready = active.iter().map(|pod| &***pod);
-        let requeue = shared::availability::next_check(set.min_ready_seconds, ready, cx.now);
+        let requeue = match set.min_ready_seconds {
+            0 => Requeue::Done,
+            seconds => shared::availability::next_check(seconds, pods(), cx.now),
+        };
         let write = || {
             let updated = ReplicaSet { status: next, ..ReplicaSet::clone(&set) };
             Write::UpdateStatus(updated.into_object())
@@ -90,10 +100,10 @@ impl Controller for ReplicaSets {
         match (changed, failed) {
             (true, true) => {
                 cx.write(write());
-                self.manage(key, &set, &active, wished, cx);
+                self.manage(key, &set, active, wished, cx);
             }
             _ => {
-                self.manage(key, &set, &active, wished, cx);
+                self.manage(key, &set, active, wished, cx);
                 if changed {
                     cx.write(write());
                 }
@@ -122,14 +132,15 @@ impl Controller for ReplicaSets {
 impl ReplicaSets {
     /// Adopts matching orphans and releases what no longer matches; true if anything was asked for.
     fn claim(&self, key: &Key, set: &Arc<ReplicaSet>, cx: &mut Cx<'_>) -> bool {
-        let owner = shared::controller_reference(Kind::ReplicaSet, &set.meta);
         let namespace = &set.meta.namespace;
-        let orphans = match self.orphans.none_in(namespace) {
-            true => Vec::new(),
-            false => cx.view.pods_selected(namespace, &set.selector),
-        };
-        let orphans = orphans.into_iter().map(|pod| &**pod).filter(|pod| pod.is_active());
+        let strays = self.tallies.of(set.meta.uid).of_labels(|labels| !set.selector.matches(labels)).kept;
+        if self.orphans.none_in(namespace) && strays == 0 {
+            return false;
+        }
+        let owner = shared::controller_reference(Kind::ReplicaSet, &set.meta);
+        let orphans = cx.view.pods_selected(namespace, &set.selector).into_iter().map(|pod| &**pod);
         let adopt = !set.meta.deleting() && shared::may_adopt(cx, key, set.meta.uid);
+        let orphans = orphans.filter(|pod| pod.is_active());
         let writes = shared::claim::<Pod>(cx.view, &owner, &set.selector, orphans, adopt);
         let any = !writes.is_empty();
         cx.write_all(writes);
@@ -155,14 +166,14 @@ impl ReplicaSets {
     }
 
     /// Creates or deletes pods to come nearer to the wish.
-    fn manage(&mut self, key: &Key, set: &Arc<ReplicaSet>, active: &[&Arc<Pod>], wished: usize, cx: &mut Cx<'_>) {
-        if set.meta.deleting() || active.len() == wished {
+    fn manage(&mut self, key: &Key, set: &Arc<ReplicaSet>, active: usize, wished: usize, cx: &mut Cx<'_>) {
+        if set.meta.deleting() || active == wished {
             self.last.remove(key);
             return;
         }
-        let creating = active.len() < wished;
+        let creating = active < wished;
         if creating {
-            let missing = (wished - active.len()).min(BURST_REPLICAS);
+            let missing = (wished - active).min(BURST_REPLICAS);
             let writes = (0..missing)
                 .map(|_| {
                     Write::Create(shared::pod_of_template(Kind::ReplicaSet, &set.meta, &set.template).into_object())
@@ -170,8 +181,10 @@ impl ReplicaSets {
                 .collect();
             shared::slow_start(writes).into_iter().for_each(|group| cx.write_all(group));
         } else {
-            let excess = (active.len() - wished).min(BURST_REPLICAS);
-            let doomed = victims(set, active, excess, cx.view, cx.now);
+            let excess = (active - wished).min(BURST_REPLICAS);
+            let active: Vec<&Arc<Pod>> =
+                cx.view.controlled::<Pod>(set.meta.uid).filter(|pod| pod.is_active()).collect();
+            let doomed = victims(set, &active, excess, cx.view, cx.now);
             cx.write_all(doomed.into_iter().map(|pod| shared::pod_control::delete(pod)).collect());
         }
         let before = self.last.remove(key);

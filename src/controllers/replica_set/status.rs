@@ -1,9 +1,9 @@
 //! What a replica set reports (`pkg/controller/replicaset/replica_set_utils.go`).
 
+use super::tally::Tally;
 use crate::model::workload::ReplicaSetStatus;
-use crate::model::{Condition, Pod, ReplicaSet, Truth};
+use crate::model::{Condition, ReplicaSet, Truth};
 use crate::time::SimTime;
-use std::sync::Arc;
 
 /// The condition that says that pods cannot be made or removed.
 pub(super) fn failure(creating: bool, message: String, now: SimTime) -> Condition {
@@ -11,28 +11,22 @@ pub(super) fn failure(creating: bool, message: String, now: SimTime) -> Conditio
     Condition::new(crate::name!("ReplicaFailure"), Truth::True, reason, message, now)
 }
 
-/// The status of a set with these active pods.
-pub(super) fn of(
-    set: &ReplicaSet,
-    active: &[&Arc<Pod>],
-    terminating: usize,
-    failure: Option<Condition>,
-    now: SimTime,
-) -> ReplicaSetStatus {
-    let count = |test: &dyn Fn(&Pod) -> bool| active.iter().filter(|pod| test(pod)).count() as i32;
+/// The status of a set with these pods, `available` of which have been ready for long enough.
+pub(super) fn of(set: &ReplicaSet, pods: &Tally, available: i32, failure: Option<Condition>) -> ReplicaSetStatus {
     let mut conditions = set.status.conditions.clone();
     match failure {
         None => conditions.retain(|condition| condition.kind != "ReplicaFailure"),
         Some(new) if conditions.iter().all(|condition| condition.kind != "ReplicaFailure") => conditions.push(new),
         Some(_) => {}
     }
+    let total = pods.total();
     ReplicaSetStatus {
         observed_generation: set.meta.generation,
-        replicas: active.len() as i32,
-        fully_labeled: count(&|pod| set.template.labels.subset_of(&pod.meta.labels)),
-        ready: count(&Pod::is_ready),
-        available: count(&|pod| pod.is_available(set.min_ready_seconds, now)),
-        terminating: Some(terminating as i32),
+        replicas: total.active,
+        fully_labeled: pods.of_labels(|labels| set.template.labels.subset_of(labels)).active,
+        ready: total.ready,
+        available,
+        terminating: Some(total.terminating),
         conditions,
     }
 }

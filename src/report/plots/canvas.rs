@@ -18,7 +18,7 @@ pub type Sheet<B> = DrawingArea<B, Shift>;
 /// A place in pixels from the top left.
 pub type At = (i32, i32);
 
-/// The colours of Okabe and Ito: orange, sky blue, green, blue, vermilion, purple, yellow.
+/// The colours of Okabe and Ito: blue, orange, green, purple, sky blue, vermilion, yellow.
 pub const COLOURS: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
     RGBColor(230, 159, 0),
@@ -206,7 +206,11 @@ pub fn ticks((from, to): (f64, f64), most: usize) -> Vec<(f64, String)> {
         step *= round[at % 3];
         at += 1;
     }
-    let decimals = usize::from(step < 0.999) + usize::from(step < 0.0999) + usize::from(step < 0.00999);
+    let (mut decimals, mut digits) = (0, step);
+    while digits < 0.999 {
+        decimals += 1;
+        digits *= 10.0;
+    }
     let first = (from / step).ceil() as i64;
     let last = (to / step + 1e-9).floor() as i64;
     (first..=last).map(|n| n as f64 * step).map(|value| (value, format!("{value:.decimals$}"))).collect()
@@ -231,6 +235,7 @@ mod tests {
         let labels = |ends, most| ticks(ends, most).into_iter().map(|tick| tick.1).collect::<Vec<_>>().join(" ");
         assert_eq!(labels((0.0, 10.0), 12), "0 1 2 3 4 5 6 7 8 9 10");
         assert_eq!(labels((0.0, 3.0), 8), "0.0 0.5 1.0 1.5 2.0 2.5 3.0");
+        assert_eq!(labels((0.0, 0.0004), 5), "0.0000 0.0001 0.0002 0.0003 0.0004");
         assert_eq!(labels((0.0, 345.0), 12), "0 50 100 150 200 250 300");
     }
 }

@@ -2,15 +2,18 @@
 //! for its interval. `means` shows the strategies, `differences` each of them less the first.
 
 use super::super::files::Content;
+use super::super::form::Form;
 use super::super::text::fit;
 use super::canvas::{COLOURS, FAULT, Frame, GREY, GRID, HEIGHT, INK, Pen, Sheet, WIDTH, ticks};
 use super::{Drawn, picture, register};
-use crate::experiment::{Better, Comparison, Estimate, Row, Unit};
+use crate::experiment::{Better, Comparison, Estimate, Row};
 use plotters::prelude::{DrawingBackend, RGBColor};
 use plotters::style::text_anchor::HPos;
 
-/// Charts in a row of the sheet, and rows.
-const GRID_SIZE: (usize, usize) = (5, 4);
+/// Most charts of a sheet.
+const CHARTS_MAX: usize = 20;
+/// Where the charts begin, below title and legend.
+const TOP: i32 = 98;
 
 /// What the points are.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,28 +43,32 @@ pub fn all(comparison: &Comparison) -> Result<Vec<Content>, String> {
 }
 
 fn draw<B: DrawingBackend>(comparison: &Comparison, points: Points, sheet: &Sheet<B>) -> Drawn {
-    let (first, seeds) = (comparison.strategies[0], comparison.seeds.len());
+    let first = comparison.strategies[0];
+    let seeds = match comparison.seeds.len() {
+        1 => "1 seed".to_string(),
+        several => format!("{several} seeds"),
+    };
     let (title, explanation) = match points {
         Points::Means => (
-            format!("{}: means over {seeds} seeds", comparison.scenario),
-            "Mean and 95 % interval of each strategy. + more is better, - less is better.".to_string(),
+            format!("{}: means over {seeds}", comparison.scenario),
+            "Mean and 95 % interval of each strategy, from left to right as they stand here.",
         ),
         Points::Differences => (
-            format!("{}: difference to {first} over {seeds} seeds", comparison.scenario),
-            "Mean difference seed by seed and its 95 % interval; across the line: none shown. + more is better, - less is better."
-                .to_string(),
+            format!("{}: difference to {first} over {seeds}", comparison.scenario),
+            "Mean difference seed by seed and its 95 % interval; one that crosses the dashed line shows no difference.",
         ),
     };
-    let mut pen = Pen::new(sheet, &title, &explanation);
+    let mut pen = Pen::new(sheet, &title, explanation);
     let skipped = usize::from(points == Points::Differences);
     let legend: Vec<(RGBColor, String)> = comparison.strategies.iter().enumerate().skip(skipped).map(entry).collect();
     pen.legend(&legend);
-    let rows: Vec<&Row> = comparison.rows.iter().filter(|row| !row.equal()).collect();
-    let (across, down) = GRID_SIZE;
-    let (width, height) = ((WIDTH as i32 - 20) / across as i32, (HEIGHT as i32 - 100) / down as i32);
-    for (at, row) in rows.into_iter().take(across * down).enumerate() {
-        let (left, top) = (10 + (at % across) as i32 * width, 98 + (at / across) as i32 * height);
-        let edges = [left + 62, top + 26, left + width - 12, top + height - 12];
+    let rows: Vec<&Row> = comparison.rows.iter().filter(|row| !row.equal()).take(CHARTS_MAX).collect();
+    let across = if rows.len() > 12 { 5 } else { rows.len().min(4) };
+    let down = rows.len().div_ceil(across);
+    let (width, height) = ((WIDTH as i32 - 20) / across as i32, (HEIGHT as i32 - TOP - 2) / down as i32);
+    for (at, row) in rows.into_iter().enumerate() {
+        let (left, top) = (10 + (at % across) as i32 * width, TOP + (at / across) as i32 * height);
+        let edges = [left + 62, top + 42, left + width - 12, top + height - 14];
         panel(&mut pen, row, points, edges);
     }
     pen.done()
@@ -74,7 +81,6 @@ fn entry((at, name): (usize, &&'static str)) -> (RGBColor, String) {
 /// One measure.
 fn panel<B: DrawingBackend>(pen: &mut Pen<'_, B>, row: &Row, points: Points, edges: [i32; 4]) {
     let [left, top, right, _] = edges;
-    let scale = if row.measure.unit == Unit::Share { 100.0 } else { 1.0 };
     let found: Vec<(usize, Estimate)> = match points {
         Points::Means => row.means.iter().enumerate().filter_map(|(at, one)| Some((at, (*one)?))).collect(),
         Points::Differences => {
@@ -82,22 +88,22 @@ fn panel<B: DrawingBackend>(pen: &mut Pen<'_, B>, row: &Row, points: Points, edg
             all.filter_map(|(at, one)| Some((at + 1, one.estimate?))).collect()
         }
     };
+    let form = Form::of(row.measure.unit, found.iter().map(|one| one.1.mean));
+    let scale = form.scale;
     let low = found.iter().map(|one| one.1.low * scale).fold(0.0, f64::min);
     let high = found.iter().map(|one| one.1.high * scale).fold(0.0, f64::max);
-    let room = (high - low).max(1e-6) * 0.06;
+    let room = (high - low).max(1e-6) * 0.08;
     let y = (if low < 0.0 { low - room } else { 0.0 }, high + room);
-    let frame = Frame { edges, x: (0.0, row.values.len() as f64), y };
-    let sign = if row.measure.better == Better::Higher { "+" } else { "-" };
-    let unit = match row.measure.unit {
-        Unit::Share => " (%)",
-        Unit::Seconds => " (s)",
-        _ => "",
-    };
-    pen.text(&fit(&format!("{sign} {}{unit}", row.measure.title), 36), (left - 50, top - 22), 14, INK, HPos::Left);
+    let first = if points == Points::Differences { 1.0 } else { 0.0 };
+    let frame = Frame { edges, x: (first, row.values.len() as f64), y };
+    let better = if row.measure.better == Better::Higher { "more is better" } else { "less is better" };
+    let unit = if form.suffix.is_empty() { String::new() } else { format!("{}, ", form.suffix) };
+    pen.text(&fit(row.measure.title, 40), (left - 50, top - 38), 15, INK, HPos::Left);
+    pen.text(&format!("{unit}{better}"), (left - 50, top - 20), 12, GREY, HPos::Left);
     for (value, label) in ticks(y, 5) {
         let at = frame.at(0.0, value).1;
-        pen.line(vec![(left, at), (right, at)], if value == 0.0 { GREY } else { GRID }, 1);
-        pen.text(&label, (left - 6, at - 7), 12, GREY, HPos::Right);
+        pen.line(vec![(left, at), (right, at)], if value == 0.0 && points == Points::Means { GREY } else { GRID }, 1);
+        pen.text(&label, (left - 6, at - 4), 12, GREY, HPos::Right);
     }
     if points == Points::Differences {
         let zero = frame.at(0.0, 0.0).1;
