@@ -13,6 +13,7 @@ mod golden_endpointslice;
 mod golden_fgd;
 mod golden_scheduler;
 mod golden_timelines;
+mod random;
 mod readme;
 mod runs;
 mod scenarios;
