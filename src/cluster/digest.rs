@@ -141,6 +141,11 @@ fn fold_object(print: &mut Fingerprint, object: &Object) {
             cron.status.active.iter().for_each(|(_, uid)| print.word(uid.0 as u64));
             print.word(cron.status.last_schedule.map_or(0, |at| at.0 as u64));
         }
+        Object::HorizontalPodAutoscaler(autoscaler) => {
+            let s = &autoscaler.status;
+            fold_counts(print, &[autoscaler.least(), autoscaler.max_replicas, s.current, s.desired]);
+            fold_conditions(print, &s.conditions);
+        }
         // Their content is data that nothing in the simulation computes.
         Object::ConfigMap(_)
         | Object::Secret(_)
@@ -157,7 +162,6 @@ fn fold_object(print: &mut Fingerprint, object: &Object) {
         | Object::ClusterRoleBinding(_)
         | Object::CustomResourceDefinition(_)
         | Object::CSIDriver(_)
-        | Object::HorizontalPodAutoscaler(_)
         | Object::Ingress(_)
         | Object::IngressClass(_)
         | Object::NetworkPolicy(_)

@@ -3,6 +3,7 @@
 pub mod deployment;
 pub mod endpoint_slice;
 pub mod garbage_collector;
+pub mod horizontal;
 pub mod job;
 pub mod namespace;
 pub mod node_lifecycle;

@@ -5,6 +5,7 @@
 //! be given back.
 
 pub mod access;
+pub mod autoscaling;
 pub mod batch;
 pub mod builder;
 pub mod condition;

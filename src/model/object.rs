@@ -1,11 +1,11 @@
 //! One object of any kind.
 
+use super::autoscaling::HorizontalPodAutoscaler;
 use super::batch::{CronJob, Job};
 use super::core::{ConfigMap, Event, Incident, Lease, Namespace, PriorityClass, Secret, ServiceAccount};
 use super::plain::{
-    ClusterRole, ClusterRoleBinding, ControllerRevision, CustomResourceDefinition, DaemonSet, Endpoints,
-    HorizontalPodAutoscaler, Ingress, IngressClass, LimitRange, NetworkPolicy, ResourceQuota, Role, RoleBinding,
-    RuntimeClass,
+    ClusterRole, ClusterRoleBinding, ControllerRevision, CustomResourceDefinition, DaemonSet, Endpoints, Ingress,
+    IngressClass, LimitRange, NetworkPolicy, ResourceQuota, Role, RoleBinding, RuntimeClass,
 };
 use super::policy::PodDisruptionBudget;
 use super::service::{EndpointSlice, Service};

@@ -38,8 +38,6 @@ plain! {
     ClusterRoleBinding;
     /// A kind that a user defines.
     CustomResourceDefinition;
-    /// A horizontal pod autoscaler.
-    HorizontalPodAutoscaler;
     /// Rules by which requests enter the cluster.
     Ingress;
     /// Who serves an ingress.

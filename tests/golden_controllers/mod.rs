@@ -1,5 +1,6 @@
 //! Decisions recorded from the real controllers, file by file. Every case must agree.
 
+mod autoscalers;
 mod deployments;
 mod jobs;
 mod nodes;

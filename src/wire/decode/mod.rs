@@ -4,6 +4,7 @@
 //! in there, and what comes out is both the model object and, beside it, the JSON it was made from.
 
 mod affinity;
+mod autoscaling;
 mod batch;
 mod container;
 mod defaults;
@@ -137,7 +138,7 @@ pub fn of_kind(kind: Kind, value: &Value) -> Result<Object, Vec<FieldError>> {
         Kind::CustomResourceDefinition => plain::custom_resource_definition(typed(value)?).map(Object::from),
         Kind::VolumeAttachment => storage::attachment(typed(value)?).map(Object::from),
         Kind::CSIDriver => storage::driver(typed(value)?).map(Object::from),
-        Kind::HorizontalPodAutoscaler => plain::horizontal_pod_autoscaler(typed(value)?).map(Object::from),
+        Kind::HorizontalPodAutoscaler => autoscaling::autoscaler(typed(value)?).map(Object::from),
         Kind::Ingress => plain::ingress(typed(value)?).map(Object::from),
         Kind::IngressClass => plain::ingress_class(typed(value)?).map(Object::from),
         Kind::NetworkPolicy => plain::network_policy(typed(value)?).map(Object::from),

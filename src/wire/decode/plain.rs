@@ -4,7 +4,7 @@ use super::Decoded;
 use super::meta::{meta, namespaced};
 use super::small::rest;
 use crate::model::plain::*;
-use k8s_openapi::api::{apps, autoscaling, core, networking, node, rbac};
+use k8s_openapi::api::{apps, core, networking, node, rbac};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as apiext;
 
 macro_rules! plain {
@@ -25,7 +25,6 @@ plain! {
     role_binding: RoleBinding, rbac::v1::RoleBinding, namespaced;
     cluster_role_binding: ClusterRoleBinding, rbac::v1::ClusterRoleBinding, meta;
     custom_resource_definition: CustomResourceDefinition, apiext::CustomResourceDefinition, meta;
-    horizontal_pod_autoscaler: HorizontalPodAutoscaler, autoscaling::v2::HorizontalPodAutoscaler, namespaced;
     ingress: Ingress, networking::v1::Ingress, namespaced;
     ingress_class: IngressClass, networking::v1::IngressClass, meta;
     network_policy: NetworkPolicy, networking::v1::NetworkPolicy, namespaced;

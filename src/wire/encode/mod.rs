@@ -2,6 +2,7 @@
 //!
 //! What a manifest said beyond the model is taken from `raw`; everything the model holds is written over it.
 
+mod autoscaling;
 mod batch;
 mod meta;
 mod node;
@@ -53,7 +54,7 @@ pub fn object(object: &Object) -> Value {
         Object::CustomResourceDefinition(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
         Object::VolumeAttachment(attachment) => value(&storage::attachment(attachment)),
         Object::CSIDriver(driver) => value(&storage::driver(driver)),
-        Object::HorizontalPodAutoscaler(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
+        Object::HorizontalPodAutoscaler(autoscaler) => value(&autoscaling::autoscaler(autoscaler)),
         Object::Ingress(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
         Object::IngressClass(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
         Object::NetworkPolicy(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
