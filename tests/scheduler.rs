@@ -5,8 +5,11 @@ use kubesim::model::core::{Event, PriorityClass};
 use kubesim::model::{Key, Kind, Meta, Name, Node, Object, Pod, Resource, TaintEffect, Truth, builder, condition};
 use kubesim::rng::{Delay, Seed};
 use kubesim::runtime::{ActorSettings, Runtime};
+use kubesim::scheduler::cycle::Framework;
+use kubesim::scheduler::nominated::Nominated;
 use kubesim::scheduler::plugins::{self, coscheduling::Coscheduling};
 use kubesim::scheduler::profile::Profile;
+use kubesim::scheduler::snapshot::Snapshot;
 use kubesim::scheduler::{Options, Scheduler, strategies};
 use kubesim::store::{DeleteOptions, Patch, Preconditions, Write};
 use kubesim::time::{SimDuration, SimTime};
@@ -343,4 +346,34 @@ fn claims_keep_pods_waiting_until_their_volumes_are_there() {
     bed.join(node("two", 4000).label("topology.kubernetes.io/zone", "b"));
     bed.run_until(60.0);
     assert_eq!(bed.place("db").as_deref(), Some("two"));
+}
+
+/// 150 nodes, each with one pod that could go: 100 of them are looked at, from a random one on. All are alike, so of
+/// those looked at the first by name is taken: `n000`, unless the 100 begin behind it and end before it comes again.
+#[test]
+fn preemption_begins_anywhere() {
+    let mut chosen = std::collections::BTreeSet::new();
+    for seed in 1..=8 {
+        let mut snapshot = Snapshot::default();
+        let mut framework = Framework::new(Profile::default(), &mut snapshot);
+        for at in 0..150 {
+            let name = format!("n{at:03}");
+            snapshot.set_node(&Arc::new(node(&name, 1000)));
+            let low = snapshot.compile(&Arc::new(pod(&format!("low-{at}"), 800)));
+            snapshot.place(low, &Name::from(name));
+        }
+        let mut high = pod("high", 500);
+        Arc::make_mut(&mut high.spec).priority = 10;
+        let stream = || Seed(seed).stream("scheduler/preemption", "default-scheduler");
+        framework.offsets = Some(stream());
+        let high = snapshot.compile(&Arc::new(high));
+        let found = framework.decide(&mut snapshot, &Nominated::default(), &high, false).preemption.unwrap();
+        assert_eq!((found.potential.len(), found.candidates.len()), (150, 100));
+        let offset = stream().below(150);
+        let expected = if (1..=50).contains(&offset) { format!("n{offset:03}") } else { "n000".to_string() };
+        let node = snapshot.name(found.candidates[found.chosen.unwrap()].node);
+        assert_eq!(*node, expected, "seed {seed}, offset {offset}");
+        chosen.insert(node.to_string());
+    }
+    assert!(chosen.len() > 1, "{chosen:?}");
 }

@@ -71,7 +71,8 @@ fn scheduler(
     };
     let (profiles, explain) = (configuration.profiles, options.explain.clone());
     let what_if = options.what_if.then(|| machines::templates(&scenario.cluster).into());
-    let options = scheduler::Options { profiles, queue, explain, what_if, ..scheduler::Options::default() };
+    let options =
+        scheduler::Options { profiles, queue, explain, what_if, seed: options.seed, ..scheduler::Options::default() };
     Scheduler::new(options).explaining_to(explanations.clone())
 }
 

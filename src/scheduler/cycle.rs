@@ -16,6 +16,7 @@ use super::preemption::Preemption;
 use super::profile::Profile;
 use super::snapshot::Snapshot;
 use crate::model::Name;
+use crate::rng::Stream;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -94,6 +95,8 @@ pub struct Framework {
     pub(super) why: Vec<Why>,
     /// Where the next search begins.
     pub next_start: usize,
+    /// Where preemption begins to look; without it, at the first possible node.
+    pub offsets: Option<Stream>,
 }
 
 /// What PreFilter left: per plugin its state, or that it has nothing to say.
@@ -127,7 +130,7 @@ impl Framework {
             snapshot.topology(&key);
         }
         let memory = Memory::new(&profile);
-        Framework { profile, memory, why: Vec::new(), next_start: 0 }
+        Framework { profile, memory, why: Vec::new(), next_start: 0, offsets: None }
     }
 
     /// Decides where `pod` goes. With `explain`, everything that plugins say is kept.

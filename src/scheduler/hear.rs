@@ -72,7 +72,7 @@ impl Scheduler {
         } else if old.is_some_and(|old| old.status.nominated_node.is_some()) {
             self.nominated.remove(&key.0, &key.1);
         }
-        if self.framework_of(new).is_none() || self.assumed.contains_key(&key) {
+        if self.framework_of(new).is_none() || (old.is_none() && self.assumed.contains_key(&key)) {
             return false;
         }
         let info = self.snapshot.compile(new);
@@ -81,12 +81,8 @@ impl Scheduler {
             None => self.queue.add(info, now, &rules),
             Some(old) => {
                 let what = PodChange::between(old, new);
-                let occasion = Occasion::PodUpdate { old, new, what };
-                let mut helps = |queued: &QueuedPod| match what.any() {
-                    true => rules.helps(queued, &occasion),
-                    false => Hint::Skip,
-                };
-                self.queue.update(info, now, &rules, &mut helps);
+                let change = Occasion::PodUpdate { old, new, what };
+                self.queue.update(info, Some(&change).filter(|_| what.any()), now, &rules);
             }
         }
         true
@@ -143,14 +139,14 @@ impl Scheduler {
     /// Wakes the pods that `occasion` may help. Whether there are any that could run.
     pub(super) fn tell(&mut self, occasion: &Occasion<'_>, now: SimTime) -> bool {
         let rules = ProfileRules(&self.frameworks);
-        self.queue.wake(now, &rules, &mut |queued| rules.helps(queued, occasion));
+        self.queue.wake(occasion, None, now, &rules);
         true
     }
 }
 
 impl ProfileRules<'_> {
     /// Asks the plugins that rejected the pod.
-    fn helps(&self, queued: &QueuedPod, occasion: &Occasion<'_>) -> Hint {
+    pub(super) fn asks(&self, queued: &QueuedPod, occasion: &Occasion<'_>) -> Hint {
         let name = &queued.info.spec.spec.scheduler_name;
         let Some(framework) = self.0.iter().find(|f| f.profile.scheduler_name == *name) else { return Hint::Skip };
         let blamed = framework.profile.plugins.iter().filter(|plugin| queued.rejectors.contains(&plugin.name()));

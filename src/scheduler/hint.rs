@@ -61,6 +61,63 @@ pub enum Occasion<'a> {
     Wildcard,
 }
 
+/// An [`Occasion`] to keep.
+#[derive(Clone, Debug)]
+pub enum Kept {
+    /// A node appeared.
+    NodeAdd(Arc<Node>),
+    /// A node changed.
+    NodeUpdate(Arc<Node>, Arc<Node>, NodeChange),
+    /// A node went.
+    NodeDelete(Arc<Node>),
+    /// An assigned pod appeared.
+    PodAdd(Arc<Pod>),
+    /// A pod changed.
+    PodUpdate(Arc<Pod>, Arc<Pod>, PodChange),
+    /// A pod went.
+    PodDelete(Arc<Pod>),
+    /// Something about volumes.
+    Storage(Option<Object>, Option<Object>),
+    /// A service, replica set or namespace changed.
+    Other(crate::model::Kind),
+    /// Anything.
+    Wildcard,
+}
+
+impl Occasion<'_> {
+    /// The same, to keep.
+    pub fn keep(&self) -> Kept {
+        match self {
+            Occasion::NodeAdd(node) => Kept::NodeAdd(Arc::clone(node)),
+            Occasion::NodeUpdate { old, new, what } => Kept::NodeUpdate(Arc::clone(old), Arc::clone(new), *what),
+            Occasion::NodeDelete(node) => Kept::NodeDelete(Arc::clone(node)),
+            Occasion::PodAdd(pod) => Kept::PodAdd(Arc::clone(pod)),
+            Occasion::PodUpdate { old, new, what } => Kept::PodUpdate(Arc::clone(old), Arc::clone(new), *what),
+            Occasion::PodDelete(pod) => Kept::PodDelete(Arc::clone(pod)),
+            Occasion::Storage { old, new } => Kept::Storage(old.cloned(), new.cloned()),
+            Occasion::Other(kind) => Kept::Other(*kind),
+            Occasion::Wildcard => Kept::Wildcard,
+        }
+    }
+}
+
+impl Kept {
+    /// The same, to ask about.
+    pub fn occasion(&self) -> Occasion<'_> {
+        match self {
+            Kept::NodeAdd(node) => Occasion::NodeAdd(node),
+            Kept::NodeUpdate(old, new, what) => Occasion::NodeUpdate { old, new, what: *what },
+            Kept::NodeDelete(node) => Occasion::NodeDelete(node),
+            Kept::PodAdd(pod) => Occasion::PodAdd(pod),
+            Kept::PodUpdate(old, new, what) => Occasion::PodUpdate { old, new, what: *what },
+            Kept::PodDelete(pod) => Occasion::PodDelete(pod),
+            Kept::Storage(old, new) => Occasion::Storage { old: old.as_ref(), new: new.as_ref() },
+            Kept::Other(kind) => Occasion::Other(*kind),
+            Kept::Wildcard => Occasion::Wildcard,
+        }
+    }
+}
+
 /// What changed in a node; several at once are possible.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct NodeChange {

@@ -14,6 +14,7 @@ pub mod fit_error;
 pub mod gpu;
 mod hear;
 pub mod hint;
+mod in_flight;
 pub mod listers;
 mod memory;
 pub mod node_order;
@@ -31,12 +32,14 @@ pub mod what_if;
 
 use crate::model::{Condition, Key, Kind, Name, Node, Object, Pod, Truth, condition};
 use crate::name;
+use crate::rng::Seed;
 use crate::runtime::{Controller, Cx, Requeue, Wake};
 use crate::store::{Change, DeleteOptions, Patch, Preconditions, StoreError, View, Write, Written};
 use crate::time::{SimDuration, SimTime};
 use cycle::{Framework, Outcome, select_host};
 use explain::{Explanation, Explanations};
 use fit_error::FitError;
+use hint::{Hint, Occasion};
 use nominated::Nominated;
 use plugin::{NodeId, Permit, Point, QueueRank, Reasons};
 use pod_info::PodInfo;
@@ -60,6 +63,8 @@ pub struct Options {
     pub turns: usize,
     /// Pods, by name or the beginning of it, whose decisions are to be explained.
     pub explain: Vec<Name>,
+    /// The run's seed: where preemption begins to look is drawn from it.
+    pub seed: Seed,
     /// What would let those in that fit nowhere, if that is wanted.
     pub what_if: Option<Pools>,
 }
@@ -70,7 +75,14 @@ pub type Pools = Arc<[(Name, Arc<Node>)]>;
 impl Default for Options {
     fn default() -> Self {
         let profiles = vec![Profile::default()];
-        Options { profiles, queue: QueueSettings::default(), turns: 1, explain: Vec::new(), what_if: None }
+        Options {
+            profiles,
+            queue: QueueSettings::default(),
+            turns: 1,
+            explain: Vec::new(),
+            seed: Seed(1),
+            what_if: None,
+        }
     }
 }
 
@@ -127,6 +139,10 @@ impl Rules for ProfileRules<'_> {
         let mut gates = framework.profile.at(Point::PreEnqueue);
         gates.find(|(_, plugin)| plugin.pre_enqueue(&pod.pod).is_some()).map(|(_, plugin)| plugin.name())
     }
+
+    fn helps(&self, pod: &QueuedPod, occasion: &Occasion<'_>) -> Hint {
+        self.asks(pod, occasion)
+    }
 }
 
 const FAILED_SCHEDULING: Name = name!("FailedScheduling");
@@ -136,7 +152,11 @@ impl Scheduler {
     pub fn new(options: Options) -> Self {
         let mut snapshot = Snapshot::default();
         let measures = options.profiles.iter().any(|profile| profile.plugins.iter().any(|plugin| plugin.measures()));
-        let frameworks = options.profiles.into_iter().map(|profile| Framework::new(profile, &mut snapshot)).collect();
+        let framework = |profile: Profile| {
+            let offsets = Some(options.seed.stream("scheduler/preemption", &profile.scheduler_name));
+            Framework { offsets, ..Framework::new(profile, &mut snapshot) }
+        };
+        let frameworks = options.profiles.into_iter().map(framework).collect();
         Scheduler {
             frameworks,
             measures,
@@ -344,10 +364,12 @@ impl Scheduler {
                 plugin.unreserve(&assumed.pod.info, &assumed.node);
             }
         }
-        self.queue.failed(key, blamed.into_iter().collect(), now, &ProfileRules(&self.frameworks));
+        let rules = ProfileRules(&self.frameworks);
+        self.queue.failed(key, blamed.into_iter().collect(), now, &rules);
         let mut gone = Pod::clone(&assumed.pod.info.pod);
         gone.node = Some(assumed.node);
-        self.tell(&hint::Occasion::PodDelete(&Arc::new(gone)), now);
+        // To others it is a pod that goes; not to itself (`handleBindingCycleError`).
+        self.queue.wake(&Occasion::PodDelete(&Arc::new(gone)), Some(key), now, &rules);
         Some(assumed.pod)
     }
 

@@ -2,8 +2,9 @@
 //! (`pkg/scheduler/framework/plugins/defaultpreemption/default_preemption.go`,
 //! `pkg/scheduler/framework/preemption/preemption.go`).
 //!
-//! Two deviations, where upstream leaves it to chance: the dry run begins where the search for nodes will
-//! go on (there: at a random node), and the last tie goes to the smaller name (there: to map order).
+//! The dry run begins at a random one of the possible nodes, as upstream; it shows only where there are more of
+//! them than are looked at (from a hundred on). One deviation, where upstream leaves it to the order of a map: the
+//! last tie goes to the smaller name.
 
 use super::cycle::{Framework, Prepared, run_filters};
 use super::fit_error::FitError;
@@ -163,7 +164,12 @@ impl Framework {
         let CandidateLimits { percentage, absolute } = self.profile.candidates;
         let wanted = (found.potential.len() * percentage / 100).max(absolute);
         let mut hopeless = FitError { nodes: fit.nodes, ..FitError::default() };
-        for node in &found.potential {
+        let offset = match &mut self.offsets {
+            Some(stream) if !found.potential.is_empty() => stream.below(found.potential.len() as u64) as usize,
+            _ => 0,
+        };
+        let (before, after) = found.potential.split_at(offset);
+        for node in after.iter().chain(before) {
             if found.candidates.len() == wanted {
                 break;
             }

@@ -1,10 +1,11 @@
 //! Where pods wait for their turn: active, backing off, unschedulable
 //! (`pkg/scheduler/backend/queue/{scheduling_queue,active_queue,backoff_queue}.go`).
 //!
-//! One thing to know: a decision takes no virtual time here, so nothing can happen while a pod is being
-//! decided on; upstream's log of events in flight has nothing to hold and is left out.
+//! One thing to know: a decision takes no virtual time here, but a binding does, and so does waiting for Permit.
+//! What happens meanwhile is kept ([`super::in_flight`]).
 
-use super::hint::Hint;
+use super::hint::{Hint, Occasion};
+use super::in_flight::InFlight;
 use super::plugin::QueueRank;
 use super::pod_info::PodInfo;
 use crate::model::Name;
@@ -70,6 +71,8 @@ pub struct QueuedPod {
     /// The plugin that keeps it out of the queue.
     pub gated_by: Option<&'static str>,
     place: Place,
+    /// Where the events begin that happened since its turn began, while it is in flight.
+    mark: Option<u64>,
     /// Changes with every move; an entry of another number is stale.
     ticket: u64,
 }
@@ -80,6 +83,8 @@ pub trait Rules {
     fn compare(&self, a: QueueRank, b: QueueRank) -> Ordering;
     /// The plugin that keeps the pod out of the queue.
     fn gate(&self, pod: &PodInfo) -> Option<&'static str>;
+    /// Whether one of the plugins that rejected the pod thinks that it may fit after `occasion`.
+    fn helps(&self, pod: &QueuedPod, occasion: &Occasion<'_>) -> Hint;
 }
 
 /// A binary heap whose order is given with each call.
@@ -132,6 +137,7 @@ pub struct SchedulingQueue {
     error_backoff: BTreeMap<BackoffKey, PodKey>,
     unschedulable: BTreeSet<(SimTime, u64, PodKey)>,
     gated: BTreeSet<PodKey>,
+    in_flight: InFlight,
     tickets: u64,
 }
 
@@ -176,26 +182,24 @@ impl SchedulingQueue {
                 rejectors: Vec::new(),
                 gated_by: None,
                 place: Place::InFlight,
+                mark: None,
                 ticket: 0,
             },
         );
         self.enter(&key, Place::Active, rules);
     }
 
-    /// A new version of a waiting pod. It keeps its place unless it lies among the unschedulable and `helps`
-    /// says that the change may let it in.
-    pub fn update(
-        &mut self,
-        info: PodInfo,
-        now: SimTime,
-        rules: &dyn Rules,
-        helps: &mut dyn FnMut(&QueuedPod) -> Hint,
-    ) {
+    /// A new version of a waiting pod. It keeps its place unless it lies among the unschedulable and the `change`,
+    /// if it is one that matters, may let it in.
+    pub fn update(&mut self, info: PodInfo, change: Option<&Occasion<'_>>, now: SimTime, rules: &dyn Rules) {
         let key = key_of(&info);
         let Some(pod) = self.pods.get_mut(&key) else { return self.add(info, now, rules) };
         pod.info = info;
-        if pod.place == Place::Unschedulable && (pod.gated_by.is_some() || helps(pod) == Hint::Queue) {
+        let helps = |pod: &QueuedPod| change.is_some_and(|change| rules.helps(pod, change) == Hint::Queue);
+        if pod.place == Place::Unschedulable && (pod.gated_by.is_some() || helps(pod)) {
             self.requeue(&key, now, rules);
+        } else if let (Place::InFlight, Some(change)) = (pod.place, change) {
+            self.in_flight.note(change);
         }
     }
 
@@ -203,7 +207,9 @@ impl SchedulingQueue {
     pub fn delete(&mut self, key: &PodKey) -> bool {
         self.leave(key);
         self.gated.remove(key);
-        self.pods.remove(key).is_some()
+        let known = self.pods.remove(key);
+        known.as_ref().and_then(|pod| pod.mark).inspect(|mark| self.in_flight.land(*mark));
+        known.is_some()
     }
 
     /// The next pod's turn. When nobody is active, the first that backs off need not wait any longer.
@@ -220,10 +226,12 @@ impl SchedulingQueue {
         self.leave(&key);
         let pod = self.pods.get_mut(&key).expect("a live entry has its pod");
         pod.attempts += 1;
+        pod.mark = Some(self.in_flight.take_off());
         Some(pod.clone())
     }
 
-    /// The pod's turn ended without a place: `rejectors` are to blame, or nobody is.
+    /// The pod's turn ended without a place: `rejectors` are to blame, or nobody is. What happened since its turn
+    /// began may bring it back at once, after its backoff (`determineSchedulingHintForInFlightPod`).
     pub fn failed(&mut self, key: &PodKey, rejectors: Vec<&'static str>, now: SimTime, rules: &dyn Rules) {
         let Some(pod) = self.pods.get_mut(key) else { return };
         pod.since = now;
@@ -236,18 +244,23 @@ impl SchedulingQueue {
         }
         let nobody = rejectors.is_empty();
         pod.rejectors = rejectors;
-        match nobody {
+        let mark = pod.mark.take();
+        let missed = |mark: u64| self.in_flight.since(mark).any(|occasion| rules.helps(pod, &occasion) == Hint::Queue);
+        let again = nobody || mark.is_some_and(missed);
+        mark.into_iter().for_each(|mark| self.in_flight.land(mark));
+        match again {
             true => self.requeue(key, now, rules),
             false => self.enter(key, Place::Unschedulable, rules),
         }
     }
 
-    /// Something happened: pods for which `helps` says so may try again, after their backoff.
-    pub fn wake(&mut self, now: SimTime, rules: &dyn Rules, helps: &mut dyn FnMut(&QueuedPod) -> Hint) {
+    /// Something happened: pods that it helps may try again, after their backoff; `but` is not asked.
+    pub fn wake(&mut self, occasion: &Occasion<'_>, but: Option<&PodKey>, now: SimTime, rules: &dyn Rules) {
+        self.in_flight.note(occasion);
         let waiting: Vec<PodKey> = self.unschedulable.iter().map(|(_, _, key)| key.clone()).collect();
-        for key in waiting {
-            if self.pods.get(&key).is_some_and(|pod| helps(pod) == Hint::Queue) {
-                self.requeue(&key, now, rules);
+        for key in waiting.iter().filter(|key| Some(*key) != but) {
+            if self.pods.get(key).is_some_and(|pod| rules.helps(pod, occasion) == Hint::Queue) {
+                self.requeue(key, now, rules);
             }
         }
     }
@@ -383,6 +396,50 @@ mod tests {
         }
         fn gate(&self, _: &PodInfo) -> Option<&'static str> {
             None
+        }
+        /// One plugin knows nodes, the other knows pods that go.
+        fn helps(&self, pod: &QueuedPod, occasion: &Occasion<'_>) -> Hint {
+            Hint::from(pod.rejectors.iter().any(|plugin| {
+                matches!((*plugin, occasion), ("Nodes", Occasion::NodeAdd(_)) | ("Pods", Occasion::PodDelete(_)))
+            }))
+        }
+    }
+
+    /// A pod's turn begins after the first of three events and ends without a place: (what happens, who is to
+    /// blame, whether it is tried again after its backoff of a second rather than at the flush after 5 minutes).
+    #[test]
+    fn what_happens_in_flight_is_not_missed() {
+        let node = Arc::new(builder::node("n", 1, 1, 1));
+        let gone = Arc::new(builder::pod("gone", builder::spec("image", 1, 1)));
+        let (node, gone) = (Occasion::NodeAdd(&node), Occasion::PodDelete(&gone));
+        let nothing: [&Occasion<'_>; 0] = [];
+        type Occasions<'a> = &'a [&'a Occasion<'a>];
+        let table: [(Occasions<'_>, Occasions<'_>, Vec<&'static str>, bool); 6] = [
+            (&nothing, &[&node], vec!["Nodes"], true),
+            (&nothing, &[&gone, &node, &gone], vec!["Nodes"], true),
+            (&nothing, &[&gone], vec!["Nodes"], false),
+            (&nothing, &[&gone], vec!["Nodes", "Pods"], true),
+            // What happened before its turn, it has seen.
+            (&[&node], &[&gone], vec!["Nodes"], false),
+            (&nothing, &nothing, vec!["Nodes"], false),
+        ];
+        for (before, during, rejectors, again) in table {
+            let mut queue = SchedulingQueue::new(QueueSettings::default());
+            // Another pod is in flight all the time: the log goes back further than this one's turn.
+            for name in ["other", "a"] {
+                let pod = Arc::new(builder::pod(name, builder::spec("image", 1, 1)));
+                queue.add(Snapshot::default().compile(&pod), SimTime::ZERO, &Fifo);
+            }
+            let other = key_of(&queue.pop(&Fifo).unwrap().info);
+            before.iter().for_each(|occasion| queue.wake(occasion, None, SimTime::ZERO, &Fifo));
+            let key = key_of(&queue.pop(&Fifo).unwrap().info);
+            during.iter().for_each(|occasion| queue.wake(occasion, None, SimTime::ZERO, &Fifo));
+            queue.failed(&key, rejectors.clone(), SimTime::ZERO, &Fifo);
+            let expected = if again { 2 } else { 330 };
+            assert_eq!(queue.next_flush(), Some(SimTime::from_secs(expected)), "{during:?} {rejectors:?}");
+            assert_eq!(queue.in_flight.len(), before.len() + during.len());
+            queue.delete(&other);
+            assert_eq!(queue.in_flight.len(), 0, "nobody is in flight: nothing is kept");
         }
     }
 
