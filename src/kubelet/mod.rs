@@ -18,6 +18,7 @@
 
 pub mod admission;
 pub mod behavior;
+pub mod eviction_rank;
 pub mod images;
 pub mod instance;
 pub mod node;

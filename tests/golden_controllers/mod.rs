@@ -4,7 +4,9 @@ mod autoscalers;
 mod deployments;
 mod jobs;
 mod nodes;
+mod nodes_under_pressure;
 mod replica_sets;
+mod topology_hints;
 
 use crate::support;
 use kubesim::time::{EPOCH_UNIX_SECONDS, SimTime};

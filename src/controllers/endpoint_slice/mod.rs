@@ -5,6 +5,7 @@
 //! trigger-time annotation are not modelled.
 
 pub mod endpoints;
+pub mod hints;
 pub mod reconcile;
 
 use self::reconcile::{Decisions, MANAGED_BY};
