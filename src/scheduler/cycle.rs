@@ -301,16 +301,33 @@ impl Framework {
         wanted: usize,
     ) -> (Vec<NodeId>, Vec<(NodeId, Why)>) {
         const SMALLEST_CHUNK: usize = 32;
-        let (mut feasible, mut rejected) = (Vec::new(), Vec::new());
+        let (mut feasible, mut rejected) = (Vec::with_capacity(wanted.min(nodes.len())), Vec::new());
+        let mut crowded: Vec<NodeId> = nominated.nodes().filter_map(|name| snapshot.find(name)).collect();
+        crowded.sort_unstable();
+        let remembered = crowded.is_empty() && !self.memory.has_global_filters(&prepared.skip);
+        let (before, after) = nodes.split_at(start);
+        let mut rest = after.iter().chain(before).copied();
         let mut chunk: Vec<NodeId> = Vec::new();
-        let mut at = 0;
-        while at < nodes.len() {
-            let size = (wanted + 1 - feasible.len()).max(SMALLEST_CHUNK).min(nodes.len() - at);
+        loop {
             chunk.clear();
-            let (before, after) = nodes.split_at(start);
-            chunk.extend(after.iter().chain(before).skip(at).take(size));
-            at += size;
-            self.judge(snapshot, nominated, pod, prepared, &chunk);
+            // Where the local filters decide alone, what they said is enough.
+            for node in rest.by_ref().take(if remembered { usize::MAX } else { 0 }) {
+                match self.memory.known(snapshot, node) {
+                    None => {
+                        chunk.push(node);
+                        break;
+                    }
+                    Some(why) if !why.fits() => rejected.push((node, why)),
+                    Some(_) if feasible.len() == wanted => return (feasible, rejected),
+                    Some(_) => feasible.push(node),
+                }
+            }
+            let size = if remembered { SMALLEST_CHUNK } else { (wanted + 1 - feasible.len()).max(SMALLEST_CHUNK) };
+            chunk.extend(rest.by_ref().take(size));
+            if chunk.is_empty() {
+                return (feasible, rejected);
+            }
+            self.judge(snapshot, nominated, pod, prepared, &chunk, &crowded);
             for node in &chunk {
                 let why = self.why[node.at()];
                 if !why.fits() {
@@ -322,10 +339,9 @@ impl Framework {
                 }
             }
         }
-        (feasible, rejected)
     }
 
-    /// Filters a chunk of nodes into `self.why`.
+    /// Filters a chunk of nodes into `self.why`. On `crowded` nodes there are nominated pods.
     fn judge(
         &mut self,
         snapshot: &mut Snapshot,
@@ -333,23 +349,17 @@ impl Framework {
         pod: &PodInfo,
         prepared: &Prepared,
         chunk: &[NodeId],
+        crowded: &[NodeId],
     ) {
         let cycle = Cycle { pod, snapshot };
-        self.memory.refresh_verdicts(&self.profile, cycle, &prepared.skip, chunk, &mut self.why);
-        let mut alive = Vec::with_capacity(chunk.len());
-        for node in chunk {
-            let why = self.memory.why(*node);
-            self.why[node.at()] = why;
-            if why.fits() {
-                alive.push(*node);
-            }
+        self.memory.judge(&self.profile, cycle, &prepared.skip, chunk, &mut self.why);
+        if self.memory.has_global_filters(&prepared.skip) {
+            let mut alive: Vec<NodeId> = chunk.iter().copied().filter(|node| self.why[node.at()].fits()).collect();
+            let (rest, verdicts) = self.memory.verdicts_mut();
+            run_filters(&self.profile, rest, cycle, prepared, &mut alive, &mut self.why, verdicts);
         }
-        let (rest, verdicts) = self.memory.verdicts_mut();
-        run_filters(&self.profile, rest, cycle, prepared, &mut alive, &mut self.why, verdicts);
-        if !nominated.is_empty() {
-            for node in chunk {
-                self.judge_with_nominated(snapshot, nominated, pod, prepared, *node);
-            }
+        for node in chunk.iter().filter(|node| crowded.binary_search(node).is_ok()) {
+            self.judge_with_nominated(snapshot, nominated, pod, prepared, *node);
         }
     }
 
@@ -398,8 +408,6 @@ impl Framework {
         mut record: Option<&mut Record>,
     ) -> Vec<i64> {
         let cycle = Cycle { pod, snapshot };
-        let mut totals = vec![0; feasible.len()];
-        let mut scores = vec![0; feasible.len()];
         let order = self.profile.order.get(&Point::Score).cloned().unwrap_or_default();
         let mut states: Vec<(usize, State)> = Vec::with_capacity(order.len());
         let has_pre_score = |at: &usize| self.profile.order.get(&Point::PreScore).is_some_and(|list| list.contains(at));
@@ -410,10 +418,18 @@ impl Framework {
                 PreScore::Run(state) => states.push((at, state)),
             }
         }
-        self.memory.refresh_scores(&self.profile, cycle, &states, feasible);
+        let mut totals = match record {
+            None => self.memory.score(&self.profile, cycle, &states, feasible),
+            Some(_) => vec![0; feasible.len()],
+        };
+        let mut scores = vec![0; feasible.len()];
         for (at, state) in &states {
             let plugin = &self.profile.plugins[*at];
-            if !self.memory.raw_scores(*at, feasible, &mut scores) {
+            // For a record, each plugin is asked for itself.
+            if record.is_none() && self.memory.in_sums(*at) {
+                continue;
+            }
+            if record.is_some() || !self.memory.raw_scores(*at, feasible, &mut scores) {
                 scores.fill(0);
                 plugin.score(cycle, state, feasible, &mut scores);
             }

@@ -11,6 +11,10 @@ use std::collections::BTreeMap;
 pub struct Listers {
     /// Labels of namespaces by name.
     pub namespaces: BTreeMap<Name, Labels>,
+    /// Moves with every change of [`Self::namespaces`].
+    pub namespace_changes: u64,
+    /// Moves with every change of [`Self::services`] and [`Self::owners`].
+    pub selector_changes: u64,
     /// Selectors of services by namespace and name; services without one are left out.
     pub services: BTreeMap<Name, BTreeMap<Name, Labels>>,
     /// Selectors of owners that count for default spreading (replica sets, stateful sets, replication
@@ -31,6 +35,7 @@ impl Listers {
 
     /// Takes a new version of an object in.
     pub fn set(&mut self, object: &Object) {
+        self.note_change(object.kind());
         let (namespace, name) = (object.meta().namespace.clone(), object.meta().name.clone());
         let mut own = |selector| {
             let key = (Name::from(object.kind().as_str()), namespace.clone(), name.clone());
@@ -54,12 +59,23 @@ impl Listers {
 
     /// An object went.
     pub fn forget(&mut self, key: &Key) {
+        self.note_change(key.kind);
         match key.kind {
             Kind::Namespace => drop(self.namespaces.remove(&key.name)),
             Kind::Service => self.forget_service(&key.namespace, &key.name),
             Kind::PodDisruptionBudget => drop(self.budgets.remove(&(key.namespace.clone(), key.name.clone()))),
             _ if self.storage.forget(key) => {}
             kind => drop(self.owners.remove(&(Name::from(kind.as_str()), key.namespace.clone(), key.name.clone()))),
+        }
+    }
+
+    fn note_change(&mut self, kind: Kind) {
+        match kind {
+            Kind::Namespace => self.namespace_changes += 1,
+            Kind::Service | Kind::ReplicaSet | Kind::StatefulSet | Kind::ReplicationController => {
+                self.selector_changes += 1;
+            }
+            _ => {}
         }
     }
 

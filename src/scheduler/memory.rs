@@ -3,24 +3,35 @@
 
 use super::plugin::{Candidates, Cycle, NodeId, Point, State, Verdicts, Why};
 use super::profile::Profile;
+use super::snapshot::Snapshot;
 use rustc_hash::FxHashMap;
 
 /// Specs remembered at once; the one used longest ago makes room. Limit of memory, not of correctness.
 const SPECS_MAX: usize = 64;
+
+/// What is known of one node.
+#[derive(Clone, Copy, Default)]
+struct Answer {
+    /// The generation of the verdict; 0 is never one.
+    judged: u64,
+    /// The generation of the scores.
+    scored: u64,
+    /// The weighted sum of the scores that stand as they are.
+    sum: i64,
+    why: Why,
+}
 
 /// Answers about one spec.
 #[derive(Default)]
 struct Answers {
     used: u64,
     verdicts: Verdicts,
-    /// By node slot: generation and verdict.
-    why: Vec<(u64, Why)>,
-    /// By node slot: generation of the raw scores.
-    scored: Vec<u64>,
-    /// By local score plugin (in their order), by node slot.
+    /// By node slot.
+    by_node: Vec<Answer>,
+    /// By local plugin that normalizes (in their order), by node slot: raw scores.
     raw: Vec<Vec<i64>>,
-    /// Which local score plugins are filled.
-    filled: Vec<bool>,
+    /// The local score plugins that took part when this was noted.
+    running: Vec<usize>,
 }
 
 /// Answers about recent specs.
@@ -32,7 +43,10 @@ pub(super) struct Memory {
     /// The local filters before the first global one.
     local_filters: Vec<usize>,
     global_filters: Vec<usize>,
-    local_scores: Vec<usize>,
+    /// Local score plugins whose scores stand as they are.
+    final_scores: Vec<usize>,
+    /// The others.
+    raw_scores: Vec<usize>,
 }
 
 impl Memory {
@@ -44,6 +58,8 @@ impl Memory {
         let local = |at: &usize| profile.plugins[*at].local();
         let split = filters.iter().position(|at| !local(at)).unwrap_or(filters.len());
         let scores = profile.order.get(&Point::Score).cloned().unwrap_or_default();
+        let is_final = |at: &usize| profile.plugins[*at].scores_are_final();
+        let (final_scores, raw_scores) = scores.into_iter().filter(local).partition(is_final);
         Memory {
             by_spec: FxHashMap::default(),
             current: Answers::default(),
@@ -51,7 +67,8 @@ impl Memory {
             clock: 0,
             local_filters: filters[..split].to_vec(),
             global_filters: filters[split..].to_vec(),
-            local_scores: scores.into_iter().filter(local).collect(),
+            final_scores,
+            raw_scores,
         }
     }
 
@@ -72,11 +89,11 @@ impl Memory {
         }
         let answers = &mut self.current;
         answers.used = self.clock;
-        answers.why.resize(slots, (0, Why::FITS));
-        answers.scored.resize(slots, 0);
-        answers.raw.resize_with(self.local_scores.len(), Vec::new);
-        answers.filled.resize(self.local_scores.len(), false);
-        answers.raw.iter_mut().for_each(|column| column.resize(slots, 0));
+        if answers.by_node.len() != slots {
+            answers.by_node.resize(slots, Answer::default());
+            answers.raw.resize_with(self.raw_scores.len(), Vec::new);
+            answers.raw.iter_mut().for_each(|column| column.resize(slots, 0));
+        }
     }
 
     pub(super) fn verdicts(&self) -> &Verdicts {
@@ -87,12 +104,19 @@ impl Memory {
         (&self.global_filters, &mut self.current.verdicts)
     }
 
-    pub(super) fn why(&self, node: NodeId) -> Why {
-        self.current.why[node.at()].1
+    /// Whether a filter of which nothing is remembered takes part.
+    pub(super) fn has_global_filters(&self, skip: &[bool]) -> bool {
+        self.global_filters.iter().any(|at| !skip[*at])
     }
 
-    /// Asks the local filters about nodes that changed.
-    pub(super) fn refresh_verdicts(
+    /// What is remembered of the node, if it is still true.
+    pub(super) fn known(&self, snapshot: &Snapshot, node: NodeId) -> Option<Why> {
+        let answer = &self.current.by_node[node.at()];
+        (answer.judged == snapshot.generation[node.at()]).then_some(answer.why)
+    }
+
+    /// Asks the local filters about nodes of which nothing true is remembered, and says of all what they said.
+    pub(super) fn judge(
         &mut self,
         profile: &Profile,
         cycle: Cycle<'_>,
@@ -101,13 +125,19 @@ impl Memory {
         why: &mut [Why],
     ) {
         let answers = &mut self.current;
-        let generation = |node: &NodeId| cycle.snapshot.generation[node.at()];
-        let stale = |node: &&NodeId| answers.why[node.at()].0 != generation(node);
-        let stale: Vec<NodeId> = nodes.iter().filter(stale).copied().collect();
+        let mut stale = Vec::new();
+        for node in nodes {
+            let answer = &answers.by_node[node.at()];
+            if answer.judged == cycle.snapshot.generation[node.at()] {
+                why[node.at()] = answer.why;
+            } else {
+                why[node.at()] = Why::FITS;
+                stale.push(*node);
+            }
+        }
         if stale.is_empty() {
             return;
         }
-        stale.iter().for_each(|node| why[node.at()] = Why::FITS);
         let mut alive = stale.clone();
         for at in self.local_filters.iter().filter(|at| !skip[**at]) {
             let plugin = &profile.plugins[*at];
@@ -115,40 +145,60 @@ impl Memory {
             plugin.filter(cycle, &None, &mut candidates);
         }
         for node in &stale {
-            answers.why[node.at()] = (generation(node), why[node.at()]);
+            let answer = &mut answers.by_node[node.at()];
+            (answer.judged, answer.why) = (cycle.snapshot.generation[node.at()], why[node.at()]);
         }
     }
 
-    /// Asks the local score plugins about nodes that changed.
-    pub(super) fn refresh_scores(
+    /// Asks the local score plugins about nodes that changed, and gives for each node the weighted sum of the scores
+    /// that stand as they are.
+    pub(super) fn score(
         &mut self,
         profile: &Profile,
         cycle: Cycle<'_>,
         states: &[(usize, State)],
         nodes: &[NodeId],
-    ) {
+    ) -> Vec<i64> {
         let answers = &mut self.current;
-        let generation = |node: &NodeId| cycle.snapshot.generation[node.at()];
-        let stale: Vec<NodeId> =
-            nodes.iter().filter(|node| answers.scored[node.at()] != generation(node)).copied().collect();
-        let mut scores = vec![0; stale.len()];
-        for (column, at) in self.local_scores.iter().enumerate() {
-            answers.filled[column] = states.iter().any(|(running, _)| running == at);
-            if !answers.filled[column] {
-                continue;
+        let generation = &cycle.snapshot.generation;
+        let running = states.iter().map(|(at, _)| at);
+        let running = || running.clone().filter(|at| self.final_scores.contains(at) || self.raw_scores.contains(at));
+        if running().ne(&answers.running) {
+            answers.by_node.iter_mut().for_each(|answer| answer.scored = 0);
+            answers.running = running().copied().collect();
+        }
+        let is_stale = |node: &&NodeId| answers.by_node[node.at()].scored != generation[node.at()];
+        let stale: Vec<NodeId> = nodes.iter().filter(is_stale).copied().collect();
+        if !stale.is_empty() {
+            let runs = |at: &&usize| answers.running.contains(at);
+            let mut scores = vec![0; stale.len()];
+            let mut sums = vec![0; stale.len()];
+            for at in self.final_scores.iter().filter(runs) {
+                scores.fill(0);
+                profile.plugins[*at].score(cycle, &None, &stale, &mut scores);
+                sums.iter_mut().zip(&scores).for_each(|(sum, score)| *sum += score * profile.weights[*at]);
             }
-            scores.fill(0);
-            profile.plugins[*at].score(cycle, &None, &stale, &mut scores);
-            for (node, score) in stale.iter().zip(&scores) {
-                answers.raw[column][node.at()] = *score;
+            for (at, column) in self.raw_scores.iter().zip(&mut answers.raw).filter(|(at, _)| runs(at)) {
+                scores.fill(0);
+                profile.plugins[*at].score(cycle, &None, &stale, &mut scores);
+                stale.iter().zip(&scores).for_each(|(node, score)| column[node.at()] = *score);
+            }
+            for (node, sum) in stale.iter().zip(sums) {
+                let answer = &mut answers.by_node[node.at()];
+                (answer.scored, answer.sum) = (generation[node.at()], sum);
             }
         }
-        stale.iter().for_each(|node| answers.scored[node.at()] = generation(node));
+        nodes.iter().map(|node| answers.by_node[node.at()].sum).collect()
     }
 
-    /// The raw scores of a local plugin; false if it is not one.
+    /// Whether the plugin's scores are part of the sums of [`Self::score`].
+    pub(super) fn in_sums(&self, plugin: usize) -> bool {
+        self.final_scores.contains(&plugin)
+    }
+
+    /// The raw scores of a local plugin that normalizes; false if it is not one.
     pub(super) fn raw_scores(&self, plugin: usize, nodes: &[NodeId], out: &mut [i64]) -> bool {
-        let Some(column) = self.local_scores.iter().position(|at| *at == plugin) else { return false };
+        let Some(column) = self.raw_scores.iter().position(|at| *at == plugin) else { return false };
         for (node, score) in nodes.iter().zip(out) {
             *score = self.current.raw[column][node.at()];
         }

@@ -28,6 +28,7 @@ pub mod queue;
 pub mod snapshot;
 pub mod storage;
 pub mod strategies;
+pub mod tally;
 pub mod what_if;
 
 use crate::model::{Condition, Key, Kind, Name, Node, Object, Pod, Truth, condition};
@@ -142,6 +143,11 @@ impl Rules for ProfileRules<'_> {
 
     fn helps(&self, pod: &QueuedPod, occasion: &Occasion<'_>) -> Hint {
         self.asks(pod, occasion)
+    }
+
+    fn ignores(&self, plugin: &str, occasion: &Occasion<'_>) -> bool {
+        let mut known = self.0.iter().filter_map(|f| f.profile.index(plugin).map(|at| &f.profile.plugins[at]));
+        known.all(|plugin| plugin.ignores(occasion))
     }
 }
 

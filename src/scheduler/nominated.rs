@@ -17,6 +17,11 @@ impl Nominated {
         self.by_node.is_empty()
     }
 
+    /// The nodes for which pods are nominated.
+    pub fn nodes(&self) -> impl Iterator<Item = &Name> {
+        self.by_node.keys()
+    }
+
     /// Notes that `pod` is nominated for `node`, and for no other.
     pub fn add(&mut self, pod: &Arc<Pod>, node: &Name) {
         self.remove(&pod.meta.namespace, &pod.meta.name);

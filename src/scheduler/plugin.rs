@@ -135,6 +135,25 @@ impl<'a> Candidates<'a> {
         });
     }
 
+    /// Rejects the nodes for which `test` says which of `kinds` is in the way.
+    pub fn retain_by(&mut self, kinds: &[(Code, Name)], mut test: impl FnMut(NodeId) -> Option<usize>) {
+        let why = &mut *self.why;
+        let verdicts = &mut *self.verdicts;
+        let plugin = self.plugin;
+        let mut numbers: SmallVec<[Why; 4]> = SmallVec::from_elem(Why::FITS, kinds.len());
+        self.nodes.retain(|node| match test(*node) {
+            None => true,
+            Some(kind) => {
+                if numbers[kind].fits() {
+                    let (code, reason) = &kinds[kind];
+                    numbers[kind] = verdicts.number(plugin, *code, Reasons::from_elem(reason.clone(), 1));
+                }
+                why[node.at()] = numbers[kind];
+                false
+            }
+        });
+    }
+
     /// Rejects the nodes for which `test` names reasons.
     pub fn retain_or(&mut self, mut test: impl FnMut(NodeId) -> Option<(Code, Reasons)>) {
         let why = &mut *self.why;
@@ -264,6 +283,17 @@ pub trait Plugin {
     /// Whether verdicts and raw scores depend on nothing but the pod's spec and the node's own row. Such
     /// answers are kept and shared by equal pods until the node changes.
     fn local(&self) -> bool {
+        false
+    }
+
+    /// Whether its raw scores stand as they are: then it has no [`Plugin::normalize`].
+    fn scores_are_final(&self) -> bool {
+        false
+    }
+
+    /// Whether no waiting pod that it rejected can be helped by an occasion of this sort, whatever its details: then
+    /// [`Plugin::helps`] is not asked pod by pod.
+    fn ignores(&self, _occasion: &Occasion<'_>) -> bool {
         false
     }
 

@@ -147,8 +147,10 @@ pub struct SpecInfo {
     pub anti_affinity: Vec<Term>,
     /// Preferred affinity (+) and anti-affinity (-).
     pub preferred: Vec<Term>,
-    /// Topology spread constraints.
-    pub spread: Vec<Spread>,
+    /// Topology spread constraints that must hold.
+    pub hard_spread: Arc<Vec<Spread>>,
+    /// Those that should.
+    pub soft_spread: Arc<Vec<Spread>>,
     /// Claims that it names, as often as it does.
     pub claims: Vec<Name>,
     /// Whether it has claims, by name or made for it.
@@ -197,7 +199,8 @@ pub fn compile(id: u32, spec: &Arc<PodSpec>, numbers: &mut impl Numbering) -> Sp
         affinity: terms(affinity.map(|a| &a.pod_required), numbers),
         anti_affinity: terms(affinity.map(|a| &a.anti_required), numbers),
         preferred,
-        spread: spec.spread.iter().map(|c| spread(c, numbers)).collect(),
+        hard_spread: Arc::new(spec.spread.iter().filter(|c| c.hard).map(|c| spread(c, numbers)).collect()),
+        soft_spread: Arc::new(spec.spread.iter().filter(|c| !c.hard).map(|c| spread(c, numbers)).collect()),
         claims: {
             let claim = |source: &VolumeSource| match source {
                 VolumeSource::Claim(name) => Some(name.clone()),

@@ -85,6 +85,10 @@ pub trait Rules {
     fn gate(&self, pod: &PodInfo) -> Option<&'static str>;
     /// Whether one of the plugins that rejected the pod thinks that it may fit after `occasion`.
     fn helps(&self, pod: &QueuedPod, occasion: &Occasion<'_>) -> Hint;
+    /// Whether no pod that this plugin rejected needs to be asked about after such an occasion.
+    fn ignores(&self, _plugin: &str, _occasion: &Occasion<'_>) -> bool {
+        false
+    }
 }
 
 /// A binary heap whose order is given with each call.
@@ -138,6 +142,8 @@ pub struct SchedulingQueue {
     unschedulable: BTreeSet<(SimTime, u64, PodKey)>,
     gated: BTreeSet<PodKey>,
     in_flight: InFlight,
+    /// How many of the unschedulable each plugin rejected.
+    blamed: BTreeMap<&'static str, usize>,
     tickets: u64,
 }
 
@@ -165,6 +171,16 @@ impl SchedulingQueue {
     /// The pod's entry.
     pub fn get(&self, key: &PodKey) -> Option<&QueuedPod> {
         self.pods.get(key)
+    }
+
+    fn blame(&mut self, key: &PodKey, more: bool) {
+        for plugin in self.pods.get(key).into_iter().flat_map(|pod| &pod.rejectors) {
+            let count = self.blamed.entry(plugin).or_default();
+            *count = if more { *count + 1 } else { *count - 1 };
+            if *count == 0 {
+                self.blamed.remove(plugin);
+            }
+        }
     }
 
     /// A new pod.
@@ -257,6 +273,9 @@ impl SchedulingQueue {
     /// Something happened: pods that it helps may try again, after their backoff; `but` is not asked.
     pub fn wake(&mut self, occasion: &Occasion<'_>, but: Option<&PodKey>, now: SimTime, rules: &dyn Rules) {
         self.in_flight.note(occasion);
+        if self.blamed.keys().all(|plugin| rules.ignores(plugin, occasion)) {
+            return;
+        }
         let waiting: Vec<PodKey> = self.unschedulable.iter().map(|(_, _, key)| key.clone()).collect();
         for key in waiting.iter().filter(|key| Some(*key) != but) {
             if self.pods.get(key).is_some_and(|pod| rules.helps(pod, occasion) == Hint::Queue) {
@@ -349,6 +368,7 @@ impl SchedulingQueue {
             }
             Place::Unschedulable => {
                 self.unschedulable.insert((pod.since, pod.ticket, key.clone()));
+                self.blame(key, true);
             }
             Place::InFlight => {}
         }
@@ -368,8 +388,11 @@ impl SchedulingQueue {
                 self.error_backoff.remove(&backoff_key(expiry));
             }
             Place::Unschedulable => {
-                self.unschedulable.remove(&(pod.since, pod.ticket, key.clone()));
+                let was_there = self.unschedulable.remove(&(pod.since, pod.ticket, key.clone()));
                 self.gated.remove(key);
+                if was_there {
+                    self.blame(key, false);
+                }
             }
             Place::InFlight => {}
         }

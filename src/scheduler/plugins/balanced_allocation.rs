@@ -51,6 +51,10 @@ impl Plugin for BalancedAllocation {
         true
     }
 
+    fn scores_are_final(&self) -> bool {
+        true
+    }
+
     fn pre_score(&self, cycle: Cycle<'_>, _: &[NodeId]) -> PreScore {
         match Counted::of(&self.resources, &cycle.pod.spec.requests, cycle.snapshot).nothing_requested() {
             true => PreScore::Skip,

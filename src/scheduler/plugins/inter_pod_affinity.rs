@@ -7,12 +7,13 @@ use crate::model::{Labels, Name, Node, Pod};
 use crate::name;
 use crate::scheduler::hint::{Hint, Occasion};
 use crate::scheduler::plugin::{
-    Candidates, Code, Cycle, MAX_NODE_SCORE, NodeId, Plugin, Point, PreFilter, PreScore, Reasons, State, state_of,
-    state_of_mut,
+    Candidates, Code, Cycle, MAX_NODE_SCORE, NodeId, Plugin, Point, PreFilter, PreScore, State, state_of, state_of_mut,
 };
 use crate::scheduler::pod_info::{PodInfo, Term};
-use crate::scheduler::snapshot::{Group, GroupId, Snapshot, Topology, TopologyId};
+use crate::scheduler::snapshot::{Group, TopologyId};
+use crate::scheduler::tally::{Adds, Identity, Purpose, Rule, Sums};
 use smallvec::SmallVec;
+use std::rc::Rc;
 
 /// The plugin with its arguments.
 #[derive(Clone, Debug)]
@@ -33,43 +34,11 @@ const AFFINITY: Name = name!("node(s) didn't match pod affinity rules");
 const ANTI_AFFINITY: Name = name!("node(s) didn't match pod anti-affinity rules");
 const EXISTING: Name = name!("node(s) didn't satisfy existing pods anti-affinity rules");
 
-/// Sums by topology and domain.
-#[derive(Clone, Debug, Default)]
-struct Sums(SmallVec<[(TopologyId, Vec<i64>); 2]>);
-
-impl Sums {
-    /// Adds to the node's domain. Whether the node has one.
-    fn add(&mut self, snapshot: &Snapshot, topology: TopologyId, node: NodeId, amount: i64) -> bool {
-        let domains = snapshot.topology_of(topology);
-        let domain = domains.of[node.at()];
-        if domain == Topology::NONE {
-            return false;
-        }
-        let at = self.0.iter().position(|(known, _)| *known == topology).unwrap_or_else(|| {
-            self.0.push((topology, vec![0; domains.values.len()]));
-            self.0.len() - 1
-        });
-        self.0[at].1[domain as usize] += amount;
-        true
-    }
-
-    /// The sum in the node's domain; `None` if the node has none.
-    fn get(&self, snapshot: &Snapshot, topology: TopologyId, node: NodeId) -> Option<i64> {
-        let domain = snapshot.topology_of(topology).of[node.at()];
-        let sums = self.0.iter().find(|(known, _)| *known == topology);
-        (domain != Topology::NONE).then(|| sums.map_or(0, |(_, sums)| sums[domain as usize]))
-    }
-
-    fn all_zero(&self) -> bool {
-        self.0.iter().all(|(_, sums)| sums.iter().all(|sum| *sum == 0))
-    }
-}
-
 #[derive(Clone, Debug)]
 struct Filtering {
-    affinity: Sums,
-    anti_affinity: Sums,
-    existing: Sums,
+    affinity: Rc<Sums>,
+    anti_affinity: Rc<Sums>,
+    existing: Rc<Sums>,
 }
 
 /// Whether a term of the pending pod means a pod of this namespace with these labels. Namespaces that do
@@ -98,47 +67,37 @@ fn their_term(cycle: Cycle<'_>, term: &Term, owner_namespace: &str) -> bool {
     term.matches(owner_namespace, namespace, found, cycle.pod.labels())
 }
 
-/// What one pod of each group adds, by topology; groups that add nothing are empty.
-type Contributions = Vec<SmallVec<[(TopologyId, i64); 2]>>;
+/// One of the plugin's sums: what a pod of a group adds, by a function of the group.
+struct Counted<F>(F, bool);
 
-/// Adds up over all nodes what the pods there contribute. Whether anything was added.
-fn sum_over_nodes(snapshot: &Snapshot, by_group: &Contributions, sums: &mut Sums) -> bool {
-    if by_group.iter().all(|each| each.is_empty()) {
-        return false;
+impl<F: Fn(&Group) -> Adds> Rule for Counted<F> {
+    fn adds(&self, group: &Group) -> Adds {
+        (self.0)(group)
     }
-    let mut any = false;
-    for node in snapshot.order().iter() {
-        for (group, count) in &snapshot.groups[node.at()] {
-            for (topology, weight) in &by_group[group.0 as usize] {
-                any |= sums.add(snapshot, *topology, *node, weight * i64::from(*count));
-            }
-        }
+
+    fn of_terms_only(&self) -> bool {
+        self.1
     }
-    any
 }
 
-fn contributions(
-    snapshot: &Snapshot,
-    each: impl Fn(GroupId, &Group) -> SmallVec<[(TopologyId, i64); 2]>,
-) -> Contributions {
-    let groups = snapshot.group_table.iter().enumerate();
-    groups.map(|(at, group)| if group.count == 0 { SmallVec::new() } else { each(GroupId(at as u32), group) }).collect()
-}
-
-/// What groups with terms of their own add; the rest add nothing.
-fn term_contributions(snapshot: &Snapshot, each: impl Fn(&Group) -> SmallVec<[(TopologyId, i64); 2]>) -> Contributions {
-    let mut all: Contributions = vec![SmallVec::new(); snapshot.group_table.len()];
-    for id in &snapshot.term_groups {
-        all[id.0 as usize] = each(snapshot.group(*id));
-    }
-    all
+/// The sums of one purpose. They depend on the pod's namespace, on its labels where others' terms are meant, and on
+/// its spec where its own are.
+fn sums(cycle: Cycle<'_>, purpose: Purpose, (own, theirs): (bool, bool), adds: impl Fn(&Group) -> Adds) -> Rc<Sums> {
+    let identity = Identity {
+        purpose,
+        spec: if own { cycle.pod.spec.id } else { 0 },
+        namespace: cycle.pod.namespace().clone(),
+        labels: if theirs { cycle.pod.labels().clone() } else { Labels::EMPTY },
+        owner: Default::default(),
+    };
+    cycle.snapshot.sums(identity, &Counted(adds, !own))
 }
 
 impl InterPodAffinity {
     /// What a pod of `group` adds to the score of its domains.
-    fn score_of(&self, cycle: Cycle<'_>, group: &Group) -> SmallVec<[(TopologyId, i64); 2]> {
+    fn score_of(&self, cycle: Cycle<'_>, group: &Group) -> Adds {
         let own = cycle.pod.spec.preferred.iter();
-        let mut all: SmallVec<[(TopologyId, i64); 2]> = own
+        let mut all: Adds = own
             .filter(|term| own_term(cycle, term, &group.namespace, &group.labels))
             .map(|term| (term.topology, term.weight))
             .collect();
@@ -164,31 +123,29 @@ impl Plugin for InterPodAffinity {
 
     fn pre_filter(&self, cycle: Cycle<'_>) -> PreFilter {
         let (snapshot, spec) = (cycle.snapshot, &cycle.pod.spec);
-        let mut state =
-            Filtering { affinity: Sums::default(), anti_affinity: Sums::default(), existing: Sums::default() };
-        let theirs = term_contributions(snapshot, |group| {
-            let terms = group.terms.iter().flat_map(|terms| &terms.anti_affinity);
-            terms.filter(|term| their_term(cycle, term, &group.namespace)).map(|term| (term.topology, 1)).collect()
-        });
-        sum_over_nodes(snapshot, &theirs, &mut state.existing);
-        if spec.affinity.is_empty() && spec.anti_affinity.is_empty() && state.existing.0.is_empty() {
+        let mut state = Filtering { affinity: Rc::default(), anti_affinity: Rc::default(), existing: Rc::default() };
+        if !snapshot.term_groups.is_empty() {
+            state.existing = sums(cycle, Purpose::Existing, (false, true), |group| {
+                let terms = group.terms.iter().flat_map(|terms| &terms.anti_affinity);
+                terms.filter(|term| their_term(cycle, term, &group.namespace)).map(|term| (term.topology, 1)).collect()
+            });
+        }
+        if spec.affinity.is_empty() && spec.anti_affinity.is_empty() && state.existing.is_empty() {
             return PreFilter::Skip;
         }
         if !spec.affinity.is_empty() {
-            let by_group = contributions(snapshot, |_, group| {
+            state.affinity = sums(cycle, Purpose::Near, (true, false), |group| {
                 match all_own_terms(cycle, &spec.affinity, &group.namespace, &group.labels) {
                     true => spec.affinity.iter().map(|term| (term.topology, 1)).collect(),
-                    false => SmallVec::new(),
+                    false => Adds::new(),
                 }
             });
-            sum_over_nodes(snapshot, &by_group, &mut state.affinity);
         }
         if !spec.anti_affinity.is_empty() {
-            let by_group = contributions(snapshot, |_, group| {
+            state.anti_affinity = sums(cycle, Purpose::Away, (true, false), |group| {
                 let matching = |term: &&Term| own_term(cycle, term, &group.namespace, &group.labels);
                 spec.anti_affinity.iter().filter(matching).map(|term| (term.topology, 1)).collect()
             });
-            sum_over_nodes(snapshot, &by_group, &mut state.anti_affinity);
         }
         PreFilter::Run(Some(Box::new(state)))
     }
@@ -205,26 +162,24 @@ impl Plugin for InterPodAffinity {
         let Some(state) = state_of::<Filtering>(state) else { return };
         let (snapshot, spec) = (cycle.snapshot, &cycle.pod.spec);
         let first = !spec.affinity.is_empty()
-            && state.affinity.all_zero()
+            && state.affinity.is_empty()
             && all_own_terms(cycle, &spec.affinity, cycle.pod.namespace(), cycle.pod.labels());
-        nodes.retain_or(|node| {
+        const WHY: [(Code, Name); 3] =
+            [(Code::Unresolvable, AFFINITY), (Code::Unschedulable, ANTI_AFFINITY), (Code::Unschedulable, EXISTING)];
+        let existing: SmallVec<[TopologyId; 2]> = state.existing.topologies().collect();
+        nodes.retain_by(&WHY, |node| {
+            let some = |sums: &Sums, topology| sums.get(snapshot, topology, node).is_some_and(|n| n > 0);
             let near = |term: &Term| match state.affinity.get(snapshot, term.topology, node) {
                 None => false,
                 Some(count) => count > 0 || first,
             };
-            let reject = |code, reason| Some((code, Reasons::from_elem(reason, 1)));
             if !spec.affinity.iter().all(near) {
-                return reject(Code::Unresolvable, AFFINITY);
+                Some(0)
+            } else if spec.anti_affinity.iter().any(|term| some(&state.anti_affinity, term.topology)) {
+                Some(1)
+            } else {
+                existing.iter().any(|topology| some(&state.existing, *topology)).then_some(2)
             }
-            let close = |term: &Term| state.anti_affinity.get(snapshot, term.topology, node).is_some_and(|n| n > 0);
-            if spec.anti_affinity.iter().any(close) {
-                return reject(Code::Unschedulable, ANTI_AFFINITY);
-            }
-            let mut topologies = state.existing.0.iter().map(|(topology, _)| *topology);
-            if topologies.any(|topology| state.existing.get(snapshot, topology, node).is_some_and(|n| n > 0)) {
-                return reject(Code::Unschedulable, EXISTING);
-            }
-            None
         });
     }
 
@@ -234,22 +189,21 @@ impl Plugin for InterPodAffinity {
         if !own && (self.ignore_preferred_terms_of_existing_pods || snapshot.term_groups.is_empty()) {
             return PreScore::Skip;
         }
-        let by_group = match own {
-            true => contributions(snapshot, |_, group| self.score_of(cycle, group)),
-            false => term_contributions(snapshot, |group| self.score_of(cycle, group)),
-        };
-        let mut sums = Sums::default();
-        match sum_over_nodes(snapshot, &by_group, &mut sums) {
-            true => PreScore::Run(Some(Box::new(sums))),
-            false => PreScore::Skip,
+        let purpose = Purpose::Liked(self.hard_weight);
+        let sums = sums(cycle, purpose, (own, true), |group| self.score_of(cycle, group));
+        match sums.is_empty() {
+            true => PreScore::Skip,
+            false => PreScore::Run(Some(Box::new(sums))),
         }
     }
 
     fn score(&self, cycle: Cycle<'_>, state: &State, nodes: &[NodeId], out: &mut [i64]) {
-        let Some(sums) = state_of::<Sums>(state) else { return };
-        for (node, score) in nodes.iter().zip(out) {
-            let each = sums.0.iter().filter_map(|(topology, _)| sums.get(cycle.snapshot, *topology, *node));
-            *score = each.sum();
+        let Some(sums) = state_of::<Rc<Sums>>(state) else { return };
+        for topology in sums.topologies() {
+            let domains = &cycle.snapshot.topology_of(topology).of;
+            for (node, score) in nodes.iter().zip(&mut *out) {
+                *score += sums.in_domain(topology, domains[node.at()]);
+            }
         }
     }
 
@@ -281,16 +235,16 @@ fn adjust(cycle: Cycle<'_>, state: &mut State, other: &PodInfo, node: NodeId, by
     let Some(state) = state_of_mut::<Filtering>(state) else { return };
     let (snapshot, spec) = (cycle.snapshot, &cycle.pod.spec);
     for term in other.spec.anti_affinity.iter().filter(|term| their_term(cycle, term, other.namespace())) {
-        state.existing.add(snapshot, term.topology, node, by);
+        Rc::make_mut(&mut state.existing).add(snapshot, term.topology, node, 1, by);
     }
     if all_own_terms(cycle, &spec.affinity, other.namespace(), other.labels()) {
         for term in &spec.affinity {
-            state.affinity.add(snapshot, term.topology, node, by);
+            Rc::make_mut(&mut state.affinity).add(snapshot, term.topology, node, 1, by);
         }
     }
     let matching = |term: &&Term| own_term(cycle, term, other.namespace(), other.labels());
     for term in spec.anti_affinity.iter().filter(matching) {
-        state.anti_affinity.add(snapshot, term.topology, node, by);
+        Rc::make_mut(&mut state.anti_affinity).add(snapshot, term.topology, node, 1, by);
     }
 }
 

@@ -169,6 +169,17 @@ impl Plugin for ResourcesFit {
         true
     }
 
+    fn scores_are_final(&self) -> bool {
+        true
+    }
+
+    fn ignores(&self, occasion: &Occasion<'_>) -> bool {
+        matches!(
+            occasion,
+            Occasion::PodAdd(_) | Occasion::NodeDelete(_) | Occasion::Storage { .. } | Occasion::Other(_)
+        )
+    }
+
     fn pre_filter(&self, _: Cycle<'_>) -> PreFilter {
         PreFilter::Run(None)
     }

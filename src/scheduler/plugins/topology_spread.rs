@@ -7,15 +7,18 @@
 use super::node_affinity;
 use super::taint_toleration::tolerated;
 use crate::model::pod_spec::SpreadConstraint;
-use crate::model::{Labels, Name, Node, Pod, Selector};
+use crate::model::{Labels, Name, Node, Pod};
 use crate::name;
 use crate::scheduler::hint::{Hint, Occasion};
 use crate::scheduler::plugin::{
-    Candidates, Code, Cycle, MAX_NODE_SCORE, NodeId, Plugin, Point, PreFilter, PreScore, Reasons, State, state_of,
-    state_of_mut,
+    Candidates, Code, Cycle, MAX_NODE_SCORE, NodeId, Plugin, Point, PreFilter, PreScore, State, state_of, state_of_mut,
 };
 use crate::scheduler::pod_info::{PodInfo, Spread};
-use crate::scheduler::snapshot::{Snapshot, Topology};
+use crate::scheduler::snapshot::{Group, Snapshot, Topology, TopologyId};
+use crate::scheduler::tally::{Adds, EACH_NODE, Identity, Purpose, Rule, Sums};
+use smallvec::SmallVec;
+use std::rc::Rc;
+use std::sync::Arc;
 
 /// The plugin with the constraints that a profile gives to pods without their own.
 #[derive(Clone, Debug)]
@@ -50,21 +53,17 @@ const NO_LABEL: Name = name!("node(s) didn't match pod topology spread constrain
 
 impl TopologySpread {
     /// The pod's own constraints of one hardness, or the profile's.
-    fn constraints(&self, cycle: Cycle<'_>, hard: bool) -> Vec<Spread> {
-        let own = &cycle.pod.spec.spread;
-        if !own.is_empty() {
-            return own.iter().filter(|constraint| constraint.hard == hard).cloned().collect();
-        }
-        let wanted: Vec<&SpreadConstraint> =
-            self.defaults.iter().filter(|constraint| constraint.hard == hard).collect();
-        if wanted.is_empty() {
-            return Vec::new();
+    fn constraints(&self, cycle: Cycle<'_>, hard: bool) -> Arc<Vec<Spread>> {
+        let spec = &cycle.pod.spec;
+        let own = if hard { &spec.hard_spread } else { &spec.soft_spread };
+        if !spec.spec.spread.is_empty() || !self.defaults.iter().any(|constraint| constraint.hard == hard) {
+            return own.clone();
         }
         let selector = cycle.snapshot.listers.default_selector(&cycle.pod.pod);
         if selector.is_empty() {
-            return Vec::new();
+            return own.clone();
         }
-        let compile = |c: &&SpreadConstraint| Spread {
+        let compile = |c: &SpreadConstraint| Spread {
             max_skew: i64::from(c.max_skew),
             topology: cycle.snapshot.topology_id(&c.topology_key).expect("the profile's keys are registered"),
             by_hostname: c.topology_key == "kubernetes.io/hostname",
@@ -74,30 +73,8 @@ impl TopologySpread {
             honor_affinity: c.honor_affinity,
             honor_taints: c.honor_taints,
         };
-        wanted.iter().map(compile).collect()
+        Arc::new(self.defaults.iter().filter(|constraint| constraint.hard == hard).map(compile).collect())
     }
-}
-
-/// Pods per domain of one constraint.
-#[derive(Clone, Debug)]
-struct Counts {
-    /// Matching pods by domain; `None` for domains that were not counted.
-    by_domain: Vec<Option<i64>>,
-    /// Whether the pod counts itself.
-    own: i64,
-}
-
-impl Counts {
-    fn min(&self, min_domains: usize) -> i64 {
-        let counted = self.by_domain.iter().flatten();
-        if counted.clone().count() < min_domains.max(1) { 0 } else { counted.min().copied().unwrap_or(0) }
-    }
-}
-
-#[derive(Clone, Debug)]
-struct Filtering {
-    constraints: Vec<Spread>,
-    counts: Vec<Counts>,
 }
 
 /// Whether the node counts for the constraint, as far as affinity and taints go.
@@ -115,89 +92,138 @@ fn has_all_keys(snapshot: &Snapshot, constraints: &[Spread], node: NodeId) -> bo
     constraints.iter().all(|constraint| domain(snapshot, constraint, node) != Topology::NONE)
 }
 
-/// By group: whether its pods count. An empty selector counts nothing here.
-fn counted_groups(cycle: Cycle<'_>, selector: &Option<Selector>) -> Vec<bool> {
-    let Some(selector) = selector.as_ref().filter(|selector| !selector.is_empty()) else { return Vec::new() };
-    let groups = cycle.snapshot.group_table.iter();
-    groups
-        .map(|group| {
-            group.count > 0
-                && !group.terminating
-                && group.namespace == *cycle.pod.namespace()
-                && selector.matches(&group.labels)
-        })
-        .collect()
+/// The pods that one constraint counts, by domain.
+struct Matching<'a> {
+    cycle: Cycle<'a>,
+    constraints: &'a [Spread],
+    at: usize,
+    /// Nodes must have the keys of all constraints.
+    all_keys: bool,
 }
 
-fn count_on(snapshot: &Snapshot, node: NodeId, groups: &[bool]) -> i64 {
-    let there = snapshot.groups[node.at()].iter();
-    there.filter(|(group, _)| groups.get(group.0 as usize) == Some(&true)).map(|(_, count)| i64::from(*count)).sum()
+impl Matching<'_> {
+    fn constraint(&self) -> &Spread {
+        &self.constraints[self.at]
+    }
+
+    /// Scores count the pods of a host on the node itself.
+    fn on_each_node(&self) -> bool {
+        self.constraint().by_hostname && !self.constraint().hard
+    }
+
+    fn sums(&self) -> Rc<Sums> {
+        let constraint = self.constraint();
+        let own = !self.cycle.pod.spec.spec.spread.is_empty();
+        let meta = &self.cycle.pod.pod.meta;
+        let owner = meta.controller().map(|owner| (Name::from(owner.kind.as_str()), owner.name.clone()));
+        let owner = owner.unwrap_or_default();
+        let purpose = Purpose::Spread {
+            at: self.at,
+            hard: constraint.hard,
+            topology: constraint.topology,
+            policy: [constraint.honor_affinity, constraint.honor_taints, self.all_keys],
+        };
+        let identity = Identity {
+            purpose,
+            spec: self.cycle.pod.spec.id,
+            namespace: self.cycle.pod.namespace().clone(),
+            labels: if own { Labels::EMPTY } else { self.cycle.pod.labels().clone() },
+            owner: match own {
+                true => Default::default(),
+                false => (owner.0, owner.1, self.cycle.snapshot.listers.selector_changes),
+            },
+        };
+        self.cycle.snapshot.sums(identity, self)
+    }
+}
+
+impl Rule for Matching<'_> {
+    /// An empty selector counts nothing here.
+    fn adds(&self, group: &Group) -> Adds {
+        let selector = self.constraint().selector.as_ref().filter(|selector| !selector.is_empty());
+        let counts = !group.terminating
+            && group.namespace == *self.cycle.pod.namespace()
+            && selector.is_some_and(|selector| selector.matches(&group.labels));
+        let topology = if self.on_each_node() { EACH_NODE } else { self.constraint().topology };
+        counts.then_some((topology, 1)).into_iter().collect()
+    }
+
+    fn counts(&self, node: NodeId) -> bool {
+        let snapshot = self.cycle.snapshot;
+        self.on_each_node()
+            || (!self.all_keys || has_all_keys(snapshot, self.constraints, node))
+                && included(self.constraint(), self.cycle, snapshot.node(node))
+    }
+
+    fn domains_of(&self) -> Option<TopologyId> {
+        self.constraint().hard.then_some(self.constraint().topology)
+    }
+}
+
+/// The sums of all constraints.
+fn all_sums(cycle: Cycle<'_>, constraints: &[Spread], all_keys: bool) -> Vec<Rc<Sums>> {
+    (0..constraints.len()).map(|at| Matching { cycle, constraints, at, all_keys }.sums()).collect()
+}
+
+#[derive(Clone, Debug)]
+struct Filtering {
+    constraints: Arc<Vec<Spread>>,
+    /// By constraint: pods by domain.
+    sums: Vec<Rc<Sums>>,
+}
+
+impl Filtering {
+    /// The fewest pods in a domain that counts.
+    fn least(&self, at: usize) -> i64 {
+        let (constraint, sums) = (&self.constraints[at], &self.sums[at]);
+        if sums.present().len() < constraint.min_domains.max(1) {
+            return 0;
+        }
+        let column = sums.column(constraint.topology);
+        let each = sums.present().iter().map(|domain| column.get(*domain as usize).copied().unwrap_or(0));
+        each.min().unwrap_or(0)
+    }
 }
 
 #[derive(Clone, Debug)]
 struct Scoring {
-    constraints: Vec<Spread>,
-    /// By constraint: pods by domain (empty for host names).
-    counts: Vec<Vec<i64>>,
-    /// By constraint: the groups that count, for host names.
-    groups: Vec<Vec<bool>>,
+    constraints: Arc<Vec<Spread>>,
+    /// By constraint: pods by domain, or by node for host names.
+    sums: Vec<Rc<Sums>>,
     weights: Vec<f64>,
-    /// Nodes that lack a key do not take part.
-    all_keys: bool,
+    /// Nodes that lack a key do not take part, and there is one.
+    some_lack_keys: bool,
 }
 
 impl Scoring {
     fn ignores(&self, snapshot: &Snapshot, node: NodeId) -> bool {
-        self.all_keys && !has_all_keys(snapshot, &self.constraints, node)
+        self.some_lack_keys && !has_all_keys(snapshot, &self.constraints, node)
     }
 
-    fn new(cycle: Cycle<'_>, constraints: Vec<Spread>, feasible: &[NodeId], all_keys: bool) -> Scoring {
+    fn new(cycle: Cycle<'_>, constraints: Arc<Vec<Spread>>, feasible: &[NodeId], all_keys: bool) -> Scoring {
         let snapshot = cycle.snapshot;
-        let groups: Vec<Vec<bool>> = constraints.iter().map(|c| counted_groups(cycle, &c.selector)).collect();
-        let mut new = Scoring { constraints, counts: Vec::new(), groups, weights: Vec::new(), all_keys };
-        let taking_part: Vec<NodeId> = feasible.iter().copied().filter(|node| !new.ignores(snapshot, *node)).collect();
-        for (constraint, groups) in new.constraints.iter().zip(&new.groups) {
-            let topology = snapshot.topology_of(constraint.topology);
-            let (counts, size) = match constraint.by_hostname {
-                true => (Vec::new(), taking_part.len()),
-                false => count_domains(cycle, constraint, topology, groups, &taking_part, |node| {
-                    all_keys && !has_all_keys(snapshot, &new.constraints, node)
-                }),
+        let sums = all_sums(cycle, &constraints, all_keys);
+        let lacks = |node: &NodeId| !has_all_keys(snapshot, &constraints, *node);
+        let some_lack_keys = all_keys && feasible.iter().any(lacks);
+        let mut new = Scoring { constraints, sums, weights: Vec::new(), some_lack_keys };
+        let taking_part = || feasible.iter().filter(|node| !new.ignores(snapshot, **node));
+        let weigh = |constraint: &Spread| {
+            let size = match constraint.by_hostname {
+                true => taking_part().count(),
+                false => domain_count(snapshot.topology_of(constraint.topology), taking_part()),
             };
-            new.counts.push(counts);
-            new.weights.push(libm::log((size + 2) as f64));
-        }
+            libm::log((size + 2) as f64)
+        };
+        new.weights = new.constraints.iter().map(weigh).collect();
         new
     }
 }
 
-/// Pods by domain, over the domains of `taking_part`; and how many domains these are. Nodes without the
-/// label make a domain of their own.
-fn count_domains(
-    cycle: Cycle<'_>,
-    constraint: &Spread,
-    topology: &Topology,
-    groups: &[bool],
-    taking_part: &[NodeId],
-    ignored: impl Fn(NodeId) -> bool,
-) -> (Vec<i64>, usize) {
-    let slot = |node: NodeId| match topology.of[node.at()] {
-        Topology::NONE => topology.values.len(),
-        domain => domain as usize,
-    };
-    let mut wanted = vec![false; topology.values.len() + 1];
-    taking_part.iter().for_each(|node| wanted[slot(*node)] = true);
-    let mut counts = vec![0; wanted.len()];
-    if groups.contains(&true) {
-        for node in cycle.snapshot.order().iter() {
-            let at = slot(*node);
-            let count = if wanted[at] { count_on(cycle.snapshot, *node, groups) } else { 0 };
-            if count > 0 && !ignored(*node) && included(constraint, cycle, cycle.snapshot.node(*node)) {
-                counts[at] += count;
-            }
-        }
-    }
-    (counts, wanted.iter().filter(|wanted| **wanted).count())
+/// How many domains these nodes are in. Nodes without the label make one of their own.
+fn domain_count<'a>(topology: &Topology, nodes: impl Iterator<Item = &'a NodeId>) -> usize {
+    let mut seen = vec![false; topology.values.len() + 1];
+    nodes.for_each(|node| seen[(topology.of[node.at()] as usize).min(topology.values.len())] = true);
+    seen.iter().filter(|seen| **seen).count()
 }
 
 impl Plugin for TopologySpread {
@@ -218,24 +244,8 @@ impl Plugin for TopologySpread {
         if constraints.is_empty() {
             return PreFilter::Skip;
         }
-        let snapshot = cycle.snapshot;
-        let groups: Vec<Vec<bool>> = constraints.iter().map(|c| counted_groups(cycle, &c.selector)).collect();
-        let mut counts: Vec<Counts> = constraints
-            .iter()
-            .map(|constraint| Counts {
-                by_domain: vec![None; snapshot.topology_of(constraint.topology).values.len()],
-                own: constraint.selector.as_ref().is_some_and(|s| s.matches(cycle.pod.labels())).into(),
-            })
-            .collect();
-        for node in snapshot.order().iter().filter(|node| has_all_keys(snapshot, &constraints, **node)) {
-            for (at, constraint) in constraints.iter().enumerate() {
-                if included(constraint, cycle, snapshot.node(*node)) {
-                    let domain = domain(snapshot, constraint, *node) as usize;
-                    *counts[at].by_domain[domain].get_or_insert(0) += count_on(snapshot, *node, &groups[at]);
-                }
-            }
-        }
-        PreFilter::Run(Some(Box::new(Filtering { constraints, counts })))
+        let sums = all_sums(cycle, &constraints, true);
+        PreFilter::Run(Some(Box::new(Filtering { constraints, sums })))
     }
 
     fn add_pod(&self, cycle: Cycle<'_>, state: &mut State, other: &PodInfo, node: NodeId) {
@@ -248,20 +258,20 @@ impl Plugin for TopologySpread {
 
     fn filter(&self, cycle: Cycle<'_>, state: &State, nodes: &mut Candidates<'_>) {
         let Some(state) = state_of::<Filtering>(state) else { return };
-        let pairs = || state.constraints.iter().zip(&state.counts);
-        let least: Vec<i64> = pairs().map(|(constraint, counts)| counts.min(constraint.min_domains)).collect();
-        nodes.retain_or(|node| {
-            for ((constraint, counts), least) in pairs().zip(&least) {
-                let domain = domain(cycle.snapshot, constraint, node);
-                if domain == Topology::NONE {
-                    return Some((Code::Unresolvable, Reasons::from_elem(NO_LABEL, 1)));
-                }
-                let there = counts.by_domain.get(domain as usize).copied().flatten().unwrap_or(0);
-                if there + counts.own - least > constraint.max_skew {
-                    return Some((Code::Unschedulable, Reasons::from_elem(MISMATCH, 1)));
-                }
-            }
-            None
+        const WHY: [(Code, Name); 2] = [(Code::Unresolvable, NO_LABEL), (Code::Unschedulable, MISMATCH)];
+        // By constraint: the most pods that may be in a domain already, its domains, its sums.
+        let limit = |at: usize| {
+            let constraint = &state.constraints[at];
+            let own = constraint.selector.as_ref().is_some_and(|s| s.matches(cycle.pod.labels()));
+            let most = constraint.max_skew + state.least(at) - i64::from(own);
+            (most, &cycle.snapshot.topology_of(constraint.topology).of, state.sums[at].column(constraint.topology))
+        };
+        let limits: SmallVec<[_; 2]> = (0..state.constraints.len()).map(limit).collect();
+        nodes.retain_by(&WHY, |node| {
+            limits.iter().find_map(|(most, domains, sums)| match domains[node.at()] {
+                Topology::NONE => Some(0),
+                domain => (sums.get(domain as usize).copied().unwrap_or(0) > *most).then_some(1),
+            })
         });
     }
 
@@ -270,27 +280,29 @@ impl Plugin for TopologySpread {
         if constraints.is_empty() {
             return PreScore::Skip;
         }
-        let all_keys = !cycle.pod.spec.spread.is_empty() || !self.system;
+        let all_keys = !cycle.pod.spec.spec.spread.is_empty() || !self.system;
         PreScore::Run(Some(Box::new(Scoring::new(cycle, constraints, feasible, all_keys))))
     }
 
     fn score(&self, cycle: Cycle<'_>, state: &State, nodes: &[NodeId], out: &mut [i64]) {
         let Some(state) = state_of::<Scoring>(state) else { return };
         let snapshot = cycle.snapshot;
-        for (node, score) in nodes.iter().zip(out) {
-            if state.ignores(snapshot, *node) {
-                continue;
-            }
-            let mut sum = 0.0;
-            for (at, constraint) in state.constraints.iter().enumerate() {
-                let count = match domain(snapshot, constraint, *node) {
+        let mut exact = vec![0.0; nodes.len()];
+        for (at, constraint) in state.constraints.iter().enumerate() {
+            let domains = &snapshot.topology_of(constraint.topology).of;
+            let column = state.sums[at].column(if constraint.by_hostname { EACH_NODE } else { constraint.topology });
+            let (weight, skew) = (state.weights[at], (constraint.max_skew - 1) as f64);
+            for (node, sum) in nodes.iter().zip(&mut exact) {
+                let domain = match domains[node.at()] {
                     Topology::NONE => continue,
-                    _ if constraint.by_hostname => count_on(snapshot, *node, &state.groups[at]),
-                    domain => state.counts[at][domain as usize],
+                    _ if constraint.by_hostname => node.0,
+                    domain => domain,
                 };
-                sum += count as f64 * state.weights[at] + (constraint.max_skew - 1) as f64;
+                *sum += column.get(domain as usize).copied().unwrap_or(0) as f64 * weight + skew;
             }
-            *score = sum.round() as i64;
+        }
+        for ((node, score), exact) in nodes.iter().zip(out).zip(exact) {
+            *score = if state.ignores(snapshot, *node) { 0 } else { exact.round() as i64 };
         }
     }
 
@@ -357,10 +369,10 @@ fn adjust(cycle: Cycle<'_>, state: &mut State, other: &PodInfo, node: NodeId, by
     if other.namespace() != cycle.pod.namespace() || !has_all_keys(snapshot, &state.constraints, node) {
         return;
     }
-    for (constraint, counts) in state.constraints.iter().zip(&mut state.counts) {
+    for (constraint, sums) in state.constraints.iter().zip(&mut state.sums) {
         let selected = constraint.selector.as_ref().is_some_and(|s| s.matches(other.labels()));
         if selected && included(constraint, cycle, snapshot.node(node)) {
-            *counts.by_domain[domain(snapshot, constraint, node) as usize].get_or_insert(0) += by;
+            Rc::make_mut(sums).add(snapshot, constraint.topology, node, 1, by);
         }
     }
 }

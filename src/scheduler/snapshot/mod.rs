@@ -4,13 +4,20 @@
 //! One thing to know: a node's `generation` moves with everything that a node-local plugin can see of it,
 //! so an answer about a node is good for as long as the generation stands.
 
+mod pods;
+
+pub use pods::Saved;
+
 use super::listers::Listers;
 use super::node_order::{NodeOrder, zone_key};
 use super::plugin::NodeId;
 use super::pod_info::{HostPort, Numbering, PodInfo, SpecInfo, compile};
+use super::tally::{Identity, Journal, Rule, Sums, Tallies};
 use crate::model::{Labels, Name, Node, Pod, PodSpec};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// Number of an extended (or any other scalar) resource.
@@ -106,21 +113,12 @@ pub struct Group {
     pub terms: Option<Arc<SpecInfo>>,
     /// How many pods.
     pub count: u32,
+    /// The how manieth group it is of all there ever were.
+    pub birth: u64,
 }
 
 /// What makes a group: namespace, labels, being deleted, the spec's number where it has inter-pod terms.
 type GroupKey = (Name, Labels, bool, u32);
-
-/// All of a node that [`Snapshot::restore`] needs.
-#[derive(Clone, Debug)]
-pub struct Saved {
-    node: NodeId,
-    row: Row,
-    scalars: Scalars,
-    ports: Vec<HostPort>,
-    pods: Vec<Arc<PodInfo>>,
-    generation: u64,
-}
 
 /// The columns.
 #[derive(Clone, Default)]
@@ -153,6 +151,12 @@ pub struct Snapshot {
     pub topologies: Vec<Topology>,
     /// Namespaces, services and owners.
     pub listers: Listers,
+    /// Pods that came to nodes and left them lately.
+    pub journal: Journal,
+    tallies: RefCell<Tallies>,
+    births: u64,
+    /// Moves when a node comes or goes, or changes in what says which pods on it count where.
+    node_changes: u64,
     resources: Vec<Name>,
     order: NodeOrder,
     clock: u64,
@@ -267,6 +271,21 @@ impl Snapshot {
         &self.topologies[id.0 as usize]
     }
 
+    /// The sums of a rule as they are now.
+    pub fn sums(&self, identity: Identity, rule: &dyn Rule) -> Rc<Sums> {
+        self.tallies.borrow_mut().sums(self, identity, rule)
+    }
+
+    /// Moves with whatever makes all sums wrong: changes of nodes, and of namespaces.
+    pub fn surroundings(&self) -> (u64, u64) {
+        (self.node_changes, self.listers.namespace_changes)
+    }
+
+    /// How many groups there ever were.
+    pub fn births(&self) -> u64 {
+        self.births
+    }
+
     /// Compiles a pod; equal specs are compiled once.
     pub fn compile(&mut self, pod: &Arc<Pod>) -> PodInfo {
         PodInfo { pod: pod.clone(), spec: self.compile_spec(&pod.spec) }
@@ -325,6 +344,11 @@ impl Snapshot {
         let old = self.nodes[id.at()].replace(node.clone());
         if old.as_ref().is_some_and(|old| looks_the_same(old, node)) {
             return;
+        }
+        if old.as_ref().is_none_or(|old| {
+            old.meta.labels != node.meta.labels || old.taints != node.taints || old.unschedulable != node.unschedulable
+        }) {
+            self.node_changes += 1;
         }
         match &old {
             Some(old) if zone_key(old) == zone_key(node) => {}
@@ -392,6 +416,7 @@ impl Snapshot {
     pub fn remove_node(&mut self, name: &str) {
         let Some(id) = self.find(name) else { return };
         let Some(old) = self.nodes[id.at()].take() else { return };
+        self.node_changes += 1;
         self.order.remove(&zone_key(&old), id);
         for image in std::mem::take(&mut self.node_images[id.at()]) {
             self.images[image.0 as usize].nodes -= 1;
@@ -402,172 +427,6 @@ impl Snapshot {
         }
         self.touch(id);
         self.release_if_empty(id, name);
-    }
-
-    /// Where the pod is counted, if it is.
-    pub fn placed(&self, namespace: &Name, name: &Name) -> Option<(NodeId, &Arc<PodInfo>)> {
-        self.placed.get(&(namespace.clone(), name.clone())).map(|(node, info)| (*node, info))
-    }
-
-    /// Counts `pod` on `node`, in the place of any earlier version of it.
-    pub fn place(&mut self, pod: PodInfo, node: &Name) {
-        let key = (pod.pod.meta.namespace.clone(), pod.pod.meta.name.clone());
-        self.unplace(&key.0, &key.1);
-        let id = self.slot(node);
-        let pod = Arc::new(pod);
-        self.add_to_node(id, &pod);
-        self.placed.insert(key, (id, pod));
-    }
-
-    /// No longer counts the pod. Whether it was counted.
-    pub fn unplace(&mut self, namespace: &Name, name: &Name) -> bool {
-        let Some((id, pod)) = self.placed.remove(&(namespace.clone(), name.clone())) else { return false };
-        self.remove_from_node(id, &pod);
-        if self.nodes[id.at()].is_none() {
-            let name = self.by_name.iter().find(|(_, slot)| **slot == id).map(|(name, _)| name.clone());
-            self.release_if_empty(id, &name.unwrap_or_default());
-        }
-        true
-    }
-
-    /// Adds the pod to the sums of `node` without remembering where it is: for trying things out.
-    pub fn add_to_node(&mut self, id: NodeId, pod: &Arc<PodInfo>) {
-        self.count(id, pod, 1);
-        for port in &pod.spec.host_ports {
-            if !self.ports[id.at()].contains(port) {
-                self.ports[id.at()].push(port.clone());
-            }
-        }
-        for claim in &pod.spec.claims {
-            *self.claim_uses.entry((pod.namespace().clone(), claim.clone())).or_default() += 1;
-        }
-        self.pods[id.at()].push(pod.clone());
-        let group = self.group_id(pod);
-        self.group_table[group.0 as usize].count += 1;
-        match self.groups[id.at()].iter_mut().find(|(known, _)| *known == group) {
-            Some((_, count)) => *count += 1,
-            None => self.groups[id.at()].push((group, 1)),
-        }
-        self.touch(id);
-    }
-
-    /// Whether a pod on a node names this claim.
-    pub fn claim_in_use(&self, namespace: &Name, name: &Name) -> bool {
-        self.claim_uses.contains_key(&(namespace.clone(), name.clone()))
-    }
-
-    fn release_claims(&mut self, pod: &PodInfo) {
-        for name in &pod.spec.claims {
-            let key = (pod.namespace().clone(), name.clone());
-            let uses = self.claim_uses.get_mut(&key).expect("a claim of a pod on a node is in use");
-            *uses -= 1;
-            if *uses == 0 {
-                self.claim_uses.remove(&key);
-            }
-        }
-    }
-
-    /// Takes the pod off the sums of `node`.
-    pub fn remove_from_node(&mut self, id: NodeId, pod: &Arc<PodInfo>) {
-        self.count(id, pod, -1);
-        self.ports[id.at()].retain(|port| !pod.spec.host_ports.contains(port));
-        let at = self.pods[id.at()].iter().position(|other| Arc::ptr_eq(other, pod));
-        self.pods[id.at()].remove(at.expect("a pod leaves the node it was put on"));
-        let group = self.group_id(pod);
-        let groups = &mut self.groups[id.at()];
-        let at = groups.iter().position(|(known, _)| *known == group).expect("its group is counted there");
-        groups[at].1 -= 1;
-        if groups[at].1 == 0 {
-            groups.remove(at);
-        }
-        self.group_table[group.0 as usize].count -= 1;
-        self.release_claims(pod);
-        self.release_group(group, pod);
-        self.touch(id);
-    }
-
-    fn count(&mut self, id: NodeId, pod: &PodInfo, sign: i64) {
-        let spec = &pod.spec;
-        let row = &mut self.rows[id.at()];
-        row.pod_count += sign;
-        row.used_milli_cpu += sign * spec.requests.milli_cpu;
-        row.used_memory += sign * spec.requests.memory;
-        row.used_ephemeral_storage += sign * spec.requests.ephemeral_storage;
-        row.nonzero_milli_cpu += sign * spec.nonzero.0;
-        row.nonzero_memory += sign * spec.nonzero.1;
-        for (resource, amount) in &spec.requests.scalar {
-            let at = scalar_at(&mut self.scalars[id.at()], *resource);
-            self.scalars[id.at()][at].2 += sign * amount;
-        }
-    }
-
-    fn group_key(pod: &PodInfo) -> GroupKey {
-        let terms = if pod.spec.has_pod_terms() { pod.spec.id } else { 0 };
-        (pod.namespace().clone(), pod.labels().clone(), pod.pod.meta.deleting(), terms)
-    }
-
-    fn group_id(&mut self, pod: &PodInfo) -> GroupId {
-        let key = Self::group_key(pod);
-        if let Some(id) = self.group_ids.get(&key) {
-            return *id;
-        }
-        let terms = pod.spec.has_pod_terms().then(|| pod.spec.clone());
-        let has_terms = terms.is_some();
-        let group = Group { namespace: key.0.clone(), labels: key.1.clone(), terminating: key.2, terms, count: 0 };
-        let id = match self.free_groups.pop() {
-            Some(id) => {
-                self.group_table[id.0 as usize] = group;
-                id
-            }
-            None => {
-                self.group_table.push(group);
-                GroupId(self.group_table.len() as u32 - 1)
-            }
-        };
-        if has_terms {
-            self.term_groups.push(id);
-        }
-        self.group_ids.insert(key, id);
-        id
-    }
-
-    fn release_group(&mut self, id: GroupId, pod: &PodInfo) {
-        if self.group_table[id.0 as usize].count == 0 {
-            self.group_ids.remove(&Self::group_key(pod));
-            self.free_groups.push(id);
-            self.term_groups.retain(|other| *other != id);
-        }
-    }
-
-    /// What [`Self::restore`] needs to undo changes of `node`'s pods.
-    pub fn save(&self, node: NodeId) -> Saved {
-        let at = node.at();
-        Saved {
-            node,
-            row: self.rows[at].clone(),
-            scalars: self.scalars[at].clone(),
-            ports: self.ports[at].clone(),
-            pods: self.pods[at].clone(),
-            generation: self.generation[at],
-        }
-    }
-
-    /// Puts `node` back as it was. Pods that were added since must have been removed, or the reverse.
-    pub fn restore(&mut self, saved: Saved) {
-        let at = saved.node.at();
-        let now: Vec<_> = self.pods[at].clone();
-        for pod in now.iter().filter(|pod| !saved.pods.iter().any(|other| Arc::ptr_eq(pod, other))) {
-            self.remove_from_node(saved.node, pod);
-        }
-        for pod in saved.pods.iter().filter(|pod| !now.iter().any(|other| Arc::ptr_eq(pod, other))) {
-            self.add_to_node(saved.node, pod);
-        }
-        self.rows[at] = saved.row;
-        self.scalars[at] = saved.scalars;
-        self.ports[at] = saved.ports;
-        self.pods[at] = saved.pods;
-        // It is what it was; generations in between are never used again.
-        self.generation[at] = saved.generation;
     }
 }
 
