@@ -105,7 +105,7 @@ pub const STRATEGIES: &[Strategy] = &[
     Strategy {
         name: "load-aware",
         about: "the node that is used least, by measured use instead of requests",
-        profile: |_| by(Rc::new(LoadAware)),
+        profile: |_| by(Rc::new(LoadAware::default())),
     },
 ];
 

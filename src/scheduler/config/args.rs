@@ -2,6 +2,7 @@
 //! (`pkg/scheduler/apis/config/validation/validation_pluginargs.go`, `pkg/scheduler/apis/config/v1/defaults.go`).
 
 use super::faults::Faults;
+use super::strategy_args;
 use super::types::{
     AffinityArgs, BalancedArgs, FitArgs, InterPodArgs, PreemptionArgs, ResourceSpec, ResourcesArgs, ScoringStrategy,
     ShapePoint, SpreadArgs, VolumeArgs,
@@ -33,9 +34,11 @@ pub(super) enum Configured {
 
 /// Plugins that take arguments.
 pub(super) const WITH_ARGUMENTS: &[&str] = &[
+    "Coscheduling",
     "DefaultPreemption",
     "DynamicResources",
     "InterPodAffinity",
+    "LoadAware",
     "NodeAffinity",
     "NodeResourcesBalancedAllocation",
     "NodeResourcesFit",
@@ -58,6 +61,8 @@ pub(super) fn configure(name: &str, args: &Value, path: &str, faults: &mut Fault
         "NodeAffinity" => faults.read(path, args).and_then(|args| affinity(&args, path, faults)).map(|p| p as _),
         "PodTopologySpread" => faults.read(path, args).and_then(|args| spread(&args, path, faults)).map(|p| p as _),
         "InterPodAffinity" => faults.read(path, args).map(|args| inter_pod(&args, path, faults) as _),
+        "Coscheduling" => faults.read(path, args).map(|args| strategy_args::coscheduling(&args, path, faults) as _),
+        "LoadAware" => faults.read(path, args).map(|args| strategy_args::load_aware(&args, path, faults) as _),
         "DefaultPreemption" => {
             let limits = faults.read(path, args).map(|args| preemption(&args, path, faults));
             return limits.map_or(Configured::Nothing, Configured::Preemption);

@@ -10,6 +10,7 @@ mod faults;
 mod profiles;
 mod registry;
 mod scenario;
+mod strategy_args;
 mod types;
 mod validate;
 

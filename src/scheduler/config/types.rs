@@ -223,3 +223,21 @@ arguments! {
     /// Of `DynamicResources`.
     ResourcesArgs { filter_timeout: Option<Duration>, binding_timeout: Option<Duration>, }
 }
+
+arguments! {
+    /// Of `Coscheduling`.
+    CoschedulingArgs { permit_waiting_time_seconds: Option<i64>, }
+}
+
+arguments! {
+    /// Of `LoadAware`.
+    LoadAwareArgs { estimated_scaling_factors: ScalingFactors, }
+}
+
+/// How much of a request is expected to be used, in percent.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct ScalingFactors {
+    pub(super) cpu: Option<i64>,
+    pub(super) memory: Option<i64>,
+}

@@ -32,7 +32,14 @@ pub struct Coscheduling {
 
 impl Default for Coscheduling {
     fn default() -> Self {
-        Coscheduling { patience: SimDuration::from_secs(60), placed: RefCell::default() }
+        Coscheduling::waiting(SimDuration::from_secs(60))
+    }
+}
+
+impl Coscheduling {
+    /// With members that wait this long for each other.
+    pub fn waiting(patience: SimDuration) -> Self {
+        Coscheduling { patience, placed: RefCell::default() }
     }
 }
 

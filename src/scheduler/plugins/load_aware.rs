@@ -9,29 +9,37 @@
 use crate::model::{Phase, Pod, pod::Usage};
 use crate::scheduler::plugin::{Cycle, NodeId, Plugin, Point, State};
 
-/// Percent of a cpu request that is expected to be used.
-const EXPECTED_CPU_PERCENT: i64 = 85;
-/// Percent of a memory request that is expected to be used.
-const EXPECTED_MEMORY_PERCENT: i64 = 70;
-
 /// The plugin.
-#[derive(Debug, Default)]
-pub struct LoadAware;
+#[derive(Clone, Debug)]
+pub struct LoadAware {
+    /// Percent of a cpu request that is expected to be used.
+    pub cpu_percent: i64,
+    /// Percent of a memory request that is expected to be used.
+    pub memory_percent: i64,
+}
 
-/// What is expected of a pod that has not run yet.
-fn expected(pod: &Pod) -> Usage {
-    let requests = pod.requests();
-    Usage {
-        milli_cpu: requests.milli_cpu * EXPECTED_CPU_PERCENT / 100,
-        memory: requests.memory / 100 * EXPECTED_MEMORY_PERCENT,
+impl Default for LoadAware {
+    fn default() -> Self {
+        LoadAware { cpu_percent: 85, memory_percent: 70 }
     }
 }
 
-/// What a pod on a node uses.
-fn used(pod: &Pod) -> Usage {
-    match pod.status.phase {
-        Phase::Pending => expected(pod),
-        _ => pod.usage(),
+impl LoadAware {
+    /// What is expected of a pod that has not run yet.
+    fn expected(&self, pod: &Pod) -> Usage {
+        let requests = pod.requests();
+        Usage {
+            milli_cpu: requests.milli_cpu * self.cpu_percent / 100,
+            memory: requests.memory / 100 * self.memory_percent,
+        }
+    }
+
+    /// What a pod on a node uses.
+    fn used(&self, pod: &Pod) -> Usage {
+        match pod.status.phase {
+            Phase::Pending => self.expected(pod),
+            _ => pod.usage(),
+        }
     }
 }
 
@@ -51,9 +59,9 @@ impl Plugin for LoadAware {
 
     fn score(&self, cycle: Cycle<'_>, _: &State, nodes: &[NodeId], out: &mut [i64]) {
         for (node, score) in nodes.iter().zip(out) {
-            let mut sum = expected(&cycle.pod.pod);
+            let mut sum = self.expected(&cycle.pod.pod);
             for other in &cycle.snapshot.pods[node.at()] {
-                let used = used(&other.pod);
+                let used = self.used(&other.pod);
                 sum.milli_cpu += used.milli_cpu;
                 sum.memory += used.memory;
             }

@@ -74,7 +74,7 @@ pub fn extras(seed: Seed) -> Vec<Rc<dyn Plugin>> {
         Rc::new(gpu_packing::GpuPacking::default()),
         Rc::new(gpu_clustering::GpuClustering::default()),
         Rc::new(fgd::Fgd::default()),
-        Rc::new(load_aware::LoadAware),
+        Rc::new(load_aware::LoadAware::default()),
         Rc::new(coscheduling::Coscheduling::default()),
     ]
 }
