@@ -14,6 +14,8 @@ mod golden_fgd;
 mod golden_scheduler;
 mod golden_timelines;
 mod random;
+mod kubectl;
+mod patches;
 mod readme;
 mod runs;
 mod scenarios;

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 /// The rows of the house, lowest first. A module may import only from rows below its own.
 const ROWS: &[&[&str]] = &[
     &["error", "time"],
-    &["rng"],
-    &["engine", "model"],
-    &["store", "wire"],
+    &["rng", "model"],
+    &["engine", "wire"],
+    &["store"],
     &["metrics"],
     &["runtime", "scenario"],
     &["controllers", "scheduler", "kubelet", "network", "cloud", "faults", "script", "traffic", "checks", "workload"],

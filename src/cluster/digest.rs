@@ -51,6 +51,11 @@ fn fold_meta(print: &mut Fingerprint, meta: &Meta) {
     for finalizer in &meta.finalizers {
         print.text(finalizer);
     }
+    for entry in meta.managed.iter().flat_map(|owners| owners.iter()) {
+        print.text(&entry.manager);
+        print.word(entry.time.0 as u64);
+        entry.fields.paths().iter().for_each(|path| print.text(path));
+    }
 }
 
 fn fold_object(print: &mut Fingerprint, object: &Object) {

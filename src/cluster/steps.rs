@@ -2,14 +2,19 @@
 
 use crate::error::{Error, Problem, Result};
 use crate::model::{Key, Kind, Name, Taint};
-use crate::scenario::timeline::{Action, Cascade};
-use crate::scenario::units::ObjectRef;
+use crate::scenario::kubectl::KindName;
+use crate::scenario::timeline::{self, Action, Cascade, Delete, DryRun, PatchType};
+use crate::scenario::units::{ObjectRef, Quantity};
 use crate::scenario::{ManifestDocument, Manifests, Scenario};
-use crate::script::Step;
 use crate::script::apply::Manifest;
+use crate::script::steps::Deleted;
+use crate::script::{Step, template};
 use crate::store::Propagation;
 use crate::time::SimTime;
 use crate::wire::decode;
+use crate::wire::patch::{Document, Form, Subresource};
+use serde_json::json;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Every step with its index in the timeline; the manifests of the scenario come last, at time zero.
@@ -24,7 +29,8 @@ pub fn steps(scenario: &Scenario) -> Result<Vec<(usize, SimTime, Step)>> {
         }
     }
     if !scenario.manifests.objects.is_empty() {
-        steps.push((scenario.timeline.len(), SimTime::ZERO, Step::Apply(manifests(&scenario.manifests)?)));
+        let step = Step::Apply { manifests: manifests(&scenario.manifests)?, dry_run: false };
+        steps.push((scenario.timeline.len(), SimTime::ZERO, step));
     }
     Ok(steps)
 }
@@ -51,8 +57,7 @@ fn manifest(document: &ManifestDocument) -> Result<Manifest> {
     if object.kind().namespaced() && object.meta().namespace.is_empty() {
         object.meta_mut().namespace = crate::name!("default");
     }
-    let replicas_given = document.value.pointer("/spec/replicas").is_some();
-    Ok(Manifest { object, replicas_given })
+    Ok(Manifest::new(object, &document.value))
 }
 
 fn key(object: &ObjectRef, namespace: &str) -> Key {
@@ -64,33 +69,113 @@ fn node(name: &str) -> Key {
     Key::cluster(Kind::Node, name)
 }
 
+/// Names and their values, or none where they are removed.
+fn pairs(map: &BTreeMap<String, Option<String>>) -> Vec<(Name, Option<Name>)> {
+    map.iter().map(|(key, value)| (Name::from(key.as_str()), value.as_deref().map(Name::from))).collect()
+}
+
+fn deleted(delete: &Delete) -> Deleted {
+    match (&delete.object, delete.kind) {
+        (None, Some(KindName(kind))) => Deleted::Selected {
+            kind,
+            namespace: Name::from(if kind.namespaced() { delete.namespace.as_str() } else { "" }),
+            selector: delete.selector.as_ref().map(|selector| selector.0.clone()),
+        },
+        (Some(object), _) => Deleted::One(key(object, &delete.namespace)),
+        (None, None) => unreachable!("loading checked that a delete says what"),
+    }
+}
+
+fn patched(patch: &timeline::Patch) -> Step {
+    let (form, word) = match patch.form {
+        PatchType::Strategic => (Form::Strategic, ""),
+        PatchType::Merge => (Form::Merge, " --type=merge"),
+        PatchType::Json => (Form::Json, " --type=json"),
+    };
+    let mut document = Document::new(form, patch.patch.clone(), crate::name!("kubectl-patch"));
+    let mut command = format!("patch {{}}{word}");
+    if let Some(part) = patch.subresource {
+        let (subresource, word) = match part {
+            timeline::Subresource::Status => (Subresource::Status, "status"),
+            timeline::Subresource::Scale => (Subresource::Scale, "scale"),
+            timeline::Subresource::Resize => (Subresource::Resize, "resize"),
+        };
+        document.subresource = subresource;
+        command.push_str(&format!(" --subresource={word}"));
+    }
+    Step::Change {
+        key: key(&patch.object, &patch.namespace),
+        document: Arc::new(document),
+        command,
+        dry_run: patch.dry_run == DryRun::Server,
+    }
+}
+
 /// The user's step for an action; none for a fault.
 fn step(action: &Action) -> Result<Option<Step>> {
     let seconds = |grace: Option<crate::scenario::units::Duration>| grace.map(|grace| grace.0.0 / 1_000_000_000);
     Ok(Some(match action {
-        Action::Apply(written) => Step::Apply(manifests(written)?),
+        Action::Apply(apply) if apply.server_side => Step::ServerSideApply {
+            manifests: manifests(&apply.manifests)?,
+            manager: Name::from(apply.field_manager.as_deref().unwrap_or("kubectl")),
+            force: apply.force_conflicts,
+            dry_run: apply.dry_run == DryRun::Server,
+        },
+        Action::Apply(apply) => {
+            Step::Apply { manifests: manifests(&apply.manifests)?, dry_run: apply.dry_run == DryRun::Server }
+        }
+        Action::Replace(written) => Step::Replace(manifests(written)?),
         Action::Delete(delete) => Step::Delete {
-            key: key(&delete.object, &delete.namespace),
+            what: deleted(delete),
             grace_seconds: seconds(delete.grace_period),
             propagation: match delete.cascade {
                 Cascade::Background => Propagation::Background,
                 Cascade::Foreground => Propagation::Foreground,
                 Cascade::Orphan => Propagation::Orphan,
             },
+            dry_run: delete.dry_run == DryRun::Server,
         },
         Action::Scale(scale) => {
-            let replicas = i32::try_from(scale.replicas).unwrap_or(i32::MAX);
-            Step::Scale { key: key(&scale.object, &scale.namespace), replicas }
+            let mut document =
+                Document::new(Form::Merge, json!({"spec": {"replicas": scale.replicas}}), crate::name!("kubectl"));
+            document.subresource = Subresource::Scale;
+            Step::Change {
+                key: key(&scale.object, &scale.namespace),
+                document: Arc::new(document),
+                command: format!("scale {{}} --replicas={}", scale.replicas),
+                dry_run: scale.dry_run == DryRun::Server,
+            }
         }
-        Action::SetImage(set) => Step::SetImage {
+        Action::SetImage(set) => Step::Set {
             key: key(&set.object, &set.namespace),
             container: set.container.as_deref().map(Name::from),
-            image: Name::from(set.image.as_str()),
+            change: template::Change::Image(Name::from(set.image.as_str())),
         },
-        Action::Patch(patch) => Step::MergePatch {
-            key: key(&patch.object, &patch.namespace),
-            patch: Arc::new(serde_json::Value::Object(patch.patch.clone())),
+        Action::SetEnv(set) => Step::Set {
+            key: key(&set.object, &set.namespace),
+            container: set.container.as_deref().map(Name::from),
+            change: template::Change::Env(pairs(&set.env)),
         },
+        Action::SetResources(set) => {
+            let amounts = |list: &BTreeMap<String, Quantity>| {
+                list.iter().map(|(name, amount)| (Name::from(name.as_str()), amount.0.to_string())).collect()
+            };
+            Step::Set {
+                key: key(&set.object, &set.namespace),
+                container: set.container.as_deref().map(Name::from),
+                change: template::Change::Resources(amounts(&set.requests), amounts(&set.limits)),
+            }
+        }
+        Action::Patch(patch) => patched(patch),
+        Action::Annotate(annotate) => {
+            let body = json!({"metadata": {"annotations": annotate.annotations}});
+            Step::Change {
+                key: key(&annotate.object, &annotate.namespace),
+                document: Arc::new(Document::new(Form::Merge, body, crate::name!("kubectl-annotate"))),
+                command: "annotate {}".to_string(),
+                dry_run: false,
+            }
+        }
         Action::RolloutUndo(undo) => Step::Undo { key: key(&undo.object, &undo.namespace), revision: undo.to_revision },
         Action::RolloutPause(target) => Step::Pause { key: key(&target.object, &target.namespace), paused: true },
         Action::RolloutResume(target) => Step::Pause { key: key(&target.object, &target.namespace), paused: false },
@@ -98,14 +183,7 @@ fn step(action: &Action) -> Result<Option<Step>> {
         Action::Cordon(target) => Step::Cordon { key: node(&target.node), unschedulable: true },
         Action::Uncordon(target) => Step::Cordon { key: node(&target.node), unschedulable: false },
         Action::Drain(drain) => Step::Drain { key: node(&drain.node), grace_seconds: seconds(drain.grace_period) },
-        Action::Label(label) => Step::Label {
-            key: key(&label.object, &label.namespace),
-            labels: label
-                .labels
-                .iter()
-                .map(|(key, value)| (Name::from(key.as_str()), value.as_deref().map(Name::from)))
-                .collect(),
-        },
+        Action::Label(label) => Step::Label { key: key(&label.object, &label.namespace), labels: pairs(&label.labels) },
         Action::Taint(taint) => Step::Taint {
             key: node(&taint.node),
             add: taint.add.iter().map(Taint::from).collect(),

@@ -1,8 +1,9 @@
 //! Object metadata (`staging/src/k8s.io/apimachinery/pkg/apis/meta/v1/types.go`).
 
-use super::{Kind, Labels, Name};
+use super::{Kind, Labels, ManagedEntry, Name};
 use crate::time::SimTime;
 use std::fmt;
+use std::sync::Arc;
 
 /// A version-4 UUID, drawn from the run's own stream. Zero means "not yet given".
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
@@ -75,6 +76,8 @@ pub struct Meta {
     pub finalizers: Vec<Name>,
     /// Owners.
     pub owners: Vec<OwnerReference>,
+    /// Who owns which field, once somebody applied the object on the server.
+    pub managed: Option<Arc<Vec<ManagedEntry>>>,
 }
 
 impl Meta {

@@ -73,6 +73,21 @@ fn is_label(text: &str, most: usize) -> bool {
     text.len() <= most && text.bytes().all(inner) && ends(text.bytes().next()) && ends(text.bytes().last())
 }
 
+/// Kinds with a subresource `scale`.
+const SCALED: &[Kind] = &[Kind::Deployment, Kind::ReplicaSet, Kind::StatefulSet, Kind::ReplicationController];
+
+/// Kinds whose containers `kubectl set` changes.
+const WITH_CONTAINERS: &[Kind] = &[
+    Kind::Deployment,
+    Kind::ReplicaSet,
+    Kind::StatefulSet,
+    Kind::DaemonSet,
+    Kind::ReplicationController,
+    Kind::Job,
+    Kind::CronJob,
+    Kind::Pod,
+];
+
 const LABEL_HELP: &str =
     "use 1 to 63 lower-case letters, digits and dashes, starting and ending with a letter or digit";
 
@@ -398,7 +413,8 @@ impl Checker<'_> {
     /// Every object of the manifests and of later applies.
     fn documents(&self) -> impl Iterator<Item = &ManifestDocument> {
         let applied = self.scenario.timeline.iter().filter_map(|entry| match &entry.action {
-            Action::Apply(manifests) => Some(&manifests.objects),
+            Action::Apply(apply) => Some(&apply.manifests.objects),
+            Action::Replace(manifests) => Some(&manifests.objects),
             _ => None,
         });
         self.scenario.manifests.objects.iter().chain(applied.flatten())
@@ -429,7 +445,10 @@ impl Checker<'_> {
         let known: BTreeSet<(String, String, String)> = self.documents().map(identity).collect();
         for (index, entry) in scenario.timeline.iter().enumerate() {
             let (key, object, namespace) = match &entry.action {
-                Action::Delete(a) => ("delete", &a.object, &a.namespace),
+                Action::Delete(a) => match &a.object {
+                    Some(object) => ("delete", object, &a.namespace),
+                    None => continue,
+                },
                 Action::Scale(a) => ("scale", &a.object, &a.namespace),
                 Action::SetImage(a) => ("setImage", &a.object, &a.namespace),
                 Action::Patch(a) => ("patch", &a.object, &a.namespace),
@@ -438,13 +457,16 @@ impl Checker<'_> {
                 Action::RolloutResume(a) => ("rolloutResume", &a.object, &a.namespace),
                 Action::RolloutRestart(a) => ("rolloutRestart", &a.object, &a.namespace),
                 Action::Label(a) => ("label", &a.object, &a.namespace),
+                Action::Annotate(a) => ("annotate", &a.object, &a.namespace),
+                Action::SetEnv(a) => ("setEnv", &a.object, &a.namespace),
+                Action::SetResources(a) => ("setResources", &a.object, &a.namespace),
                 _ => continue,
             };
             let path = format!("timeline[{index}].{key}.object");
             let allowed: &[Kind] = match &entry.action {
-                Action::Scale(_) => &[Kind::Deployment, Kind::ReplicaSet],
-                Action::SetImage(_) => &[Kind::Deployment, Kind::ReplicaSet, Kind::Pod],
-                Action::Delete(_) | Action::Patch(_) | Action::Label(_) => &[],
+                Action::Scale(_) => SCALED,
+                Action::SetImage(_) | Action::SetEnv(_) | Action::SetResources(_) => WITH_CONTAINERS,
+                Action::Delete(_) | Action::Patch(_) | Action::Label(_) | Action::Annotate(_) => &[],
                 _ => &[Kind::Deployment],
             };
             if !allowed.is_empty() && !allowed.contains(&object.kind) {

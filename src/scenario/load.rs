@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::Scenario;
 use super::check;
+use super::check_kubectl;
 use super::expect::Expectation;
 use super::manifests::{ManifestDocument, Manifests};
 use super::scheduler::{SchedulerConfig, WrittenConfig};
@@ -51,13 +52,17 @@ pub fn load(file: &str, text: &str, assignments: &[String], files: &dyn SourceFi
         Error::Input(problems.into_iter().map(|problem| placed(&value, &places, problem)).collect())
     })?;
     let mut problems = check::before_manifests(&scenario, &places);
+    problems.extend(check_kubectl::problems(&scenario, &places));
     let mut warnings = Vec::new();
     let mut resolver = Resolver { files, problems: &mut problems, warnings: &mut warnings };
     resolver.resolve(&mut scenario.manifests, "manifests", &places, &value);
     for (index, entry) in scenario.timeline.iter_mut().enumerate() {
-        if let Action::Apply(manifests) = &mut entry.action {
-            resolver.resolve(manifests, &format!("timeline[{index}].apply"), &places, &value);
-        }
+        let (manifests, key) = match &mut entry.action {
+            Action::Apply(apply) => (&mut apply.manifests, "apply"),
+            Action::Replace(manifests) => (manifests, "replace"),
+            _ => continue,
+        };
+        resolver.resolve(manifests, &format!("timeline[{index}].{key}"), &places, &value);
     }
     for (path, config) in scenario.scheduler.configs_mut() {
         resolver.configuration(config, &path, &places);

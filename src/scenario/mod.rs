@@ -2,9 +2,11 @@
 
 pub mod behavior;
 pub mod check;
+pub mod check_kubectl;
 pub mod cloud;
 pub mod cluster;
 pub mod expect;
+pub mod kubectl;
 pub mod limits;
 pub mod load;
 pub mod manifests;

@@ -12,9 +12,11 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::cluster::Taint;
+pub use super::kubectl::{
+    AnnotateObject, Apply, Cascade, Delete, DryRun, Patch, PatchType, SetEnv, SetResources, Subresource,
+};
 use super::manifests::Manifests;
 use super::selector::Selector;
 use super::units::{Duration, ObjectRef};
@@ -53,14 +55,22 @@ macro_rules! actions {
 actions! {
     /// Creates or updates objects, as `kubectl apply`.
     apply: Apply(Apply),
-    /// Deletes an object.
+    /// Deletes an object, or several.
     delete: Delete(Delete),
     /// Sets the number of replicas.
     scale: Scale(Scale),
     /// Changes the image of a container in a workload's template.
     set_image: SetImage(SetImage),
-    /// Merges a patch into an object (JSON merge patch).
+    /// Changes a part of an object, as `kubectl patch`.
     patch: Patch(Patch),
+    /// Puts whole objects in place of those that are there, as `kubectl replace`.
+    replace: Replace(Manifests),
+    /// Sets or removes environment variables in a workload's template.
+    set_env: SetEnv(SetEnv),
+    /// Sets requests and limits in a workload's template.
+    set_resources: SetResources(SetResources),
+    /// Sets or removes annotations.
+    annotate: Annotate(AnnotateObject),
     /// Goes back to an earlier revision of a Deployment.
     rollout_undo: RolloutUndo(RolloutUndo),
     /// Pauses the rollout of a Deployment.
@@ -126,39 +136,6 @@ impl JsonSchema for TimelineEntry {
     }
 }
 
-/// Objects to create or update.
-pub type Apply = Manifests;
-
-/// Deletes an object, as `kubectl delete`.
-#[derive(Clone, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Delete {
-    /// Which object.
-    pub object: ObjectRef,
-    /// Its namespace.
-    #[serde(default = "default_namespace")]
-    pub namespace: String,
-    /// Seconds the containers have to end; 0 removes a pod at once.
-    #[serde(default)]
-    pub grace_period: Option<Duration>,
-    /// What happens to the objects it owns.
-    #[serde(default)]
-    pub cascade: Cascade,
-}
-
-/// What happens to owned objects.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum Cascade {
-    /// They are deleted after their owner.
-    #[default]
-    Background,
-    /// They are deleted before their owner.
-    Foreground,
-    /// They stay.
-    Orphan,
-}
-
 /// Sets the number of replicas.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -170,6 +147,9 @@ pub struct Scale {
     pub namespace: String,
     /// How many.
     pub replicas: u32,
+    /// `--dry-run`.
+    #[serde(default)]
+    pub dry_run: DryRun,
 }
 
 /// Changes a container's image.
@@ -186,19 +166,6 @@ pub struct SetImage {
     pub container: Option<String>,
     /// The new image.
     pub image: String,
-}
-
-/// Merges a patch into an object (RFC 7386: null removes a field, lists are replaced).
-#[derive(Clone, PartialEq, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Patch {
-    /// Which object.
-    pub object: ObjectRef,
-    /// Its namespace.
-    #[serde(default = "default_namespace")]
-    pub namespace: String,
-    /// The patch.
-    pub patch: serde_json::Map<String, Value>,
 }
 
 /// Goes back to an earlier revision.
@@ -329,6 +296,6 @@ pub struct ContainerCrash {
     pub exit_code: Option<i32>,
 }
 
-fn default_namespace() -> String {
+pub(super) fn default_namespace() -> String {
     "default".to_string()
 }

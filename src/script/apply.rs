@@ -1,105 +1,124 @@
-//! `kubectl apply` and `kubectl patch`.
+//! `kubectl apply`: creates what is missing, and merges what changed between the last manifest and this one into what
+//! is there (`staging/src/k8s.io/kubectl/pkg/cmd/apply/patcher.go`).
 
-use crate::model::{Key, Labels, Object};
-use crate::runtime::{Cx, Requeue};
-use crate::store::Write;
-use crate::wire::{decode, encode};
-use serde_json::Value;
+use super::Progress;
+use crate::model::workload::keys::LAST_APPLIED;
+use crate::model::{Key, Name, Object};
+use crate::runtime::Cx;
+use crate::store::{Preconditions, Write};
+use crate::wire::encode;
+use crate::wire::patch::shape::Place;
+use crate::wire::patch::{Document, Form, three_way};
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
+
+/// Who owns the fields that the client's merge writes.
+pub const MANAGER: Name = crate::name!("kubectl-client-side-apply");
 
 /// An object as a manifest states it.
 #[derive(Clone, Debug)]
 pub struct Manifest {
-    /// The object, with defaults.
+    /// The object, with defaults, as it is created.
     pub object: Object,
-    /// Whether it says how many replicas; if not, an apply leaves them as they are.
-    pub replicas_given: bool,
+    /// What the manifest says, with its namespace.
+    pub value: Arc<Value>,
 }
 
-/// Creates what is missing and updates what is there.
-pub(super) fn apply(manifests: &[Manifest], cx: &mut Cx<'_>) -> Requeue {
+impl Manifest {
+    /// A manifest of `object`, written as `value`.
+    pub fn new(object: Object, value: &Value) -> Self {
+        let mut value = value.clone();
+        let namespace = &object.meta().namespace;
+        if object.kind().namespaced() {
+            value["metadata"]["namespace"] = json!(namespace.as_str());
+        }
+        Manifest { object, value: Arc::new(value) }
+    }
+}
+
+/// Asks for what is missing or differs. What was refused is not tried again.
+pub(super) fn apply(manifests: &[Manifest], dry_run: bool, progress: &Progress, cx: &mut Cx<'_>) {
     for manifest in manifests {
         let key = manifest.object.key();
-        match cx.live().get(&key).cloned() {
-            None => cx.write(Write::Create(manifest.object.clone())),
-            Some(live) => cx.write(Write::Update(updated(manifest, &live))),
+        if progress.refused.contains(&key) {
+            continue;
         }
+        let write = match cx.live().get(&key) {
+            None => Write::Create(created(manifest)),
+            Some(live) => match changed(manifest, live) {
+                Some(document) => Write::Document(key, Arc::new(document), Preconditions::default()),
+                None => continue,
+            },
+        };
+        super::send(cx, write, dry_run);
     }
-    Requeue::Done
 }
 
-/// The manifest's object, with what the cluster has decided since kept.
-fn updated(manifest: &Manifest, live: &Object) -> Object {
-    let mut object = manifest.object.clone();
-    let kept = live.meta().clone();
-    let meta = object.meta_mut();
-    meta.resource_version = 0;
-    meta.labels = union(&kept.labels, &meta.labels);
-    meta.annotations = union(&kept.annotations, &meta.annotations);
-    meta.finalizers = kept.finalizers;
-    meta.owners = kept.owners;
-    match (&mut object, live) {
-        (Object::Deployment(new), Object::Deployment(old)) if !manifest.replicas_given => {
-            Arc::make_mut(new).replicas = old.replicas;
-        }
-        (Object::ReplicaSet(new), Object::ReplicaSet(old)) if !manifest.replicas_given => {
-            Arc::make_mut(new).replicas = old.replicas;
-        }
-        (Object::Service(new), Object::Service(old)) => {
-            let new = Arc::make_mut(new);
-            new.cluster_ip = new.cluster_ip.or(old.cluster_ip);
-            for port in new.ports.iter_mut().filter(|port| port.node_port == 0) {
-                let same = old.ports.iter().find(|have| have.port == port.port && have.protocol == port.protocol);
-                port.node_port = same.map_or(0, |have| have.node_port);
-            }
-        }
-        (Object::Node(new), Object::Node(old)) => Arc::make_mut(new).provider_id = old.provider_id.clone(),
-        (Object::Namespace(new), Object::Namespace(old)) => {
-            Arc::make_mut(new).spec_finalizers = old.spec_finalizers.clone();
-        }
-        _ => {}
+/// `kubectl apply --server-side`: the server merges.
+pub(super) fn server_side(manifests: &[Manifest], manager: &Name, force: bool, dry: bool, cx: &mut Cx<'_>) {
+    for manifest in manifests {
+        let body = Value::clone(&manifest.value);
+        let document = Document::new(Form::Apply { force }, body, manager.clone());
+        let write = Write::Document(manifest.object.key(), Arc::new(document), Preconditions::default());
+        super::send(cx, write, dry);
     }
+}
+
+/// `kubectl replace`: the whole object, with what only the server knows left to it.
+pub(super) fn replace(manifests: &[Manifest], progress: &Progress, cx: &mut Cx<'_>) {
+    for manifest in manifests.iter().filter(|manifest| !progress.refused.contains(&manifest.object.key())) {
+        let document = Document::new(Form::Replace, Value::clone(&manifest.value), crate::name!("kubectl-replace"));
+        super::send(cx, Write::Document(manifest.object.key(), Arc::new(document), Preconditions::default()), false);
+    }
+}
+
+/// The object with the manifest as its annotation.
+fn created(manifest: &Manifest) -> Object {
+    let mut object = manifest.object.clone();
+    let meta = object.meta_mut();
+    meta.annotations = meta.annotations.with(LAST_APPLIED, last_applied(&manifest.value));
     object
 }
 
-fn union(kept: &Labels, new: &Labels) -> Labels {
-    kept.iter().chain(new.iter()).cloned().collect()
+/// The manifest as the annotation keeps it: sorted, without itself, with a line's end.
+fn last_applied(value: &Value) -> String {
+    let mut kept = value.clone();
+    let annotations = &mut kept["metadata"]["annotations"];
+    match annotations.as_object_mut() {
+        Some(annotations) => drop(annotations.shift_remove(LAST_APPLIED.as_str())),
+        None => *annotations = json!({}),
+    }
+    format!("{}\n", sorted(&kept))
 }
 
-/// RFC 7386 on the object's JSON form.
-pub(super) fn merge_patch(key: &Key, patch: &Value, cx: &mut Cx<'_>) {
-    let Some(live) = cx.live().get(key) else { return };
-    let mut json = encode::object(live);
-    merge(&mut json, patch);
-    if let Ok(mut object) = decode::object(&json) {
-        *object.meta_mut() = live.meta().clone();
-        let fields = decode::object(&json).map(|fresh| fresh.meta().clone());
-        if let Ok(fresh) = fields {
-            let meta = object.meta_mut();
-            meta.labels = fresh.labels;
-            meta.annotations = fresh.annotations;
-            meta.finalizers = fresh.finalizers;
-            meta.resource_version = 0;
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let mut keys: Vec<&String> = fields.keys().collect();
+            keys.sort();
+            Value::Object(keys.into_iter().map(|key| (key.clone(), sorted(&fields[key]))).collect::<Map<_, _>>())
         }
-        cx.write(Write::Update(object));
+        Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),
+        other => other.clone(),
     }
 }
 
-fn merge(target: &mut Value, patch: &Value) {
-    let Value::Object(fields) = patch else {
-        *target = patch.clone();
-        return;
-    };
-    if !target.is_object() {
-        *target = Value::Object(serde_json::Map::new());
+/// The patch from what is there to what the manifest says; none if there is nothing to say.
+fn changed(manifest: &Manifest, live: &Object) -> Option<Document> {
+    let original = live.meta().annotations.get(&LAST_APPLIED);
+    let original = original.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(json!({}));
+    let mut modified = Value::clone(&manifest.value);
+    if let Some(status) = modified.as_object_mut() {
+        status.shift_remove("status");
     }
-    let Value::Object(target) = target else { return };
-    for (key, value) in fields {
-        match value {
-            Value::Null => {
-                target.remove(key);
-            }
-            value => merge(target.entry(key.clone()).or_insert(Value::Null), value),
-        }
-    }
+    modified["metadata"]["annotations"][LAST_APPLIED.as_str()] = json!(last_applied(&manifest.value));
+    let current = encode::object(live);
+    let patch = three_way::strategic(&original, &modified, &current, Place::Top(manifest.object.kind()));
+    let empty = patch.as_object().is_some_and(Map::is_empty);
+    (!empty).then(|| Document::new(Form::Strategic, patch, MANAGER))
+}
+
+/// The keys of the objects of several manifests.
+pub(super) fn keys(manifests: &[Manifest]) -> impl Iterator<Item = Key> {
+    manifests.iter().map(|manifest| manifest.object.key())
 }

@@ -1,53 +1,120 @@
 //! The steps: what each does, and how people would type it.
 
-use super::{apply, template};
+use super::{Progress, apply, send, template};
 use crate::model::workload::keys;
-use crate::model::{Deployment, ReplicaSet};
+use crate::model::{Deployment, Kind, ReplicaSet, Selector};
 use crate::model::{Key, Name, Node, Object, Pod, Resource, Taint, TaintEffect};
 use crate::runtime::{Cx, Requeue};
 use crate::store::{DeleteOptions, Patch, Preconditions, Propagation, Write};
 use crate::time::SimDuration;
+use crate::wire::encode;
+use crate::wire::patch::{Document, Form};
 use std::sync::Arc;
 
 /// How long `kubectl drain` waits before it tries again.
 const DRAIN_RETRY: SimDuration = SimDuration::from_secs(5);
 
+/// What `kubectl delete` is given.
+#[derive(Clone, Debug)]
+pub enum Deleted {
+    /// One object.
+    One(Key),
+    /// Those of a kind that a selector finds when the command runs.
+    Selected {
+        /// The kind.
+        kind: Kind,
+        /// Where.
+        namespace: Name,
+        /// Which; all of them if absent.
+        selector: Option<Selector>,
+    },
+}
+
+impl Deleted {
+    /// As it is typed.
+    fn describe(&self) -> String {
+        match self {
+            Deleted::One(key) => name(key),
+            Deleted::Selected { kind, selector: Some(selector), .. } => format!("{} -l {selector}", kind.plural()),
+            Deleted::Selected { kind, selector: None, .. } => format!("{} --all", kind.plural()),
+        }
+    }
+
+    /// What it means now.
+    fn keys(&self, cx: &Cx<'_>) -> Vec<Key> {
+        match self {
+            Deleted::One(key) => vec![key.clone()],
+            Deleted::Selected { kind, namespace, selector } => {
+                let wanted = |object: &&Object| {
+                    let meta = object.meta();
+                    meta.namespace == *namespace && selector.as_ref().is_none_or(|wanted| wanted.matches(&meta.labels))
+                };
+                let mut keys: Vec<Key> = cx.live().objects(*kind).filter(wanted).map(Object::key).collect();
+                keys.sort();
+                keys
+            }
+        }
+    }
+}
+
+/// `deployment/web`.
+fn name(key: &Key) -> String {
+    format!("{}/{}", key.kind.as_str().to_lowercase(), key.name)
+}
+
 /// One thing done with `kubectl`.
 #[derive(Clone, Debug)]
 pub enum Step {
     /// `kubectl apply -f`.
-    Apply(Vec<apply::Manifest>),
+    Apply {
+        /// The objects.
+        manifests: Vec<apply::Manifest>,
+        /// `--dry-run=server`.
+        dry_run: bool,
+    },
+    /// `kubectl apply --server-side -f`.
+    ServerSideApply {
+        /// The objects.
+        manifests: Vec<apply::Manifest>,
+        /// `--field-manager`.
+        manager: Name,
+        /// `--force-conflicts`.
+        force: bool,
+        /// `--dry-run=server`.
+        dry_run: bool,
+    },
+    /// `kubectl replace -f`.
+    Replace(Vec<apply::Manifest>),
     /// `kubectl delete`.
     Delete {
         /// What.
-        key: Key,
+        what: Deleted,
         /// `--grace-period`.
         grace_seconds: Option<i64>,
         /// `--cascade`.
         propagation: Propagation,
+        /// `--dry-run=server`.
+        dry_run: bool,
     },
-    /// `kubectl scale`.
-    Scale {
+    /// `kubectl patch`, `scale`, `annotate`: a change in JSON.
+    Change {
         /// What.
         key: Key,
-        /// To how many.
-        replicas: i32,
+        /// The change.
+        document: Arc<Document>,
+        /// The command without the object: `patch {} --type=json`.
+        command: String,
+        /// `--dry-run=server`.
+        dry_run: bool,
     },
-    /// `kubectl set image`.
-    SetImage {
+    /// `kubectl set image`, `env`, `resources`.
+    Set {
         /// What.
         key: Key,
         /// Which container; all of them if absent.
         container: Option<Name>,
-        /// The image.
-        image: Name,
-    },
-    /// `kubectl patch --type merge`.
-    MergePatch {
-        /// What.
-        key: Key,
-        /// The patch.
-        patch: Arc<serde_json::Value>,
+        /// What changes.
+        change: template::Change,
     },
     /// `kubectl rollout undo`.
     Undo {
@@ -104,14 +171,14 @@ impl Step {
     /// The object it concerns, if it is one.
     pub fn target(&self) -> Option<Key> {
         match self {
-            Step::Apply(manifests) => match manifests.as_slice() {
-                [one] => Some(one.object.key()),
-                _ => None,
-            },
-            Step::Delete { key, .. }
-            | Step::Scale { key, .. }
-            | Step::SetImage { key, .. }
-            | Step::MergePatch { key, .. }
+            Step::Apply { manifests, .. } | Step::ServerSideApply { manifests, .. } | Step::Replace(manifests) => {
+                let mut keys = apply::keys(manifests);
+                keys.next().filter(|_| manifests.len() == 1)
+            }
+            Step::Delete { what: Deleted::Selected { .. }, .. } => None,
+            Step::Delete { what: Deleted::One(key), .. }
+            | Step::Change { key, .. }
+            | Step::Set { key, .. }
             | Step::Undo { key, .. }
             | Step::Pause { key, .. }
             | Step::Restart { key }
@@ -124,18 +191,38 @@ impl Step {
 
     /// The command as people would type it.
     pub fn describe(&self) -> String {
-        let name = |key: &Key| format!("{}/{}", key.kind.as_str().to_lowercase(), key.name);
+        let objects = |manifests: &[apply::Manifest]| match manifests {
+            [one] => name(&one.object.key()),
+            several => format!("({} objects)", several.len()),
+        };
+        let dry = |dry: &bool| if *dry { " --dry-run=server" } else { "" };
         match self {
-            Step::Apply(manifests) => match manifests.as_slice() {
-                [one] => format!("kubectl apply {}", name(&one.object.key())),
-                several => format!("kubectl apply ({} objects)", several.len()),
-            },
-            Step::Delete { key, .. } => format!("kubectl delete {}", name(key)),
-            Step::Scale { key, replicas } => format!("kubectl scale {} --replicas={replicas}", name(key)),
-            Step::SetImage { key, container, image } => {
-                format!("kubectl set image {} {}={image}", name(key), container.as_deref().unwrap_or("*"))
+            Step::Apply { manifests, dry_run } => format!("kubectl apply {}{}", objects(manifests), dry(dry_run)),
+            Step::ServerSideApply { manifests, manager, force, dry_run } => {
+                let force = if *force { " --force-conflicts" } else { "" };
+                let manager = if manager == "kubectl" { String::new() } else { format!(" --field-manager={manager}") };
+                format!("kubectl apply --server-side{manager}{force} {}{}", objects(manifests), dry(dry_run))
             }
-            Step::MergePatch { key, .. } => format!("kubectl patch {}", name(key)),
+            Step::Replace(manifests) => format!("kubectl replace {}", objects(manifests)),
+            Step::Delete { what, dry_run, .. } => format!("kubectl delete {}{}", what.describe(), dry(dry_run)),
+            Step::Change { key, command, dry_run, .. } => {
+                format!("kubectl {}{}", command.replace("{}", &name(key)), dry(dry_run))
+            }
+            Step::Set { key, container, change } => {
+                let container = container.as_deref().unwrap_or("*");
+                match change {
+                    template::Change::Image(image) => format!("kubectl set image {} {container}={image}", name(key)),
+                    template::Change::Env(variables) => {
+                        let set = |(name, value): &(Name, Option<Name>)| match value {
+                            Some(value) => format!("{name}={value}"),
+                            None => format!("{name}-"),
+                        };
+                        let variables: Vec<String> = variables.iter().map(set).collect();
+                        format!("kubectl set env {} {}", name(key), variables.join(" "))
+                    }
+                    template::Change::Resources(..) => format!("kubectl set resources {}", name(key)),
+                }
+            }
             Step::Undo { key, revision: 0 } => format!("kubectl rollout undo {}", name(key)),
             Step::Undo { key, revision } => format!("kubectl rollout undo {} --to-revision={revision}", name(key)),
             Step::Pause { key, paused: true } => format!("kubectl rollout pause {}", name(key)),
@@ -150,22 +237,35 @@ impl Step {
     }
 
     /// Asks for the writes; answers when to go on.
-    pub(super) fn perform(&self, cx: &mut Cx<'_>) -> Requeue {
+    pub(super) fn perform(&self, progress: &Progress, cx: &mut Cx<'_>) -> Requeue {
         match self {
-            Step::Apply(manifests) => return apply::apply(manifests, cx),
-            Step::Delete { key, grace_seconds, propagation } => {
+            Step::Apply { manifests, dry_run } => apply::apply(manifests, *dry_run, progress, cx),
+            Step::ServerSideApply { manifests, manager, force, dry_run } => {
+                let left: Vec<apply::Manifest> =
+                    manifests.iter().filter(|one| !progress.refused.contains(&one.object.key())).cloned().collect();
+                apply::server_side(&left, manager, *force, *dry_run, cx);
+            }
+            Step::Replace(manifests) => apply::replace(manifests, progress, cx),
+            _ if !progress.refused.is_empty() && !matches!(self, Step::Drain { .. }) => {}
+            Step::Delete { what, grace_seconds, propagation, dry_run } => {
                 let options = DeleteOptions {
                     grace_seconds: *grace_seconds,
                     propagation: Some(*propagation),
                     preconditions: Preconditions::default(),
                 };
-                cx.write(Write::Delete(key.clone(), options));
+                for key in what.keys(cx) {
+                    send(cx, Write::Delete(key, options), *dry_run);
+                }
             }
-            Step::Scale { key, replicas } => patch(cx, key, Patch::Replicas(*replicas)),
-            Step::SetImage { key, container, image } => {
-                change_template(cx, key, |old| template::with_image(old, container.as_deref(), image));
+            Step::Change { key, document, dry_run, .. } => {
+                send(cx, Write::Document(key.clone(), document.clone(), Preconditions::default()), *dry_run);
             }
-            Step::MergePatch { key, patch } => apply::merge_patch(key, patch, cx),
+            Step::Set { key, container, change } => {
+                let live = cx.live().get(key).map(encode::object).unwrap_or_default();
+                let body = template::patch(key.kind, &live, container.as_deref(), change);
+                let document = Document::new(Form::Strategic, body, crate::name!("kubectl-set"));
+                cx.write(Write::Document(key.clone(), Arc::new(document), Preconditions::default()));
+            }
             Step::Undo { key, revision } => undo(cx, key, *revision),
             Step::Pause { key, paused } => patch(cx, key, Patch::Paused(*paused)),
             Step::Restart { key } => {

@@ -178,6 +178,31 @@ impl Store {
         }
     }
 
+    /// A service keeps the addresses it has, and gets those that its new type wants
+    /// (`pkg/registry/core/service/storage/storage.go`, `patchAllocatedValues`).
+    pub(super) fn keep_allocated(&mut self, old: &Object, new: &mut Object) {
+        let (Object::Service(old), Object::Service(service)) = (old, new) else { return };
+        let service = Arc::make_mut(service);
+        let has_ip = |service: &Service| service.kind != ServiceType::ExternalName;
+        if !has_ip(service) {
+            service.cluster_ip = None;
+        } else if has_ip(old) && service.cluster_ip.is_none() && !service.headless {
+            (service.cluster_ip, service.headless) = (old.cluster_ip, old.headless);
+        }
+        let has_ports = |service: &Service| matches!(service.kind, ServiceType::NodePort | ServiceType::LoadBalancer);
+        for port in service.ports.iter_mut() {
+            let same = old.ports.iter().find(|have| have.port == port.port && have.protocol == port.protocol);
+            if port.node_port == 0 && has_ports(old) {
+                port.node_port = same.map_or(0, |have| have.node_port);
+            } else if service.kind == ServiceType::ClusterIp
+                && same.is_some_and(|have| have.node_port == port.node_port)
+            {
+                port.node_port = 0;
+            }
+        }
+        self.give_addresses(service);
+    }
+
     pub(super) fn validate_update(&self, old: &Object, new: &Object) -> Result<(), StoreError> {
         let mut errors = Vec::new();
         if old.meta().deleting() {

@@ -41,7 +41,14 @@ impl Store {
             Write::Update(object) => self.update(now, object, false, writer),
             Write::UpdateStatus(object) => self.update(now, object, true, writer),
             Write::Patch(key, patch, preconditions) => self.patch(now, key, &patch, preconditions, writer),
+            Write::Document(key, document, preconditions) => {
+                self.patch_document(now, key, &document, preconditions, writer)
+            }
             Write::Delete(key, options) => self.delete(now, key, options, writer),
+            Write::DeleteCollection { kind, namespace, selector, options } => {
+                self.delete_collection(now, (kind, namespace), &selector, options, writer)
+            }
+            Write::DryRun(write) => self.dry_run(now, *write, writer),
             Write::Bind { pod, uid, node, note } => self.bind(now, pod, uid, (&node, note), writer),
             Write::Event(record) => {
                 let key = record.regarding.clone();
@@ -158,7 +165,7 @@ impl Store {
         placed.clone()
     }
 
-    fn delete(
+    pub(super) fn delete(
         &mut self,
         now: SimTime,
         key: Key,

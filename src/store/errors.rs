@@ -19,6 +19,8 @@ pub enum StoreError {
     NamespaceTerminating(Key),
     /// 422 with the field errors.
     Invalid(Key, Vec<String>),
+    /// Refused before validation, with HTTP status and the API server's sentence.
+    Request(Key, u16, String),
     /// A named limit of the simulation; ends the run.
     Limit(String),
 }
@@ -36,7 +38,8 @@ impl StoreError {
             | StoreError::Conflict(key, _)
             | StoreError::Forbidden(key, _)
             | StoreError::NamespaceTerminating(key)
-            | StoreError::Invalid(key, _) => Some(key),
+            | StoreError::Invalid(key, _)
+            | StoreError::Request(key, ..) => Some(key),
             StoreError::Limit(_) => None,
         }
     }
@@ -48,6 +51,7 @@ impl StoreError {
             StoreError::AlreadyExists(_) | StoreError::Conflict(..) => 409,
             StoreError::Forbidden(..) | StoreError::NamespaceTerminating(_) => 403,
             StoreError::Invalid(..) => 422,
+            StoreError::Request(_, code, _) => *code,
             StoreError::Limit(_) => 507,
         }
     }
@@ -81,7 +85,7 @@ impl fmt::Display for StoreError {
                     several => write!(f, "[{}]", several.join(", ")),
                 }
             }
-            StoreError::Limit(message) => f.write_str(message),
+            StoreError::Request(_, _, message) | StoreError::Limit(message) => f.write_str(message),
         }
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod admission;
 pub mod apply;
+pub mod document;
 pub mod errors;
 pub mod events;
 pub mod incident;

@@ -165,6 +165,8 @@ impl Patch {
         match (self, object) {
             (Patch::Replicas(n), Object::Deployment(d)) => Arc::make_mut(d).replicas = *n,
             (Patch::Replicas(n), Object::ReplicaSet(rs)) => Arc::make_mut(rs).replicas = *n,
+            (Patch::Replicas(n), Object::StatefulSet(set)) => Arc::make_mut(set).replicas = *n,
+            (Patch::Replicas(n), Object::ReplicationController(rc)) => Arc::make_mut(rc).replicas = *n,
             (Patch::Template(t), Object::Deployment(d)) => Arc::make_mut(d).template = t.clone(),
             (Patch::Template(t), Object::ReplicaSet(rs)) => Arc::make_mut(rs).template = t.clone(),
             (Patch::Paused(wish), Object::Deployment(d)) => Arc::make_mut(d).paused = *wish,

@@ -51,6 +51,8 @@ pub struct Store {
     pub(super) limits: StoreLimits,
     pub(super) next_cluster_ip: u32,
     pub(super) next_node_port: u16,
+    /// Whether what is written now is only asked for.
+    pub(super) dry: bool,
     trimmed: Revision,
 }
 
@@ -70,6 +72,7 @@ impl Store {
             limits,
             next_cluster_ip: u32::from(std::net::Ipv4Addr::new(10, 96, 0, 10)),
             next_node_port: 30_000,
+            dry: false,
             trimmed: 0,
         }
     }
@@ -115,6 +118,9 @@ impl Store {
         mut new: Object,
         writer: &'static str,
     ) -> Revision {
+        if self.dry {
+            return self.log.last();
+        }
         let revision = self.log.last() + 1;
         new.meta_mut().resource_version = revision;
         let id = slot.unwrap_or_else(|| {
@@ -135,6 +141,9 @@ impl Store {
 
     /// Removes the object of `slot` and appends the change.
     pub(super) fn remove(&mut self, now: SimTime, slot: SlotId, writer: &'static str) -> Revision {
+        if self.dry {
+            return self.log.last();
+        }
         let revision = self.log.last() + 1;
         let versions = self.slots[slot.0 as usize].as_mut().expect("a slot being removed is kept");
         let old = versions.last().and_then(|version| version.object.clone()).expect("only what exists is removed");

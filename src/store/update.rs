@@ -2,12 +2,15 @@
 //! `staging/src/k8s.io/apimachinery/pkg/api/validation/objectmeta.go`).
 
 use super::apply::{Written, check_preconditions};
+use super::document::check_rules;
 use super::errors::{MODIFIED, StoreError};
 use super::patch::Patch;
 use super::slots::{SlotId, Store};
 use super::write::Preconditions;
-use crate::model::{Key, Kind, Object};
+use crate::model::{Key, Kind, Name, Object};
 use crate::time::SimTime;
+use crate::wire::managed::{self, Author};
+use crate::wire::{encode, validate};
 use std::sync::Arc;
 
 impl Store {
@@ -29,9 +32,13 @@ impl Store {
         let mut merged = if status { with_status_of(&old, &new) } else { with_status_of(&new, &old) };
         keep_identity(&mut merged, &old, &new, status);
         if !status {
+            self.keep_allocated(&old, &mut merged);
+            if validate::update::has_rules(key.kind) && wish_differs(&old, &merged) {
+                check_rules(&key, &encode::object(&old), &encode::object(&merged))?;
+            }
             count_generation(&old, &mut merged);
         }
-        self.finish_update(now, slot, &old, merged, key, writer)
+        self.finish_update(now, (slot, key), &old, merged, By::component(writer, status))
     }
 
     /// Changes a part of whatever version is there.
@@ -51,18 +58,25 @@ impl Store {
         if !patch.is_status() {
             count_generation(&old, &mut new);
         }
-        self.finish_update(now, slot, &old, new, key, writer)
+        self.finish_update(now, (slot, key), &old, new, By::component(writer, patch.is_status()))
     }
 
-    fn finish_update(
+    pub(super) fn finish_update(
         &mut self,
         now: SimTime,
-        slot: SlotId,
+        (slot, key): (SlotId, Key),
         old: &Object,
-        new: Object,
-        key: Key,
-        writer: &'static str,
+        mut new: Object,
+        by: By,
     ) -> Result<Written, StoreError> {
+        let writer = by.writer;
+        if let (Some(owners), Some(author)) = (&old.meta().managed, &by.author)
+            && new != *old
+        {
+            let both = (&encode::object(old), &encode::object(&new));
+            let owners = managed::update(key.kind, both, owners, author, now);
+            new.meta_mut().managed = Some(Arc::new(owners));
+        }
         if new == *old {
             return Ok(Written { revision: self.revision(), key });
         }
@@ -80,8 +94,28 @@ impl Store {
     }
 }
 
+/// Who writes: the actor, and as whom it owns what it changes; nobody if that was seen to already.
+pub(super) struct By {
+    pub(super) writer: &'static str,
+    pub(super) author: Option<Author>,
+}
+
+impl By {
+    /// A component, by the name that its client gives itself.
+    fn component(writer: &'static str, status: bool) -> Self {
+        let manager = match writer {
+            "kubectl" => crate::name!("kubectl"),
+            "kubelet" => crate::name!("kubelet"),
+            "default-scheduler" | "kube-scheduler" => crate::name!("kube-scheduler"),
+            _ => crate::name!("kube-controller-manager"),
+        };
+        let subresource = if status { crate::name!("status") } else { Name::new() };
+        By { writer, author: Some(Author { manager, subresource }) }
+    }
+}
+
 /// `wish` with the status of `status`.
-fn with_status_of(wish: &Object, status: &Object) -> Object {
+pub(super) fn with_status_of(wish: &Object, status: &Object) -> Object {
     let mut merged = wish.clone();
     match (&mut merged, status) {
         (Object::Pod(a), Object::Pod(b)) => {
@@ -139,7 +173,7 @@ fn with_status_of(wish: &Object, status: &Object) -> Object {
 ///
 /// Writing the status of a Deployment may change its annotations, without a new generation
 /// (`pkg/registry/apps/deployment/strategy.go`, `deploymentStatusStrategy`).
-fn keep_identity(merged: &mut Object, old: &Object, written: &Object, status: bool) {
+pub(super) fn keep_identity(merged: &mut Object, old: &Object, written: &Object, status: bool) {
     let was = old.meta().clone();
     let meta = merged.meta_mut();
     if status {
@@ -150,6 +184,7 @@ fn keep_identity(merged: &mut Object, old: &Object, written: &Object, status: bo
         return;
     }
     meta.uid = was.uid;
+    meta.managed = was.managed;
     meta.created = was.created;
     meta.generation = was.generation;
     meta.deletion = was.deletion;
@@ -158,7 +193,7 @@ fn keep_identity(merged: &mut Object, old: &Object, written: &Object, status: bo
 }
 
 /// A changed wish is a new generation.
-fn count_generation(old: &Object, new: &mut Object) {
+pub(super) fn count_generation(old: &Object, new: &mut Object) {
     if old.meta().generation > 0 && wish_differs(old, new) {
         new.meta_mut().generation += 1;
     }
@@ -166,7 +201,7 @@ fn count_generation(old: &Object, new: &mut Object) {
 
 /// Whether anything but metadata and status differs; for a Deployment annotations count too
 /// (`pkg/registry/apps/deployment/strategy.go`).
-fn wish_differs(old: &Object, new: &Object) -> bool {
+pub(super) fn wish_differs(old: &Object, new: &Object) -> bool {
     if let (Object::Deployment(a), Object::Deployment(b)) = (old, new)
         && a.meta.annotations != b.meta.annotations
     {

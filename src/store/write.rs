@@ -1,7 +1,9 @@
 //! Every write as a value.
 
 use super::{Patch, Revision};
-use crate::model::{Key, Name, Object, Uid};
+use crate::model::{Key, Kind, Name, Object, Selector, Uid};
+use crate::wire::patch::Document;
+use std::sync::Arc;
 
 /// What a client asks of the API server.
 #[derive(Clone, Debug)]
@@ -14,8 +16,23 @@ pub enum Write {
     UpdateStatus(Object),
     /// Change a part, whatever else changed meanwhile.
     Patch(Key, Patch, Preconditions),
+    /// Change the object's JSON, as a client's `PATCH` or `PUT` does.
+    Document(Key, Arc<Document>, Preconditions),
     /// Delete.
     Delete(Key, DeleteOptions),
+    /// Delete every object of a kind in a namespace that a selector finds, each as by itself.
+    DeleteCollection {
+        /// Which kind.
+        kind: Kind,
+        /// Where; empty for kinds without namespaces.
+        namespace: Name,
+        /// Which of them.
+        selector: Selector,
+        /// How each is deleted.
+        options: DeleteOptions,
+    },
+    /// Answer as to the write itself, and do nothing (`dryRun=All`).
+    DryRun(Box<Write>),
     /// Bind a pod to a node (`pods/binding`).
     Bind {
         /// The pod.
@@ -37,7 +54,9 @@ impl Write {
     pub fn key(&self) -> Key {
         match self {
             Write::Create(object) | Write::Update(object) | Write::UpdateStatus(object) => object.key(),
-            Write::Patch(key, ..) | Write::Delete(key, _) => key.clone(),
+            Write::Patch(key, ..) | Write::Document(key, ..) | Write::Delete(key, _) => key.clone(),
+            Write::DeleteCollection { kind, namespace, .. } => Key::new(*kind, namespace.clone(), Name::new()),
+            Write::DryRun(write) => write.key(),
             Write::Bind { pod, .. } => pod.clone(),
             Write::Event(event) => event.regarding.clone(),
         }

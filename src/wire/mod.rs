@@ -2,7 +2,9 @@
 
 pub mod decode;
 pub mod encode;
+pub mod managed;
 pub mod names;
+pub mod patch;
 pub mod places;
 pub mod strict;
 pub mod typed;

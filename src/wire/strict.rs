@@ -98,6 +98,43 @@ pub fn check_form(value: &Value, places: &Places) -> Vec<Problem> {
     examine(value, places, false)
 }
 
+/// Fields of a merge patch that objects of `kind` do not have. Kinds that are kept as written are not looked into.
+pub fn unknown_in_patch(kind: &str, patch: &Value, places: &Places) -> Vec<Problem> {
+    let Some((version, _)) = KINDS.iter().find(|(_, known)| *known == kind) else { return Vec::new() };
+    let mut object = without_directives(patch);
+    if let Some(fields) = object.as_object_mut() {
+        fields.insert("apiVersion".into(), (*version).into());
+        fields.insert("kind".into(), kind.into());
+    }
+    let unknown = |problem: &Problem| problem.message.starts_with("unknown field");
+    check_form(&object, places).into_iter().filter(unknown).collect()
+}
+
+fn without_directives(patch: &Value) -> Value {
+    match patch {
+        Value::Object(fields) => {
+            let kept = fields.iter().filter(|(key, _)| !key.starts_with('$'));
+            Value::Object(kept.map(|(key, value)| (key.clone(), without_directives(value))).collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(without_directives).collect()),
+        other => other.clone(),
+    }
+}
+
+/// What the API server would refuse of an object that was read already, as it prints it. Kinds that are kept as
+/// written are not looked into.
+pub fn faults(value: &Value) -> Vec<String> {
+    let kind = value["kind"].as_str().unwrap_or_default();
+    if !KINDS.iter().any(|(_, known)| *known == kind) {
+        return Vec::new();
+    }
+    let shown = |problem: Problem| match problem.path.as_str() {
+        "" => problem.message,
+        path => format!("{path}: {}", problem.message),
+    };
+    check(value, &Places::new("", "")).into_iter().map(shown).collect()
+}
+
 fn examine(value: &Value, places: &Places, values: bool) -> Vec<Problem> {
     if !value.is_object() {
         let help = "a manifest is a map with apiVersion, kind and metadata";

@@ -112,6 +112,8 @@ pub(super) fn meta(from: &ObjectMeta) -> Decoded<Meta> {
         annotations: labels(&from.annotations),
         finalizers: names(&from.finalizers),
         owners: from.owner_references.iter().flatten().filter_map(owner).collect(),
+        // Only the server writes it.
+        managed: None,
     })
 }
 

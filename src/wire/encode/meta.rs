@@ -2,12 +2,13 @@
 
 use super::nonzero;
 use crate::model::selector::Operator;
-use crate::model::{Labels, Meta, Name, Selector, Uid};
+use crate::model::{FieldSet, Labels, ManagedEntry, Meta, Name, Selector, Uid};
 use crate::time::{EPOCH_UNIX_SECONDS, SimTime};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{
-    LabelSelector, LabelSelectorRequirement, MicroTime, ObjectMeta, OwnerReference, Time,
+    FieldsV1, LabelSelector, LabelSelectorRequirement, ManagedFieldsEntry, MicroTime, ObjectMeta, OwnerReference, Time,
 };
 use k8s_openapi::jiff::Timestamp;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// Text, absent when empty.
@@ -56,6 +57,7 @@ pub(super) fn meta(meta: &Meta) -> ObjectMeta {
         generate_name: text(&meta.generate_name),
         generation: nonzero(meta.generation),
         labels: labels(&meta.labels),
+        managed_fields: meta.managed.as_ref().map(|owners| owners.iter().map(managed).collect()),
         name: text(&meta.name),
         namespace: text(&meta.namespace),
         owner_references: list(&meta.owners, |owner| OwnerReference {
@@ -70,6 +72,25 @@ pub(super) fn meta(meta: &Meta) -> ObjectMeta {
         uid: uid(meta.uid),
         ..ObjectMeta::default()
     }
+}
+
+/// Who owns which fields. The version is that of the object around it.
+fn managed(from: &ManagedEntry) -> ManagedFieldsEntry {
+    ManagedFieldsEntry {
+        api_version: None,
+        fields_type: Some("FieldsV1".to_string()),
+        fields_v1: Some(FieldsV1(field_set(&from.fields))),
+        manager: text(&from.manager),
+        operation: Some(if from.applied { "Apply" } else { "Update" }.to_string()),
+        subresource: text(&from.subresource),
+        time: Some(time(from.time)),
+    }
+}
+
+fn field_set(set: &FieldSet) -> Value {
+    let below = set.children.iter().map(|(step, below)| (step.to_string(), field_set(below)));
+    let itself = (set.member && !set.children.is_empty()).then(|| (".".to_string(), json!({})));
+    itself.into_iter().chain(below).collect::<serde_json::Map<_, _>>().into()
 }
 
 /// A selector in the shortest form: `matchLabels` where a key has exactly one value.

@@ -12,6 +12,9 @@ mod resources;
 mod scheduling;
 mod service;
 mod storage;
+pub mod update;
+pub mod update_pod;
+mod update_workload;
 mod workload;
 
 use std::fmt;

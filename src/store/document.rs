@@ -1,0 +1,294 @@
+//! Changes in JSON, requests about many objects, and requests that only ask
+//! (`staging/src/k8s.io/apiserver/pkg/endpoints/handlers/patch.go`,
+//! `staging/src/k8s.io/apiserver/pkg/registry/generic/registry/store.go`).
+//!
+//! A worked example: a strategic merge patch of a Deployment. The live object is written as JSON, the patch is applied,
+//! the result is read with defaults, validated, and takes the way of any update; its status is not touched.
+
+use super::apply::{Written, check_preconditions};
+use super::errors::{MODIFIED, StoreError};
+use super::patch::Patch;
+use super::slots::Store;
+use super::update::{By, count_generation, keep_identity, with_status_of};
+use super::write::{DeleteOptions, Preconditions, Write};
+use crate::model::{Key, Kind, ManagedEntry, Name, Object, Selector};
+use crate::time::SimTime;
+use crate::wire::managed::{self, Author};
+use crate::wire::patch::{self, Document, Form, Subresource};
+use crate::wire::{decode, encode, strict, validate};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+impl Store {
+    /// Changes an object through its JSON.
+    pub(super) fn patch_document(
+        &mut self,
+        now: SimTime,
+        key: Key,
+        document: &Document,
+        preconditions: Preconditions,
+        writer: &'static str,
+    ) -> Result<Written, StoreError> {
+        let Some((slot, old)) = self.live_slot(&key) else {
+            return match document.form {
+                Form::Apply { .. } => self.apply_new(now, key, document, writer),
+                _ => Err(StoreError::NotFound(key)),
+            };
+        };
+        check_preconditions(&key, old, preconditions)?;
+        let old = old.clone();
+        let status = document.subresource == Subresource::Status;
+        let author = Author { manager: document.manager.clone(), subresource: subresource_name(document.subresource) };
+        let mut by = By { writer, author: Some(author) };
+        let mut merged = match document.subresource {
+            Subresource::Scale => {
+                let mut scaled_object = old.clone();
+                Patch::Replicas(scaled(&key, &old, document)?).apply(&mut scaled_object);
+                scaled_object
+            }
+            _ => {
+                let Some((mut new, owners)) = changed(now, &key, &old, document)? else {
+                    return Ok(Written { revision: self.revision(), key });
+                };
+                if !status {
+                    new = with_status_of(&new, &old);
+                }
+                let written = new.clone();
+                keep_identity(&mut new, &old, &written, status);
+                if let Some(owners) = owners {
+                    new.meta_mut().managed = Some(Arc::new(owners));
+                    by.author = None;
+                }
+                new
+            }
+        };
+        if !status {
+            self.keep_allocated(&old, &mut merged);
+            count_generation(&old, &mut merged);
+        }
+        if document.subresource == Subresource::None {
+            check_rules(&key, &encode::object(&old), &encode::object(&merged))?;
+        }
+        self.finish_update(now, (slot, key), &old, merged, by)
+    }
+
+    /// A server-side apply of what is not there yet.
+    fn apply_new(
+        &mut self,
+        now: SimTime,
+        key: Key,
+        document: &Document,
+        writer: &'static str,
+    ) -> Result<Written, StoreError> {
+        let mut body = document.body.clone();
+        body.as_object_mut().map(|fields| fields.shift_remove("status"));
+        let mut object = read(&key, &body)?;
+        let errors = strict::faults(&body);
+        if !errors.is_empty() {
+            return Err(StoreError::Invalid(key, errors));
+        }
+        let owners = managed::created(key.kind, &body, &document.manager, now);
+        object.meta_mut().managed = Some(Arc::new(owners));
+        self.commit(now, Write::Create(object), writer)
+    }
+
+    /// `deletecollection`: every object that is found, each as by itself. One that is gone meanwhile is no failure.
+    pub(super) fn delete_collection(
+        &mut self,
+        now: SimTime,
+        (kind, namespace): (Kind, Name),
+        selector: &Selector,
+        options: DeleteOptions,
+        writer: &'static str,
+    ) -> Result<Written, StoreError> {
+        let found = |object: &&Object| {
+            let meta = object.meta();
+            meta.namespace == namespace && selector.matches(&meta.labels)
+        };
+        let mut keys: Vec<Key> = self.live().objects(kind).filter(found).map(Object::key).collect();
+        keys.sort();
+        for key in keys {
+            match self.delete(now, key, options, writer) {
+                Ok(_) | Err(StoreError::NotFound(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Written { revision: self.revision(), key: Key::new(kind, namespace, Name::new()) })
+    }
+
+    /// Goes the whole way of a write and stores nothing.
+    pub(super) fn dry_run(&mut self, now: SimTime, write: Write, writer: &'static str) -> Result<Written, StoreError> {
+        let (ip, port) = (self.next_cluster_ip, self.next_node_port);
+        let names = self.names.clone();
+        self.dry = true;
+        let result = self.commit(now, write, writer);
+        self.dry = false;
+        (self.next_cluster_ip, self.next_node_port, self.names) = (ip, port, names);
+        result
+    }
+}
+
+/// Refuses a change of what may not change.
+pub(super) fn check_rules(key: &Key, before: &Value, after: &Value) -> Result<(), StoreError> {
+    let errors = validate::update::update(key.kind, before, after);
+    if errors.is_empty() { Ok(()) } else { Err(StoreError::Invalid(key.clone(), errors)) }
+}
+
+/// The replicas that a patch of the object's `Scale` asks for (`pkg/registry/apps/deployment/storage/storage.go`,
+/// `ScaleREST`).
+fn scaled(key: &Key, old: &Object, document: &Document) -> Result<i32, StoreError> {
+    let full = encode::object(old);
+    if full.pointer("/spec/template").is_none() {
+        let message = "the server could not find the requested resource".to_string();
+        return Err(StoreError::Request(key.clone(), 404, message));
+    }
+    let scale = json!({
+        "apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": full["metadata"],
+        "spec": {"replicas": full["spec"]["replicas"]},
+        "status": {"replicas": full["status"]["replicas"]},
+    });
+    let refuse = |code, message| StoreError::Request(key.clone(), code, message);
+    let after = patch::apply(key.kind, &scale, document).map_err(|refusal| refuse(refusal.code, refusal.message))?;
+    let replicas = &after["spec"]["replicas"];
+    match replicas.as_i64().map(i32::try_from) {
+        Some(Ok(replicas)) if replicas >= 0 => Ok(replicas),
+        Some(_) => {
+            let why = "must be greater than or equal to 0";
+            let message = format!(
+                "Scale.autoscaling {:?} is invalid: spec.replicas: Invalid value: {replicas}: {why}",
+                key.name.as_str()
+            );
+            Err(refuse(422, message))
+        }
+        None if replicas.is_null() => Ok(0),
+        None => Err(refuse(
+            400,
+            format!("cannot unmarshal {replicas} into Go struct field ScaleSpec.spec.replicas of type int32"),
+        )),
+    }
+}
+
+/// A request for the object leaves its status, one for its status leaves everything else.
+fn only_its_part(before: &Value, mut after: Value, subresource: Subresource) -> Value {
+    if subresource != Subresource::Status {
+        if let Some(fields) = after.as_object_mut() {
+            match before.get("status") {
+                Some(status) => drop(fields.insert("status".to_string(), status.clone())),
+                None => drop(fields.shift_remove("status")),
+            }
+        }
+        return after;
+    }
+    let mut kept = before.clone();
+    kept["status"] = after["status"].take();
+    kept
+}
+
+/// A patch may not make another object of it (`staging/src/k8s.io/apiserver/pkg/endpoints/handlers/rest.go`,
+/// `checkName`).
+fn check_identity(key: &Key, before: &Value, after: &Value) -> Result<(), StoreError> {
+    let refuse = |message: String| Err(StoreError::Request(key.clone(), 400, message));
+    let (had, has) = (&before["metadata"], &after["metadata"]);
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
+    if had["name"] != has["name"] {
+        let (new, old) = (text(&has["name"]), text(&had["name"]));
+        return refuse(format!("the name of the object ({new}) does not match the name on the URL ({old})"));
+    }
+    if had["namespace"] != has["namespace"] && !has["namespace"].is_null() {
+        return refuse("the namespace of the provided object does not match the namespace sent on the request".into());
+    }
+    if before["apiVersion"] != after["apiVersion"] || before["kind"] != after["kind"] {
+        let said = (text(&after["kind"]), text(&after["apiVersion"]));
+        let wanted = (text(&before["kind"]), text(&before["apiVersion"]));
+        return refuse(format!(
+            "the object provided is unrecognized (must be of kind {:?} and version {:?}, not {said:?})",
+            wanted.0, wanted.1
+        ));
+    }
+    if !has["uid"].is_null() && had["uid"] != has["uid"] {
+        let (want, have) = (text(&has["uid"]), text(&had["uid"]));
+        let detail = format!("Precondition failed: UID in precondition: {want}, UID in object meta: {have}");
+        return Err(StoreError::Conflict(key.clone(), detail));
+    }
+    match has["resourceVersion"].is_null() || had["resourceVersion"] == has["resourceVersion"] {
+        true => Ok(()),
+        false => Err(StoreError::Conflict(key.clone(), MODIFIED.to_string())),
+    }
+}
+
+/// An object with a document applied, and its owners if that settles them.
+type Changed = (Object, Option<Vec<ManagedEntry>>);
+
+/// The object with a document applied; none if nothing changed.
+fn changed(now: SimTime, key: &Key, old: &Object, document: &Document) -> Result<Option<Changed>, StoreError> {
+    let refuse = |refusal: patch::Refusal| StoreError::Request(key.clone(), refusal.code, refusal.message);
+    let before = encode::object(old);
+    let (after, owners) = match document.form {
+        Form::Apply { force } => {
+            let had = old.meta().managed.as_ref().map(|owners| owners.as_slice());
+            let by = (&document.manager, force);
+            let (after, owners) = managed::apply(key.kind, &before, had, &document.body, by, now).map_err(refuse)?;
+            (after, Some(owners))
+        }
+        _ => (patch::apply(key.kind, &before, document).map_err(refuse)?, None),
+    };
+    let after = only_its_part(&before, after, document.subresource);
+    if after == before && owners.is_none() {
+        return Ok(None);
+    }
+    check_identity(key, &before, &after)?;
+    let new = decoded(key, old, &before, &after)?;
+    let mut errors = match document.subresource {
+        Subresource::Resize => validate::update_pod::resize(&before, &after),
+        _ => Vec::new(),
+    };
+    if document.subresource != Subresource::Status {
+        errors.extend(strict::faults(&after));
+    }
+    match errors.is_empty() {
+        true => Ok(Some((new, owners))),
+        false => Err(StoreError::Invalid(key.clone(), errors)),
+    }
+}
+
+fn subresource_name(subresource: Subresource) -> Name {
+    match subresource {
+        Subresource::None => Name::new(),
+        Subresource::Status => crate::name!("status"),
+        Subresource::Scale => crate::name!("scale"),
+        Subresource::Resize => crate::name!("resize"),
+    }
+}
+
+/// Reads an object as the API server reads a request's body.
+fn read(key: &Key, value: &Value) -> Result<Object, StoreError> {
+    decode::of_kind(key.kind, value).map_err(|errors| {
+        let texts: Vec<String> = errors.iter().map(|error| format!("{}: {}", error.path, error.message)).collect();
+        let (kind, version) = (key.kind, key.kind.version());
+        let why = texts.join(", ");
+        let message = format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}");
+        StoreError::Request(key.clone(), 400, message)
+    })
+}
+
+/// The new object. Where only metadata changed, the rest is the old object itself: the model holds instants finer than
+/// JSON does.
+fn decoded(key: &Key, old: &Object, before: &Value, after: &Value) -> Result<Object, StoreError> {
+    let new = read(key, after)?;
+    let rest = |value: &Value| {
+        let mut value = value.clone();
+        value.as_object_mut().map(|fields| fields.shift_remove("metadata"));
+        value
+    };
+    if rest(before) != rest(after) {
+        return Ok(new);
+    }
+    let mut kept = old.clone();
+    let meta = kept.meta_mut();
+    let written = new.meta();
+    meta.labels = written.labels.clone();
+    meta.annotations = written.annotations.clone();
+    meta.finalizers = written.finalizers.clone();
+    meta.owners = written.owners.clone();
+    Ok(kept)
+}
