@@ -10,6 +10,8 @@
 mod compare;
 #[path = "timelines/courses.rs"]
 mod courses;
+#[path = "timelines/deletion.rs"]
+mod deletion;
 #[path = "timelines/driver.rs"]
 mod driver;
 #[path = "timelines/node_crash.rs"]
@@ -98,6 +100,7 @@ fn extract(recording: &Recording, rows: &[Row], marks: &[Mark]) -> (Vec<Step>, V
     match recording.scenario {
         Scenario::NodeCrash => (node_crash::steps(rows, marks, &recording.manifests), Vec::new()),
         Scenario::Rollout => rollout::steps(rows, marks, &recording.manifests),
+        Scenario::Deletion => (deletion::steps(rows, marks), Vec::new()),
     }
 }
 
@@ -111,7 +114,7 @@ struct Outcome {
 fn golden_timelines() {
     let recordings = recording::all();
     let mut problems = Vec::new();
-    for scenario in [Scenario::NodeCrash, Scenario::Rollout] {
+    for scenario in [Scenario::NodeCrash, Scenario::Rollout, Scenario::Deletion] {
         let of_kind: Vec<&Recording> = recordings.iter().filter(|one| one.scenario == scenario).collect();
         problems.extend(replay_all(scenario, &of_kind));
     }
@@ -163,7 +166,7 @@ fn replay_all(scenario: Scenario, recordings: &[&Recording]) -> Vec<String> {
 
 /// Milestones that do not depend on which pods the victim happened to have.
 fn always_due(scenario: Scenario, key: &str) -> bool {
-    scenario == Scenario::Rollout || key.contains("taint NoSchedule") || key.contains("node Ready")
+    scenario != Scenario::NodeCrash || key.contains("taint NoSchedule") || key.contains("node Ready")
 }
 
 /// A run in the form of a recording, to look at.

@@ -8,6 +8,7 @@ mod checks;
 mod cleanup;
 mod cli;
 mod compare;
+mod conformance;
 mod golden_controllers;
 mod golden_endpointslice;
 mod golden_fgd;

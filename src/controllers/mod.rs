@@ -9,6 +9,7 @@ pub mod namespace;
 pub mod node_lifecycle;
 pub mod pod_gc;
 pub mod replica_set;
+pub mod root_ca;
 pub mod service_account;
 pub mod service_load_balancer;
 pub mod shared;
@@ -43,5 +44,6 @@ pub fn all(timing: &Timing) -> Vec<(Box<dyn Controller>, ActorSettings)> {
         (Box::new(volume::ephemeral::EphemeralVolumes), volume::ephemeral::settings()),
         (Box::new(job::Jobs::default()), job::settings()),
         (Box::new(ttl_after_finished::TtlAfterFinished), own),
+        (Box::new(root_ca::RootCaPublisher), root_ca::settings()),
     ]
 }

@@ -56,10 +56,13 @@ impl Controller for NamespaceController {
             objects.into_iter().partition(|object| object.kind() == Kind::Pod);
         let seconds = estimate(&pods, cx.now - deletion.at);
         let mut remaining = delete_all(&pods, cx);
+        // While it waits for pods, upstream has not counted what remains yet, and says so of nothing.
+        let mut said = Remaining::default();
         if remaining.is_empty() {
             remaining = delete_all(&others, cx);
+            said = remaining.clone();
         }
-        report(namespace, &remaining, cx);
+        report(namespace, &said, cx);
         if remaining.is_empty() {
             let mut empty = Namespace::clone(namespace);
             empty.spec_finalizers.retain(|finalizer| *finalizer != FINALIZER);
@@ -80,7 +83,7 @@ fn estimate(pods: &[&Object], since: SimDuration) -> i64 {
 }
 
 /// What is left of a namespace.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Remaining {
     /// Objects by plural of their kind.
     kinds: BTreeMap<String, usize>,

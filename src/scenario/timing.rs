@@ -66,6 +66,7 @@ pub const COMPONENTS: &[(&str, u32, u32, u32)] = &[
     ("namespace-controller", 20, 30, 10),
     ("endpointslice-controller", 20, 30, 5),
     ("service-account-controller", 20, 30, 1),
+    ("root-ca-cert-publisher", 20, 30, 1),
     ("service-controller", 20, 30, 1),
     ("persistentvolume-binder-controller", 20, 30, 2),
     ("persistentvolumeclaim-protection-controller", 20, 30, 1),

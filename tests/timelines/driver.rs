@@ -5,7 +5,7 @@ use super::plan::{Act, Planned, When};
 use super::recording::Mark;
 use kubesim::model::{Deployment, Key, Kind, Machine, Meta, Name, Object, Truth};
 use kubesim::runtime::{Controller, Cx, Requeue, Wake};
-use kubesim::store::{Change, View, Write};
+use kubesim::store::{Change, DeleteOptions, Patch, Preconditions, Propagation, View, Write};
 use kubesim::time::{SimDuration, SimTime};
 use kubesim::wire::decode;
 use serde_json::Value;
@@ -113,6 +113,25 @@ impl Driver {
                 machine.meta.resource_version = 0;
                 cx.write(Write::Update(Object::Machine(Arc::new(machine))));
             }
+            Act::Delete { kind, name, grace_seconds, cascade } => {
+                let kind = Kind::parse(kind).expect("a kind");
+                let namespace = if kind.namespaced() { self.namespace.clone() } else { Name::new() };
+                let propagation = Some(match cascade.as_str() {
+                    "Foreground" => Propagation::Foreground,
+                    "Orphan" => Propagation::Orphan,
+                    _ => Propagation::Background,
+                });
+                let options = DeleteOptions { grace_seconds, propagation, ..DeleteOptions::default() };
+                cx.write(Write::Delete(Key::new(kind, namespace, name), options));
+            }
+            Act::Release { pod } => {
+                let key = Key::new(Kind::Pod, self.namespace.clone(), pod);
+                let held = cx.live().get(&key).map(|pod| pod.meta().finalizers.clone()).unwrap_or_default();
+                for finalizer in held {
+                    let patch = Patch::RemoveFinalizer(finalizer);
+                    cx.write(Write::Patch(key.clone(), patch, Preconditions::default()));
+                }
+            }
             Act::Nothing => {}
         }
         if let Some((mark, detail)) = planned.mark {
@@ -123,7 +142,9 @@ impl Driver {
 
     fn decode(&self, document: &Value) -> Object {
         let mut object = decode::object(document).unwrap_or_else(|errors| panic!("{document}: {errors:?}"));
-        object.meta_mut().namespace = self.namespace.clone();
+        if object.kind().namespaced() && document["metadata"]["namespace"].is_null() {
+            object.meta_mut().namespace = self.namespace.clone();
+        }
         object
     }
 }

@@ -86,6 +86,7 @@ fn fields(object: &Object) -> Fields {
         }
         Object::Deployment(deployment) => {
             let status = &deployment.status;
+            add("deletionTimestamp", deployment.meta.deletion.map_or("", |_| "set").to_string());
             add("generation", deployment.meta.generation.to_string());
             add("observedGeneration", status.observed_generation.to_string());
             add("spec.replicas", deployment.replicas.to_string());

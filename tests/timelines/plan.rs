@@ -5,7 +5,7 @@
 //! recorded; every other action is timed from the action before it, or by the clock.
 
 use super::recording::{Op, Recording, Row, Scenario};
-use super::rollout;
+use super::{deletion, rollout};
 use serde_json::{Value, json};
 
 /// When an action is due. Lengths are in seconds.
@@ -30,6 +30,10 @@ pub enum Act {
     Update(Value),
     /// Starts or stops a machine. `detected`: how long after the stop the node became Unknown.
     Power { node: String, up: bool, detected: Option<f64> },
+    /// Deletes an object by kind and name; pods and Deployments are in the recording's namespace.
+    Delete { kind: &'static str, name: String, grace_seconds: Option<i64>, cascade: String },
+    /// Takes the finalizers off a pod.
+    Release { pod: String },
     /// Only the mark.
     Nothing,
 }
@@ -49,6 +53,7 @@ pub fn plan(recording: &Recording) -> Vec<Planned> {
     match recording.scenario {
         Scenario::NodeCrash => crashes(recording),
         Scenario::Rollout => rollouts(recording),
+        Scenario::Deletion => deletion::plan(recording),
     }
 }
 

@@ -51,6 +51,7 @@ impl Row {
 pub enum Scenario {
     NodeCrash,
     Rollout,
+    Deletion,
 }
 
 /// A folder.
@@ -95,6 +96,7 @@ fn read(path: &Path) -> Option<Recording> {
     let scenario = match name.as_str() {
         name if name.starts_with("node-crash") && has("crash") => Scenario::NodeCrash,
         name if name.starts_with("rollout") && has("create") => Scenario::Rollout,
+        name if name.starts_with("deletion") && has("delete-namespace") => Scenario::Deletion,
         _ => {
             println!("{name}: skipped, not a kind of timeline that is replayed yet");
             return None;
