@@ -3,6 +3,7 @@
 use k8s_openapi::api::batch::v1::{
     Job, JobSpec, PodFailurePolicyOnExitCodesRequirement as ExitCodes, PodFailurePolicyRule, SuccessPolicyRule,
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use std::collections::BTreeSet;
 
 use super::meta::selects;
@@ -43,7 +44,7 @@ impl Validate for Job {
             }
         } else if spec.manual_selector == Some(true) {
             findings.required("spec.selector", "");
-        } else if let Some(selector) = &spec.selector {
+        } else if let Some(selector) = spec.selector.as_ref().filter(|selector| !generated(selector, &self.metadata)) {
             findings.invalid_value("spec.selector", selector, "`selector` not auto-generated");
         }
         let name = self.metadata.name.as_deref().unwrap_or_default();
@@ -56,6 +57,13 @@ impl Validate for Job {
         }
         findings.0
     }
+}
+
+/// Whether it is the selector that the API server gave this job (`ValidateGeneratedSelector`).
+fn generated(selector: &LabelSelector, metadata: &ObjectMeta) -> bool {
+    let labels = selector.match_labels.as_ref();
+    let said = labels.and_then(|labels| labels.get("batch.kubernetes.io/controller-uid"));
+    said.is_some() && said == metadata.uid.as_ref()
 }
 
 fn indexed(spec: &JobSpec) -> bool {
