@@ -86,6 +86,22 @@ fn deleted(delete: &Delete) -> Deleted {
     }
 }
 
+fn scaled(scale: &timeline::Scale) -> Step {
+    let body = json!({"spec": {"replicas": scale.replicas}});
+    let document =
+        Document { subresource: Subresource::Scale, ..Document::new(Form::Merge, body, crate::name!("kubectl")) };
+    Step::Change {
+        key: key(&scale.object, &scale.namespace),
+        document: Arc::new(document),
+        command: format!("scale {{}} --replicas={}", scale.replicas),
+        dry_run: scale.dry_run == DryRun::Server,
+    }
+}
+
+fn set((object, namespace): (&ObjectRef, &str), container: &Option<String>, change: template::Change) -> Step {
+    Step::Set { key: key(object, namespace), container: container.as_deref().map(Name::from), change }
+}
+
 fn patched(patch: &timeline::Patch) -> Step {
     let (form, word) = match patch.form {
         PatchType::Strategic => (Form::Strategic, ""),
@@ -135,36 +151,20 @@ fn step(action: &Action) -> Result<Option<Step>> {
             },
             dry_run: delete.dry_run == DryRun::Server,
         },
-        Action::Scale(scale) => {
-            let mut document =
-                Document::new(Form::Merge, json!({"spec": {"replicas": scale.replicas}}), crate::name!("kubectl"));
-            document.subresource = Subresource::Scale;
-            Step::Change {
-                key: key(&scale.object, &scale.namespace),
-                document: Arc::new(document),
-                command: format!("scale {{}} --replicas={}", scale.replicas),
-                dry_run: scale.dry_run == DryRun::Server,
-            }
+        Action::Scale(scale) => scaled(scale),
+        Action::SetImage(change) => {
+            let image = template::Change::Image(Name::from(change.image.as_str()));
+            set((&change.object, &change.namespace), &change.container, image)
         }
-        Action::SetImage(set) => Step::Set {
-            key: key(&set.object, &set.namespace),
-            container: set.container.as_deref().map(Name::from),
-            change: template::Change::Image(Name::from(set.image.as_str())),
-        },
-        Action::SetEnv(set) => Step::Set {
-            key: key(&set.object, &set.namespace),
-            container: set.container.as_deref().map(Name::from),
-            change: template::Change::Env(pairs(&set.env)),
-        },
-        Action::SetResources(set) => {
+        Action::SetEnv(change) => {
+            set((&change.object, &change.namespace), &change.container, template::Change::Env(pairs(&change.env)))
+        }
+        Action::SetResources(change) => {
             let amounts = |list: &BTreeMap<String, Quantity>| {
                 list.iter().map(|(name, amount)| (Name::from(name.as_str()), amount.0.to_string())).collect()
             };
-            Step::Set {
-                key: key(&set.object, &set.namespace),
-                container: set.container.as_deref().map(Name::from),
-                change: template::Change::Resources(amounts(&set.requests), amounts(&set.limits)),
-            }
+            let resources = template::Change::Resources(amounts(&change.requests), amounts(&change.limits));
+            set((&change.object, &change.namespace), &change.container, resources)
         }
         Action::Patch(patch) => patched(patch),
         Action::Annotate(annotate) => {
