@@ -12,6 +12,8 @@ mod compare;
 mod courses;
 #[path = "timelines/deletion.rs"]
 mod deletion;
+#[path = "timelines/drain.rs"]
+mod drain;
 #[path = "timelines/driver.rs"]
 mod driver;
 #[path = "timelines/node_crash.rs"]

@@ -244,6 +244,11 @@ fn whole(record: &Record, one: &Expectation) -> Result<Value, String> {
             let all = record.events.iter().filter(|row| row.reason == reason).map(|row| row.count as usize);
             Ok(count(all.sum()))
         }
+        Measure::Refusals => {
+            let refusal = format!("Error from server ({})", one.argument.as_deref().unwrap_or_default());
+            let lines = record.incidents.iter().flat_map(|incident| &incident.output);
+            Ok(count(lines.filter(|(_, line)| line.starts_with(&refusal)).count()))
+        }
         Measure::Cost => Ok(Value::Number(record.cost_micros() * 1000)),
         Measure::Utilization => {
             let at = usize::from(one.argument.as_deref() == Some("memory"));

@@ -2,6 +2,8 @@
 
 use crate::engine::Fingerprint;
 use crate::model::core::Fault;
+use crate::model::quota::Amounts;
+use crate::model::rbac::PolicyRule;
 use crate::model::{Condition, Job, Meta, Node, Object, Pod, Resources};
 use crate::runtime::Observer;
 use crate::store::{Change, Store};
@@ -104,6 +106,7 @@ fn fold_object(print: &mut Fingerprint, object: &Object) {
         Object::PriorityClass(class) => print.word(class.value as u64),
         Object::Incident(incident) => {
             print.text(&incident.description);
+            incident.output.iter().for_each(|(_, line)| print.text(line));
             if let Fault::NodeCrash { nodes } = &incident.fault {
                 print.word(nodes.len() as u64);
             }
@@ -130,6 +133,21 @@ fn fold_object(print: &mut Fingerprint, object: &Object) {
             s.disrupted.iter().for_each(|(pod, _)| print.text(pod));
             fold_conditions(print, &s.conditions);
         }
+        Object::ResourceQuota(quota) => {
+            let status = quota.status.hard.iter().chain(&quota.status.used).chain([&quota.hard]);
+            status.for_each(|amounts| fold_amounts(print, amounts));
+        }
+        Object::LimitRange(range) => {
+            for item in &range.limits {
+                print.text(&item.kind);
+                let lists = [&item.min, &item.max, &item.default, &item.default_request, &item.max_ratio];
+                lists.into_iter().for_each(|amounts| fold_amounts(print, amounts));
+            }
+        }
+        Object::Role(role) => fold_rules(print, &role.rules),
+        Object::ClusterRole(role) => fold_rules(print, &role.rules),
+        Object::RoleBinding(binding) => print.text(&binding.role.name),
+        Object::ClusterRoleBinding(binding) => print.text(&binding.role.name),
         Object::StatefulSet(set) => {
             print.word(set.replicas as u64);
             print.word(set.template.spec.hash);
@@ -159,12 +177,6 @@ fn fold_object(print: &mut Fingerprint, object: &Object) {
         | Object::CSINode(_)
         | Object::DaemonSet(_)
         | Object::ControllerRevision(_)
-        | Object::LimitRange(_)
-        | Object::ResourceQuota(_)
-        | Object::Role(_)
-        | Object::ClusterRole(_)
-        | Object::RoleBinding(_)
-        | Object::ClusterRoleBinding(_)
         | Object::CustomResourceDefinition(_)
         | Object::CSIDriver(_)
         | Object::Ingress(_)
@@ -215,6 +227,20 @@ fn fold_node(print: &mut Fingerprint, node: &Node) {
     print.word(node.images.len() as u64);
     node.volumes_attached.iter().chain(&node.volumes_in_use).for_each(|volume| print.text(volume));
     fold_conditions(print, &node.conditions);
+}
+
+fn fold_amounts(print: &mut Fingerprint, amounts: &Amounts) {
+    for (name, amount) in amounts {
+        print.text(name);
+        print.word(amount.nano as u64);
+    }
+}
+
+fn fold_rules(print: &mut Fingerprint, rules: &[PolicyRule]) {
+    for rule in rules {
+        let words = rule.verbs.iter().chain(&rule.groups).chain(&rule.resources).chain(&rule.names).chain(&rule.urls);
+        words.for_each(|word| print.text(word));
+    }
 }
 
 fn fold_resources(print: &mut Fingerprint, resources: &Resources) {

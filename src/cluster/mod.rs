@@ -6,6 +6,7 @@ pub mod boot;
 pub mod digest;
 pub mod machines;
 pub mod observe;
+pub mod roles;
 pub mod seats;
 pub mod settings;
 pub mod steps;
@@ -82,7 +83,10 @@ impl Cluster {
         for observer in observers {
             runtime.observe(observer);
         }
-        for object in machines::bootstrap_objects() {
+        // Without users nobody asks what roles allow.
+        let named = scenario.timeline.iter().any(|entry| entry.user.is_some());
+        let roles = if named { roles::default_roles() } else { Vec::new() };
+        for object in machines::bootstrap_objects().into_iter().chain(roles) {
             runtime.commit_now(Write::Create(object), "bootstrap").map_err(refused)?;
         }
         let seats = seats::all(scenario, options)?;

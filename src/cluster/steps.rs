@@ -1,14 +1,16 @@
 //! From the scenario's manifests and timeline to what the scripted user does.
 
 use crate::error::{Error, Problem, Result};
+use crate::model::rbac::User;
 use crate::model::{Key, Kind, Name, Taint};
 use crate::scenario::kubectl::KindName;
-use crate::scenario::timeline::{self, Action, Cascade, Delete, DryRun, PatchType};
+use crate::scenario::timeline::{self, Action, Cascade, Delete, Drain, DryRun, PatchType};
 use crate::scenario::units::{ObjectRef, Quantity};
 use crate::scenario::{ManifestDocument, Manifests, Scenario};
 use crate::script::apply::Manifest;
+use crate::script::drain::DrainOptions;
 use crate::script::steps::Deleted;
-use crate::script::{Step, template};
+use crate::script::{Entry, Step, template};
 use crate::store::Propagation;
 use crate::time::SimTime;
 use crate::wire::decode;
@@ -21,16 +23,17 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// Manifests that the API server would refuse to read.
-pub fn steps(scenario: &Scenario) -> Result<Vec<(usize, SimTime, Step)>> {
+pub fn steps(scenario: &Scenario) -> Result<Vec<Entry>> {
     let mut steps = Vec::new();
     for (index, entry) in scenario.timeline.iter().enumerate() {
         if let Some(step) = step(&entry.action)? {
-            steps.push((index, entry.at, step));
+            let user = entry.user.as_ref().map(|user| Arc::new(User::new(&user.name, &user.groups)));
+            steps.push(Entry { index, at: entry.at, step, user });
         }
     }
     if !scenario.manifests.objects.is_empty() {
         let step = Step::Apply { manifests: manifests(&scenario.manifests)?, dry_run: false };
-        steps.push((scenario.timeline.len(), SimTime::ZERO, step));
+        steps.push(Entry { index: scenario.timeline.len(), at: SimTime::ZERO, step, user: None });
     }
     Ok(steps)
 }
@@ -67,6 +70,18 @@ fn key(object: &ObjectRef, namespace: &str) -> Key {
 
 fn node(name: &str) -> Key {
     Key::cluster(Kind::Node, name)
+}
+
+fn drain_options(drain: &Drain) -> DrainOptions {
+    DrainOptions {
+        grace_seconds: drain.grace_period.map(|grace| grace.0.0 / 1_000_000_000),
+        timeout: drain.timeout.map(|timeout| timeout.0),
+        ignore_daemon_sets: drain.ignore_daemonsets,
+        force: drain.force,
+        delete_empty_dir_data: drain.delete_emptydir_data,
+        pod_selector: drain.pod_selector.clone().map(|selector| selector.0),
+        disable_eviction: drain.disable_eviction,
+    }
 }
 
 /// Names and their values, or none where they are removed.
@@ -182,7 +197,7 @@ fn step(action: &Action) -> Result<Option<Step>> {
         Action::RolloutRestart(target) => Step::Restart { key: key(&target.object, &target.namespace) },
         Action::Cordon(target) => Step::Cordon { key: node(&target.node), unschedulable: true },
         Action::Uncordon(target) => Step::Cordon { key: node(&target.node), unschedulable: false },
-        Action::Drain(drain) => Step::Drain { key: node(&drain.node), grace_seconds: seconds(drain.grace_period) },
+        Action::Drain(drain) => Step::Drain { key: node(&drain.node), options: drain_options(drain) },
         Action::Label(label) => Step::Label { key: key(&label.object, &label.namespace), labels: pairs(&label.labels) },
         Action::Taint(taint) => Step::Taint {
             key: node(&taint.node),

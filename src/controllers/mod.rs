@@ -1,6 +1,8 @@
 //! The controllers of the controller manager, one file or folder each. They meet only in the store.
 
+pub mod cluster_role_aggregation;
 pub mod deployment;
+pub mod disruption;
 pub mod endpoint_slice;
 pub mod garbage_collector;
 pub mod horizontal;
@@ -9,6 +11,7 @@ pub mod namespace;
 pub mod node_lifecycle;
 pub mod pod_gc;
 pub mod replica_set;
+pub mod resource_quota;
 pub mod root_ca;
 pub mod service_account;
 pub mod service_load_balancer;
@@ -45,5 +48,8 @@ pub fn all(timing: &Timing) -> Vec<(Box<dyn Controller>, ActorSettings)> {
         (Box::new(job::Jobs::default()), job::settings()),
         (Box::new(ttl_after_finished::TtlAfterFinished), own),
         (Box::new(root_ca::RootCaPublisher), root_ca::settings()),
+        (Box::new(resource_quota::ResourceQuotaController), resource_quota::settings()),
+        (Box::new(cluster_role_aggregation::ClusterRoleAggregation), cluster_role_aggregation::settings()),
+        (Box::new(disruption::DisruptionController::default()), disruption::settings()),
     ]
 }

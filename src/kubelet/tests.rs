@@ -114,7 +114,8 @@ impl World {
         let now = self.runtime.now();
         let fault = Fault::PodCrash { pods: vec![Key::new(Kind::Pod, "default", name)], exit_code };
         let meta = Meta::named("", format!("incident-{}", self.incidents));
-        let incident = Incident { meta, fault, description: Name::new(), started: now, ended: Some(now) };
+        let incident =
+            Incident { meta, fault, description: Name::new(), started: now, ended: Some(now), output: Vec::new() };
         self.commit(Write::Create(incident.into()));
     }
 

@@ -349,6 +349,8 @@ pub struct IncidentRecord {
     pub started: SimTime,
     /// When it ended, if it did.
     pub ended: Option<SimTime>,
+    /// What the user's command printed beyond success.
+    pub output: Vec<(SimTime, Name)>,
 }
 
 impl IncidentRecord {

@@ -274,6 +274,7 @@ impl Recorder {
             description: incident.description.clone(),
             started: incident.started,
             ended: incident.ended,
+            output: incident.output.clone(),
         };
         let rows = &mut self.record.incidents;
         match self.incidents.get(&incident.meta.name) {

@@ -145,6 +145,7 @@ impl Play {
             description: description.into(),
             started: s(at),
             ended: None,
+            output: Vec::new(),
         };
         self.write(at, Write::Create(incident.into()), "faults");
     }

@@ -128,6 +128,8 @@ pub struct Incident {
     pub started: SimTime,
     /// When it ended; `None` while it lasts. Equal to `started` for a momentary one.
     pub ended: Option<SimTime>,
+    /// What the user's command printed beyond success, line by line.
+    pub output: Vec<(SimTime, Name)>,
 }
 
 /// The kinds of incident.

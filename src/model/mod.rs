@@ -25,6 +25,8 @@ pub mod pod;
 pub mod pod_spec;
 pub mod policy;
 pub mod quantity;
+pub mod quota;
+pub mod rbac;
 pub mod resources;
 pub mod selector;
 pub mod selector_parse;

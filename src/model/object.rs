@@ -4,10 +4,12 @@ use super::autoscaling::HorizontalPodAutoscaler;
 use super::batch::{CronJob, Job};
 use super::core::{ConfigMap, Event, Incident, Lease, Namespace, PriorityClass, Secret, ServiceAccount};
 use super::plain::{
-    ClusterRole, ClusterRoleBinding, ControllerRevision, CustomResourceDefinition, DaemonSet, Endpoints, Ingress,
-    IngressClass, LimitRange, NetworkPolicy, ResourceQuota, Role, RoleBinding, RuntimeClass,
+    ControllerRevision, CustomResourceDefinition, DaemonSet, Endpoints, Ingress, IngressClass, NetworkPolicy,
+    RuntimeClass,
 };
 use super::policy::PodDisruptionBudget;
+use super::quota::{LimitRange, ResourceQuota};
+use super::rbac::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use super::service::{EndpointSlice, Service};
 use super::storage::{CSIDriver, CSINode, PersistentVolume, PersistentVolumeClaim, StorageClass, VolumeAttachment};
 use super::workload::{ReplicationController, StatefulSet};

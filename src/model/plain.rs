@@ -24,18 +24,6 @@ plain! {
     DaemonSet;
     /// A past template of a stateful set or daemon set.
     ControllerRevision;
-    /// Limits and defaults of a namespace.
-    LimitRange;
-    /// A quota of a namespace.
-    ResourceQuota;
-    /// What may be done in a namespace.
-    Role;
-    /// What may be done in the cluster.
-    ClusterRole;
-    /// Who has a role in a namespace.
-    RoleBinding;
-    /// Who has a role in the cluster.
-    ClusterRoleBinding;
     /// A kind that a user defines.
     CustomResourceDefinition;
     /// Rules by which requests enter the cluster.

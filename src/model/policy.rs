@@ -1,8 +1,13 @@
 //! Disruption budgets.
 
 use super::workload::IntOrPercent;
-use super::{Condition, Meta, Name, Selector};
+use super::{Condition, Meta, Name, Selector, Truth, condition};
 use crate::time::SimTime;
+
+/// The type of a budget's condition.
+pub const DISRUPTION_ALLOWED: Name = crate::name!("DisruptionAllowed");
+/// The reason of a budget that could not be judged.
+pub const SYNC_FAILED: Name = crate::name!("SyncFailed");
 
 /// When a budget lets pods that are not ready be evicted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,4 +65,27 @@ pub struct BudgetStatus {
     pub disrupted: Vec<(Name, SimTime)>,
     /// DisruptionAllowed.
     pub conditions: Vec<Condition>,
+}
+
+/// Sets a condition in the form that later kinds share: only a change of status moves its time
+/// (`staging/src/k8s.io/apimachinery/pkg/api/meta/conditions.go`).
+pub fn set_standard(conditions: &mut Vec<Condition>, mut new: Condition) {
+    if let Some(old) = condition::find(conditions, &new.kind).filter(|old| old.status == new.status) {
+        new.last_update = old.last_update;
+    }
+    condition::set(conditions, new);
+}
+
+impl BudgetStatus {
+    /// Says in the condition whether disruptions are allowed
+    /// (`staging/src/k8s.io/component-helpers/apps/poddisruptionbudget/helpers.go`).
+    pub fn set_allowed(&mut self, now: SimTime) {
+        let reason = match self.disruptions_allowed > 0 {
+            true => crate::name!("SufficientPods"),
+            false => crate::name!("InsufficientPods"),
+        };
+        let allowed = Truth::from(self.disruptions_allowed > 0);
+        let new = Condition::new(DISRUPTION_ALLOWED, allowed, reason, Name::new(), now);
+        set_standard(&mut self.conditions, new);
+    }
 }

@@ -57,6 +57,15 @@ pub struct Happened<'a> {
     pub description: &'a str,
     pub started: f64,
     pub ended: Option<f64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub output: Vec<Printed<'a>>,
+}
+
+#[derive(Serialize, Debug)]
+#[expect(missing_docs, reason = "as above")]
+pub struct Printed<'a> {
+    pub at: f64,
+    pub line: &'a str,
 }
 
 #[derive(Serialize, Debug)]
@@ -257,6 +266,7 @@ fn happened(incident: &crate::metrics::IncidentRecord) -> Happened<'_> {
         description: &incident.description,
         started: seconds(incident.started),
         ended: incident.ended.map(seconds),
+        output: incident.output.iter().map(|(time, line)| Printed { at: seconds(*time), line }).collect(),
     }
 }
 

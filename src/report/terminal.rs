@@ -106,7 +106,9 @@ fn timeline(record: &Record) -> Vec<String> {
     for incident in &record.incidents {
         let style = if incident.is_fault() { BAD } else { BOLD };
         entries.push((incident.started, paint(style, &fit(&incident.description, WIDTH - 14))));
-        if let Some(ended) = incident.ended.filter(|ended| *ended > incident.started) {
+        let printed = incident.output.iter().filter(|(_, line)| !text::is_routine(line));
+        entries.extend(printed.map(|(time, line)| (*time, paint(DIM, &fit(line, WIDTH - 14)))));
+        if let Some(ended) = incident.ended.filter(|ended| incident.is_fault() && *ended > incident.started) {
             entries.push((ended, fit(&text::ended(&incident.fault, &incident.description), WIDTH - 14)));
         }
     }

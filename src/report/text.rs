@@ -14,6 +14,12 @@ pub fn ended(fault: &Fault, description: &str) -> String {
     }
 }
 
+/// Whether a line that a command printed tells nothing that the rest of the report does not show: what a drain says
+/// of each pod, again and again.
+pub fn is_routine(line: &str) -> bool {
+    line.starts_with("evicting pod ") || line.contains("(will retry after 5s)") || line.ends_with(" cordoned")
+}
+
 /// A length of time as precise as is read: `85ms`, `2.50s`, `40.1s`, `5m45.2s`, `2h05m`.
 pub fn length(duration: SimDuration) -> String {
     let ms = (duration.0.abs() + 500_000) / 1_000_000;

@@ -6,7 +6,7 @@
 
 use super::text::{clean, instant};
 use crate::model::batch::{CronJob, Job, JobStatus};
-use crate::model::core::Event;
+use crate::model::core::{Event, Incident};
 use crate::model::service::{Endpoint, EndpointSlice};
 use crate::model::{Condition, ContainerState, Deployment, Key, Machine, Node, Object, Pod, ReplicaSet, Taint};
 use crate::store::{Change, Verb};
@@ -55,7 +55,7 @@ fn words(change: &Change) -> String {
         Object::Machine(new) => machine(old.and_then(Object::as_kind).map(|old| &**old), new, &mut parts),
         Object::Event(event) => return event_words(event),
         Object::Incident(incident) if old.is_none() => return incident.description.to_string(),
-        Object::Incident(incident) => return super::text::ended(&incident.fault, &incident.description),
+        Object::Incident(incident) => return incident_goes_on(old, incident),
         _ => {}
     }
     metadata(old, new, &mut parts);
@@ -64,6 +64,16 @@ fn words(change: &Change) -> String {
         (true, _) => "changed".to_string(),
         (false, Verb::Added) => format!("created: {}", parts.join(", ")),
         (false, _) => parts.join(", "),
+    }
+}
+
+/// What a command printed since, or that the incident is over.
+fn incident_goes_on(old: Option<&Object>, new: &Incident) -> String {
+    let known = old.and_then(Object::as_kind::<Incident>).map_or(0, |old| old.output.len());
+    let printed: Vec<&str> = new.output.iter().skip(known).map(|(_, line)| line.trim()).collect();
+    match printed.as_slice() {
+        [] => super::text::ended(&new.fault, &new.description),
+        lines => format!("prints: {}", lines.join(" ⏎ ")),
     }
 }
 

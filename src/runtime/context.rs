@@ -1,10 +1,12 @@
 //! What a reconcile sees and how it asks for writes.
 
+use crate::model::rbac::User;
 use crate::model::{Name, Object};
 use crate::rng::Seed;
 use crate::store::{EventRecord, Store, StoreError, View, Write, Written};
 use crate::time::SimTime;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// A reconcile's surroundings.
 pub struct Cx<'a> {
@@ -118,6 +120,16 @@ impl<'a> Cx<'a> {
     pub fn background(&mut self, writes: Vec<Write>) {
         let alone = |write: Write| Group { orders: vec![write.into()], anyway: false };
         self.background.push(Batch { groups: writes.into_iter().map(alone).collect() });
+    }
+
+    /// What was asked for so far of the API is asked for in the name of `user`.
+    pub fn sign(&mut self, user: &Arc<User>) {
+        let batches = std::iter::once(&mut self.foreground).chain(&mut self.background);
+        for order in batches.flat_map(|batch| &mut batch.groups).flat_map(|group| &mut group.orders) {
+            if order.write.key().kind.is_api() && !matches!(order.write, Write::As(..)) {
+                order.write = Write::As(user.clone(), Box::new(order.write.clone()));
+            }
+        }
     }
 
     /// Record an event about `object`.

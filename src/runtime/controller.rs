@@ -39,6 +39,9 @@ pub trait Controller {
         false
     }
 
+    /// A write of a key's batch was refused: each, while [`Self::settled`] tells the first.
+    fn refused(&mut self, _key: &Key, _about: &Key, _error: &StoreError, _now: SimTime) {}
+
     /// How a batch of writes ended: the writes done, or the first refusal (the rest was not tried). A
     /// background batch reports here only; any other refusal also brings the key back with backoff.
     fn settled(&mut self, _key: &Key, _result: Result<&[Written], &StoreError>, _wake: &mut Wake<'_>) {}

@@ -61,6 +61,7 @@ impl Runtime {
         let actor = flight.actor;
         let Order { write, told } = flight.group[write].take().expect("each write commits once");
         let writer = self.actors[actor].controller.name();
+        let about = write.key();
         let result = self.write(now, write, writer);
         if let Some(event) = told.and_then(|told| told.about(&result)) {
             self.record(now, actor, vec![event]);
@@ -70,6 +71,7 @@ impl Runtime {
             Ok(written) => flight.written.push(written),
             Err(error) => {
                 let (lane, acting) = (flight.lane, &mut self.actors[actor]);
+                acting.controller.refused(&flight.key, &about, &error, now);
                 if matches!(error, StoreError::Conflict(..)) && acting.controller.reads_after_conflict() {
                     acting.client(lane).take(now);
                 }

@@ -63,6 +63,8 @@ pub enum Measure {
     Evictions,
     /// Kubernetes events with the given reason.
     Events,
+    /// Requests of the timeline's users that were refused with the given reason, such as `Forbidden`.
+    Refusals,
     /// What the cluster cost.
     Cost,
     /// Requested share of a resource, averaged over time.
@@ -140,6 +142,7 @@ pub const MEASURES: &[MeasureForm] = &[
     form("unavailable_seconds", Measure::UnavailableSeconds, Argument::Workload, Yields::Number, false),
     form("evictions", Measure::Evictions, Argument::None, Yields::Number, false),
     form("events", Measure::Events, Argument::Word, Yields::Number, false),
+    form("refusals", Measure::Refusals, Argument::Word, Yields::Number, false),
     form("cost", Measure::Cost, Argument::None, Yields::Number, false),
     form("utilization", Measure::Utilization, Argument::Resource, Yields::Number, false),
 ];

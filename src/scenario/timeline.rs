@@ -38,6 +38,12 @@ macro_rules! actions {
         struct WrittenEntry {
             /// When, counted from the start of the run.
             at: Option<Duration>,
+            /// The user in whose name it is asked for, as `kubectl --as`: what the cluster's roles do not allow is
+            /// refused. A service account is `system:serviceaccount:<namespace>:<name>`. Without it all is allowed.
+            #[serde(rename = "as")]
+            user: Option<String>,
+            /// Groups of that user.
+            as_groups: Vec<String>,
             $( $(#[doc = $text])+ $key: Option<$content>, )*
         }
 
@@ -105,15 +111,41 @@ pub struct TimelineEntry {
     pub at: SimTime,
     /// What.
     pub action: Action,
+    /// In whose name.
+    pub user: Option<NamedUser>,
+}
+
+/// A user and the groups that the scenario gives him.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NamedUser {
+    /// The name.
+    pub name: String,
+    /// The groups.
+    pub groups: Vec<String>,
+}
+
+impl Action {
+    /// Something that goes wrong, not something that somebody does.
+    pub fn is_fault(&self) -> bool {
+        matches!(self, Action::NodeCrash(_) | Action::PodCrash(_) | Action::ContainerCrash(_))
+    }
 }
 
 impl TryFrom<WrittenEntry> for TimelineEntry {
     type Error = String;
     fn try_from(written: WrittenEntry) -> Result<Self, String> {
         let at = written.at.ok_or("missing field `at`; say when: at: 2m")?;
+        let groups = written.as_groups.clone();
+        let user = written.user.clone().map(|name| NamedUser { name, groups });
+        if user.is_none() && !written.as_groups.is_empty() {
+            return Err("`asGroups` without `as`; name the user: as: jane".to_string());
+        }
         let mut actions = written.actions();
         match (actions.pop(), actions.is_empty()) {
-            (Some(action), true) => Ok(TimelineEntry { at: SimTime(at.0.0), action }),
+            (Some(action), true) if user.is_some() && action.is_fault() => {
+                Err("a fault with `as`; faults are nobody's request, remove it".to_string())
+            }
+            (Some(action), true) => Ok(TimelineEntry { at: SimTime(at.0.0), action, user }),
             (None, _) => Err("an entry without an action; add one, such as nodeCrash: {node: small-0}".to_string()),
             (Some(_), false) => {
                 Err("more than one action; write an entry of its own, with the same `at`, for each".to_string())
@@ -131,7 +163,7 @@ impl JsonSchema for TimelineEntry {
         let entry = schema.ensure_object();
         entry.insert("required".to_string(), serde_json::json!(["at"]));
         entry.insert("minProperties".to_string(), 2.into());
-        entry.insert("maxProperties".to_string(), 2.into());
+        entry.insert("maxProperties".to_string(), 4.into());
         schema
     }
 }
@@ -201,8 +233,8 @@ pub struct NodeTarget {
     pub node: String,
 }
 
-/// Cordons a node and evicts its pods, as `kubectl drain --ignore-daemonsets`.
-#[derive(Clone, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
+/// Cordons a node and evicts its pods, as `kubectl drain` with these flags.
+#[derive(Clone, PartialEq, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Drain {
     /// Which node.
@@ -213,6 +245,21 @@ pub struct Drain {
     /// Gives up after this long.
     #[serde(default)]
     pub timeout: Option<Duration>,
+    /// Leaves pods of DaemonSets where they are, instead of refusing to begin. Default true.
+    #[serde(default = "yes")]
+    pub ignore_daemonsets: bool,
+    /// Evicts pods that no controller would replace, instead of refusing to begin.
+    #[serde(default)]
+    pub force: bool,
+    /// Evicts pods with emptyDir volumes, instead of refusing to begin.
+    #[serde(default)]
+    pub delete_emptydir_data: bool,
+    /// Only pods with these labels.
+    #[serde(default)]
+    pub pod_selector: Option<Selector>,
+    /// Deletes the pods whatever the disruption budgets say.
+    #[serde(default)]
+    pub disable_eviction: bool,
 }
 
 /// Sets or removes labels of an object.
@@ -294,6 +341,10 @@ pub struct ContainerCrash {
     pub count: Option<u32>,
     /// The code it ends with. Default 137, a kill.
     pub exit_code: Option<i32>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 pub(super) fn default_namespace() -> String {

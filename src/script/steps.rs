@@ -1,18 +1,15 @@
 //! The steps: what each does, and how people would type it.
 
+use super::drain::DrainOptions;
 use super::{Progress, apply, send, template};
 use crate::model::workload::keys;
 use crate::model::{Deployment, Kind, ReplicaSet, Selector};
-use crate::model::{Key, Name, Node, Object, Pod, Resource, Taint, TaintEffect};
-use crate::runtime::{Cx, Requeue};
+use crate::model::{Key, Name, Node, Object, Taint, TaintEffect};
+use crate::runtime::Cx;
 use crate::store::{DeleteOptions, Patch, Preconditions, Propagation, Write};
-use crate::time::SimDuration;
 use crate::wire::encode;
 use crate::wire::patch::{Document, Form};
 use std::sync::Arc;
-
-/// How long `kubectl drain` waits before it tries again.
-const DRAIN_RETRY: SimDuration = SimDuration::from_secs(5);
 
 /// What `kubectl delete` is given.
 #[derive(Clone, Debug)]
@@ -142,12 +139,12 @@ pub enum Step {
         /// Cordon, or uncordon.
         unschedulable: bool,
     },
-    /// `kubectl drain --ignore-daemonsets --force`.
+    /// `kubectl drain`.
     Drain {
         /// The node.
         key: Key,
-        /// `--grace-period`.
-        grace_seconds: Option<i64>,
+        /// The flags.
+        options: DrainOptions,
     },
     /// `kubectl label`.
     Label {
@@ -236,8 +233,13 @@ impl Step {
         }
     }
 
-    /// Asks for the writes; answers when to go on.
-    pub(super) fn perform(&self, progress: &Progress, cx: &mut Cx<'_>) -> Requeue {
+    /// Whether the command goes on after its first requests.
+    pub(super) fn lasts(&self) -> bool {
+        matches!(self, Step::Drain { .. })
+    }
+
+    /// Asks for the writes; gives what the command prints before they are answered.
+    pub(super) fn perform(&self, progress: &Progress, cx: &mut Cx<'_>) -> Option<String> {
         match self {
             Step::Apply { manifests, dry_run } => apply::apply(manifests, *dry_run, progress, cx),
             Step::ServerSideApply { manifests, manager, force, dry_run } => {
@@ -246,7 +248,7 @@ impl Step {
                 apply::server_side(&left, manager, *force, *dry_run, cx);
             }
             Step::Replace(manifests) => apply::replace(manifests, progress, cx),
-            _ if !progress.refused.is_empty() && !matches!(self, Step::Drain { .. }) => {}
+            _ if !progress.refused.is_empty() => {}
             Step::Delete { what, grace_seconds, propagation, dry_run } => {
                 let options = DeleteOptions {
                     grace_seconds: *grace_seconds,
@@ -275,7 +277,7 @@ impl Step {
                 });
             }
             Step::Cordon { key, unschedulable } => patch(cx, key, Patch::Unschedulable(*unschedulable)),
-            Step::Drain { key, grace_seconds } => return drain(cx, key, *grace_seconds),
+            Step::Drain { key, .. } => return Some(cordon(cx, key)),
             Step::Label { key, labels } => patch(cx, key, Patch::Labels(labels.clone())),
             Step::Taint { key, add, remove } => {
                 let remove =
@@ -283,7 +285,7 @@ impl Step {
                 patch(cx, key, Patch::Taints { add: add.clone(), remove });
             }
         }
-        Requeue::Done
+        None
     }
 }
 
@@ -324,20 +326,13 @@ fn undo(cx: &mut Cx<'_>, key: &Key, revision: u32) {
     patch(cx, key, Patch::Template(Arc::new(old)));
 }
 
-/// Cordons, then deletes every pod that is not gone yet; looks again until none is left.
-fn drain(cx: &mut Cx<'_>, key: &Key, grace_seconds: Option<i64>) -> Requeue {
-    let Some(node) = cx.live().fetch_key::<Node>(key).cloned() else { return Requeue::Done };
-    if !node.unschedulable {
-        patch(cx, key, Patch::Unschedulable(true));
+/// The beginning of a drain: the node is cordoned, if it is not.
+fn cordon(cx: &mut Cx<'_>, key: &Key) -> String {
+    match cx.live().fetch_key::<Node>(key).is_some_and(|node| node.unschedulable) {
+        true => format!("node/{} already cordoned", key.name),
+        false => {
+            patch(cx, key, Patch::Unschedulable(true));
+            format!("node/{} cordoned", key.name)
+        }
     }
-    let pods: Vec<Arc<Pod>> = cx.live().pods_on(&node.meta.name).cloned().collect();
-    let leaving = pods.iter().filter(|pod| !pod.meta.deleting());
-    let deletes = leaving
-        .map(|pod| {
-            let preconditions = Preconditions::uid(pod.meta.uid);
-            Write::Delete(pod.key(), DeleteOptions { grace_seconds, propagation: None, preconditions })
-        })
-        .collect();
-    cx.write_all(deletes);
-    if pods.is_empty() { Requeue::Done } else { Requeue::After(DRAIN_RETRY) }
 }

@@ -3,8 +3,9 @@
 
 use super::errors::StoreError;
 use super::slots::Store;
+use crate::model::Resource;
 use crate::model::batch::JobStatus;
-use crate::model::core::PriorityClass;
+use crate::model::core::{PriorityClass, ServiceAccount};
 use crate::model::service::{Service, ServiceType};
 use crate::model::{Condition, Key, Kind, Labels, Name, Node, Object, Pod, PodSpec, PodStatus, Taint, TaintEffect};
 use crate::model::{Toleration, Truth, hash};
@@ -60,6 +61,7 @@ impl Store {
                 Ok(())
             }
             Object::PersistentVolumeClaim(claim) => {
+                self.limit_claim(claim)?;
                 self.admit_claim(Arc::make_mut(claim));
                 Ok(())
             }
@@ -72,6 +74,7 @@ impl Store {
     }
 
     fn admit_pod(&mut self, pod: &mut Pod) -> Result<(), StoreError> {
+        self.limit_pod(pod)?;
         let cache_key = (pod.spec.hash, pod.meta.labels.clone());
         pod.spec = match self.admitted.get(&cache_key) {
             Some(admitted) => admitted.clone(),
@@ -81,6 +84,8 @@ impl Store {
                 admitted
             }
         };
+        self.check_account(pod)?;
+        self.secure_pod(pod)?;
         pod.status = PodStatus::default();
         pod.node = pod.spec.node_name.clone();
         if !pod.spec.scheduling_gates.is_empty() {
@@ -93,6 +98,18 @@ impl Store {
             ));
         }
         Ok(())
+    }
+
+    /// Admission plugin ServiceAccount: a pod's account must exist. For the account that every namespace gets, the
+    /// server waits until its controller has made it; so it is not asked for here.
+    fn check_account(&self, pod: &Pod) -> Result<(), StoreError> {
+        let (namespace, name) = (&pod.meta.namespace, &pod.spec.service_account);
+        if name.is_empty() || name == "default" || self.live().fetch::<ServiceAccount>(namespace, name).is_some() {
+            return Ok(());
+        }
+        let missing = Key::new(Kind::ServiceAccount, namespace.clone(), name.clone());
+        let missing = StoreError::NotFound(missing).to_string().replacen("serviceaccounts", "serviceaccount", 1);
+        Err(StoreError::Forbidden(pod.key(), format!("error looking up service account {namespace}/{name}: {missing}")))
     }
 
     fn admitted_spec(&self, pod: &Pod) -> Result<PodSpec, StoreError> {

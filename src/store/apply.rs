@@ -49,7 +49,12 @@ impl Store {
                 self.delete_collection(now, (kind, namespace), &selector, options, writer)
             }
             Write::DryRun(write) => self.dry_run(now, *write, writer),
+            Write::Evict { pod, options, dry_run } => self.evict(now, pod, options, dry_run, writer),
             Write::Bind { pod, uid, node, note } => self.bind(now, pod, uid, (&node, note), writer),
+            Write::As(user, write) => {
+                self.authorize(&user, &write)?;
+                self.commit(now, *write, writer)
+            }
             Write::Event(record) => {
                 let key = record.regarding.clone();
                 self.check_namespace(&key)?;
@@ -74,6 +79,7 @@ impl Store {
         let meta = object.meta_mut();
         meta.generation = generation;
         meta.deletion = None;
+        self.charge(now, &object, None, writer)?;
         let revision = self.put(now, None, object, writer);
         Ok(Written { revision, key })
     }

@@ -21,8 +21,47 @@ pub enum StoreError {
     Invalid(Key, Vec<String>),
     /// Refused before validation, with HTTP status and the API server's sentence.
     Request(Key, u16, String),
+    /// An answer that is none of the usual ones.
+    Refused(Key, Box<Refusal>),
     /// A named limit of the simulation; ends the run.
     Limit(String),
+}
+
+/// An answer with a code and a text of its own.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    /// HTTP status code.
+    pub code: u16,
+    /// The message.
+    pub message: String,
+    /// `details.causes[0].message`; may be empty.
+    pub cause: String,
+    /// When to try again: `Retry-After`.
+    pub retry_after_seconds: Option<i64>,
+}
+
+impl Refusal {
+    /// A refusal with that code and message.
+    pub fn new(code: u16, message: &str) -> Self {
+        Refusal { code, message: message.to_string(), cause: String::new(), retry_after_seconds: None }
+    }
+
+    /// With a cause.
+    #[must_use]
+    pub fn because(self, cause: String) -> Self {
+        Refusal { cause, ..self }
+    }
+
+    /// With the advice when to try again.
+    #[must_use]
+    pub fn retry_after(self, seconds: i64) -> Self {
+        Refusal { retry_after_seconds: Some(seconds), ..self }
+    }
+
+    /// As the answer to a write of that object.
+    pub fn of(self, key: Key) -> StoreError {
+        StoreError::Refused(key, Box::new(self))
+    }
 }
 
 /// The conflict of an update written from an old version.
@@ -39,9 +78,28 @@ impl StoreError {
             | StoreError::Forbidden(key, _)
             | StoreError::NamespaceTerminating(key)
             | StoreError::Invalid(key, _)
-            | StoreError::Request(key, ..) => Some(key),
+            | StoreError::Request(key, ..)
+            | StoreError::Refused(key, _) => Some(key),
             StoreError::Limit(_) => None,
         }
+    }
+
+    /// What `kubectl` prints (`staging/src/k8s.io/kubectl/pkg/cmd/util/helpers.go`, `StandardErrorMessage`).
+    pub fn as_printed(&self) -> String {
+        let reason = match self {
+            StoreError::NotFound(_) => "NotFound",
+            StoreError::AlreadyExists(_) => "AlreadyExists",
+            StoreError::Conflict(..) => "Conflict",
+            StoreError::Forbidden(..) | StoreError::NamespaceTerminating(_) => "Forbidden",
+            StoreError::Refused(_, refusal) if refusal.code == 403 => "Forbidden",
+            StoreError::Refused(_, refusal) if refusal.code == 429 => "TooManyRequests",
+            StoreError::Request(_, 415, _) => "UnsupportedMediaType",
+            StoreError::Request(_, 400..500, _) => "BadRequest",
+            StoreError::Refused(..) | StoreError::Request(..) => "InternalError",
+            StoreError::Invalid(..) => return format!("The {self}"),
+            StoreError::Limit(_) => return self.to_string(),
+        };
+        format!("Error from server ({reason}): {self}")
     }
 
     /// HTTP status code.
@@ -52,6 +110,7 @@ impl StoreError {
             StoreError::Forbidden(..) | StoreError::NamespaceTerminating(_) => 403,
             StoreError::Invalid(..) => 422,
             StoreError::Request(_, code, _) => *code,
+            StoreError::Refused(_, refusal) => refusal.code,
             StoreError::Limit(_) => 507,
         }
     }
@@ -86,6 +145,7 @@ impl fmt::Display for StoreError {
                 }
             }
             StoreError::Request(_, _, message) | StoreError::Limit(message) => f.write_str(message),
+            StoreError::Refused(_, refusal) => f.write_str(&refusal.message),
         }
     }
 }

@@ -19,7 +19,7 @@ pub fn entry_index(key: &Key) -> usize {
 /// The record of an incident; `ended` is `None` while it lasts.
 pub fn begun(key: &Key, fault: Fault, description: String, started: SimTime, ended: Option<SimTime>) -> Write {
     let meta = Meta::named("", key.name.clone());
-    let object = Incident { meta, fault, description: Name::from(description), started, ended };
+    let object = Incident { meta, fault, description: Name::from(description), started, ended, output: Vec::new() };
     Write::Create(object.into_object())
 }
 

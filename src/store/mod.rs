@@ -4,15 +4,20 @@
 //! new version of one object. Readers look through a [`View`] at a revision, so an actor whose watch lags
 //! sees the past, exactly. Versions that nobody can see any more are dropped as the log is trimmed.
 
+pub mod access;
 pub mod admission;
 pub mod apply;
 pub mod document;
 pub mod errors;
 pub mod events;
+pub mod eviction;
 pub mod incident;
 pub mod index;
+pub mod limit_ranger;
 pub mod log;
 pub mod patch;
+pub mod pod_security;
+pub mod quota;
 pub mod slots;
 mod storage;
 pub mod update;
@@ -20,7 +25,7 @@ pub mod view;
 pub mod write;
 
 pub use apply::{FOREGROUND, ORPHAN, Written};
-pub use errors::StoreError;
+pub use errors::{Refusal, StoreError};
 pub use log::{Change, Revision, Verb};
 pub use patch::Patch;
 pub use slots::{Store, StoreLimits};

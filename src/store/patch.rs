@@ -3,6 +3,7 @@
 
 use crate::model::{Condition, Labels, Name, Object, OwnerReference, PodStatus, Taint, TaintEffect, Uid, condition};
 use crate::model::{Phase, Pod, PodTemplate};
+use crate::time::SimTime;
 use std::sync::Arc;
 
 /// A change of a part.
@@ -54,6 +55,13 @@ pub enum Patch {
     Template(Arc<PodTemplate>),
     /// Pauses or resumes a deployment.
     Paused(bool),
+    /// Adds to what an action of the user printed, and says when it was over.
+    Printed {
+        /// The lines.
+        lines: Vec<(SimTime, Name)>,
+        /// When it was over.
+        ended: Option<SimTime>,
+    },
 }
 
 /// Condition types that a kubelet owns (`pkg/kubelet/types/pod_status.go`, `PodConditionByKubelet`).
@@ -110,6 +118,12 @@ impl Patch {
                 other => panic!("pod status patched on a {}", other.kind()),
             },
             Patch::Replicas(_) | Patch::Template(_) | Patch::Paused(_) => self.apply_to_workload(object),
+            Patch::Printed { lines, ended } => {
+                let Object::Incident(incident) = object else { panic!("output patched on a {}", object.kind()) };
+                let incident = Arc::make_mut(incident);
+                incident.output.extend(lines.iter().cloned());
+                incident.ended = incident.ended.or(*ended);
+            }
         }
     }
 

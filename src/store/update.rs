@@ -81,6 +81,7 @@ impl Store {
             return Ok(Written { revision: self.revision(), key });
         }
         self.validate_update(old, &new)?;
+        self.charge(now, &new, Some(old), writer)?;
         let meta = new.meta();
         let ends = meta.finalizers.is_empty()
             && meta.deletion.is_some_and(|deletion| deletion.grace_seconds == 0)
@@ -163,6 +164,7 @@ pub(super) fn with_status_of(wish: &Object, status: &Object) -> Object {
         }
         (Object::Job(a), Object::Job(b)) => Arc::make_mut(a).status = b.status.clone(),
         (Object::CronJob(a), Object::CronJob(b)) => Arc::make_mut(a).status = b.status.clone(),
+        (Object::ResourceQuota(a), Object::ResourceQuota(b)) => Arc::make_mut(a).status = b.status.clone(),
         (Object::Service(a), Object::Service(b)) => Arc::make_mut(a).ingress = b.ingress.clone(),
         _ => {}
     }

@@ -1,6 +1,7 @@
 //! Every write as a value.
 
 use super::{Patch, Revision};
+use crate::model::rbac::User;
 use crate::model::{Key, Kind, Name, Object, Selector, Uid};
 use crate::wire::patch::Document;
 use std::sync::Arc;
@@ -33,6 +34,15 @@ pub enum Write {
     },
     /// Answer as to the write itself, and do nothing (`dryRun=All`).
     DryRun(Box<Write>),
+    /// Delete a pod unless a disruption budget forbids it (`pods/eviction`).
+    Evict {
+        /// The pod.
+        pod: Key,
+        /// How it is deleted.
+        options: DeleteOptions,
+        /// Only answer.
+        dry_run: bool,
+    },
     /// Bind a pod to a node (`pods/binding`).
     Bind {
         /// The pod.
@@ -47,6 +57,8 @@ pub enum Write {
     },
     /// Record an event.
     Event(EventRecord),
+    /// Do a write in the name of a user, if he may.
+    As(Arc<User>, Box<Write>),
 }
 
 impl Write {
@@ -57,8 +69,9 @@ impl Write {
             Write::Patch(key, ..) | Write::Document(key, ..) | Write::Delete(key, _) => key.clone(),
             Write::DeleteCollection { kind, namespace, .. } => Key::new(*kind, namespace.clone(), Name::new()),
             Write::DryRun(write) => write.key(),
-            Write::Bind { pod, .. } => pod.clone(),
+            Write::Bind { pod, .. } | Write::Evict { pod, .. } => pod.clone(),
             Write::Event(event) => event.regarding.clone(),
+            Write::As(_, write) => write.key(),
         }
     }
 }

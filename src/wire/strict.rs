@@ -6,9 +6,11 @@ use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{LimitRange, ResourceQuota};
 use k8s_openapi::api::core::v1::{Secret, Service, ServiceAccount};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 use k8s_openapi::api::storage::v1::{CSIDriver, CSINode, StorageClass, VolumeAttachment};
 use serde::de::DeserializeOwned;
@@ -23,11 +25,13 @@ use crate::error::Problem;
 /// The kinds that can be applied, with their `apiVersion`.
 pub const KINDS: &[(&str, &str)] = &[
     ("v1", "ConfigMap"),
+    ("v1", "LimitRange"),
     ("v1", "Namespace"),
     ("v1", "Node"),
     ("v1", "PersistentVolume"),
     ("v1", "PersistentVolumeClaim"),
     ("v1", "Pod"),
+    ("v1", "ResourceQuota"),
     ("v1", "Secret"),
     ("v1", "Service"),
     ("v1", "ServiceAccount"),
@@ -37,6 +41,10 @@ pub const KINDS: &[(&str, &str)] = &[
     ("coordination.k8s.io/v1", "Lease"),
     ("discovery.k8s.io/v1", "EndpointSlice"),
     ("policy/v1", "PodDisruptionBudget"),
+    ("rbac.authorization.k8s.io/v1", "ClusterRole"),
+    ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"),
+    ("rbac.authorization.k8s.io/v1", "Role"),
+    ("rbac.authorization.k8s.io/v1", "RoleBinding"),
     ("scheduling.k8s.io/v1", "PriorityClass"),
     ("storage.k8s.io/v1", "CSIDriver"),
     ("storage.k8s.io/v1", "CSINode"),
@@ -53,12 +61,6 @@ const KNOWN_ELSEWHERE: &[&str] = &[
     "HorizontalPodAutoscaler",
     "ReplicationController",
     "NetworkPolicy",
-    "ResourceQuota",
-    "LimitRange",
-    "Role",
-    "RoleBinding",
-    "ClusterRole",
-    "ClusterRoleBinding",
     "CustomResourceDefinition",
     "Endpoints",
 ];
@@ -180,6 +182,12 @@ fn examine(value: &Value, places: &Places, values: bool) -> Vec<Problem> {
             PersistentVolume,
             PersistentVolumeClaim,
             PodDisruptionBudget,
+            LimitRange,
+            ResourceQuota,
+            ClusterRole,
+            ClusterRoleBinding,
+            Role,
+            RoleBinding,
             CSIDriver,
             CSINode,
             StorageClass,

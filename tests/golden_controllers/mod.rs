@@ -2,9 +2,11 @@
 
 mod autoscalers;
 mod deployments;
+mod disruption;
 mod jobs;
 mod nodes;
 mod nodes_under_pressure;
+mod quotas;
 mod replica_sets;
 mod topology_hints;
 

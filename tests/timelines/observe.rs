@@ -65,6 +65,8 @@ fn fields(object: &Object) -> Fields {
             add("phase", pod.status.phase.as_str().to_string());
             add("ready", truth(&pod.status.conditions, "Ready"));
             add("deletionTimestamp", pod.meta.deletion.map_or("", |_| "set").to_string());
+            let target = find(&pod.status.conditions, "DisruptionTarget");
+            add("disruptionTarget", target.map(|target| target.reason.to_string()).unwrap_or_default());
             add("owner", owner(&pod.meta));
             add("hash", pod.meta.labels.get(&keys::POD_TEMPLATE_HASH).map(|hash| hash.to_string()).unwrap_or_default());
         }
@@ -76,6 +78,7 @@ fn fields(object: &Object) -> Fields {
             taints.sort();
             add("taints", taints.join(";"));
             add("zone", node.zone().to_string());
+            add("unschedulable", node.unschedulable.to_string());
         }
         Object::EndpointSlice(slice) => {
             for endpoint in slice.endpoints.iter() {
@@ -108,6 +111,14 @@ fn fields(object: &Object) -> Fields {
             {
                 add(name, count.to_string());
             }
+        }
+        Object::PodDisruptionBudget(budget) => {
+            let status = &budget.status;
+            add("allowed", status.disruptions_allowed.to_string());
+            add("currentHealthy", status.current_healthy.to_string());
+            add("desiredHealthy", status.desired_healthy.to_string());
+            add("expected", status.expected_pods.to_string());
+            add("disruptedPods", status.disrupted.len().to_string());
         }
         _ => {}
     }

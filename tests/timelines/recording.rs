@@ -112,7 +112,7 @@ fn read(path: &Path) -> Option<Recording> {
     })
 }
 
-fn changes(path: &Path) -> Option<String> {
+pub fn changes(path: &Path) -> Option<String> {
     packed(&path.join("changes.csv"))
 }
 
@@ -146,7 +146,7 @@ pub fn read_marks(text: &str) -> Vec<Mark> {
     rows.map(|row| Mark { t: row[0].parse().unwrap(), mark: row[1].to_string(), detail: row[2].to_string() }).collect()
 }
 
-fn read_rows(text: &str) -> Vec<Row> {
+pub fn read_rows(text: &str) -> Vec<Row> {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
     let mut rows: Vec<Row> = reader.records().map(|row| read_row(&row.unwrap())).collect();
     // Watches of different kinds arrive on their own; rows of one object are already in order.

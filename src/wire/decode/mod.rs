@@ -17,6 +17,8 @@ mod pod_spec;
 mod pod_status;
 mod policy;
 pub(crate) mod quantity;
+mod quota;
+mod rbac;
 mod selector;
 mod service;
 mod small;
@@ -129,12 +131,12 @@ pub fn of_kind(kind: Kind, value: &Value) -> Result<Object, Vec<FieldError>> {
         Kind::Job => batch::job(typed(value)?).map(Object::from),
         Kind::CronJob => batch::cron_job(typed(value)?).map(Object::from),
         Kind::ControllerRevision => plain::controller_revision(typed(value)?).map(Object::from),
-        Kind::LimitRange => plain::limit_range(typed(value)?).map(Object::from),
-        Kind::ResourceQuota => plain::resource_quota(typed(value)?).map(Object::from),
-        Kind::Role => plain::role(typed(value)?).map(Object::from),
-        Kind::ClusterRole => plain::cluster_role(typed(value)?).map(Object::from),
-        Kind::RoleBinding => plain::role_binding(typed(value)?).map(Object::from),
-        Kind::ClusterRoleBinding => plain::cluster_role_binding(typed(value)?).map(Object::from),
+        Kind::LimitRange => quota::limit_range(typed(value)?).map(Object::from),
+        Kind::ResourceQuota => quota::resource_quota(typed(value)?).map(Object::from),
+        Kind::Role => rbac::role(typed(value)?).map(Object::from),
+        Kind::ClusterRole => rbac::cluster_role(typed(value)?).map(Object::from),
+        Kind::RoleBinding => rbac::role_binding(typed(value)?).map(Object::from),
+        Kind::ClusterRoleBinding => rbac::cluster_role_binding(typed(value)?).map(Object::from),
         Kind::CustomResourceDefinition => plain::custom_resource_definition(typed(value)?).map(Object::from),
         Kind::VolumeAttachment => storage::attachment(typed(value)?).map(Object::from),
         Kind::CSIDriver => storage::driver(typed(value)?).map(Object::from),

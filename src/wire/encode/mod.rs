@@ -8,6 +8,8 @@ mod meta;
 mod node;
 mod plain;
 mod pod;
+mod quota;
+mod rbac;
 mod service;
 mod small;
 mod storage;
@@ -45,12 +47,12 @@ pub fn object(object: &Object) -> Value {
         Object::Job(job) => value(&batch::job(job)),
         Object::CronJob(cron) => value(&batch::cron_job(cron)),
         Object::ControllerRevision(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
-        Object::LimitRange(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
-        Object::ResourceQuota(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
-        Object::Role(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
-        Object::ClusterRole(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
-        Object::RoleBinding(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
-        Object::ClusterRoleBinding(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
+        Object::LimitRange(object) => value(&quota::limit_range(object)),
+        Object::ResourceQuota(object) => value(&quota::resource_quota(object)),
+        Object::Role(object) => value(&rbac::role(object)),
+        Object::ClusterRole(object) => value(&rbac::cluster_role(object)),
+        Object::RoleBinding(object) => value(&rbac::role_binding(object)),
+        Object::ClusterRoleBinding(object) => value(&rbac::cluster_role_binding(object)),
         Object::CustomResourceDefinition(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
         Object::VolumeAttachment(attachment) => value(&storage::attachment(attachment)),
         Object::CSIDriver(driver) => value(&storage::driver(driver)),

@@ -8,6 +8,7 @@ mod batch;
 mod config;
 mod meta;
 mod pod;
+mod policy;
 mod resources;
 mod scheduling;
 mod service;

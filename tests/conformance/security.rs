@@ -1,0 +1,87 @@
+//! Pod security levels, service accounts and priorities of new pods.
+
+use super::small_world::{World, answer, pod};
+use serde_json::{Value, json};
+
+fn world(level: &str) -> World {
+    let mut world = World::new();
+    let labels = json!({"pod-security.kubernetes.io/enforce": level});
+    world
+        .create(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ns", "labels": labels}}))
+        .unwrap();
+    world
+}
+
+fn create(level: &str, spec: Value) -> String {
+    let mut manifest = pod("p", json!({}));
+    manifest["metadata"]["namespace"] = json!("ns");
+    for (field, value) in spec.as_object().unwrap() {
+        match field.as_str() {
+            "c" => manifest["spec"]["containers"][0]["securityContext"] = value.clone(),
+            "ports" => manifest["spec"]["containers"][0]["ports"] = value.clone(),
+            field => manifest["spec"][field] = value.clone(),
+        }
+    }
+    answer(world(level).create(manifest)).replace("pods \"p\" is forbidden: violates PodSecurity ", "")
+}
+
+#[test]
+fn should_enforce_the_level_of_the_namespace() {
+    let good = json!({"c": {"allowPrivilegeEscalation": false, "runAsNonRoot": true,
+        "capabilities": {"drop": ["ALL"]}, "seccompProfile": {"type": "RuntimeDefault"}}});
+    let host = json!({"hostNetwork": true, "hostPID": true});
+    let table = [
+        ("privileged", host.clone(), "ok"),
+        ("baseline", json!({}), "ok"),
+        ("baseline", host, "\"baseline:latest\": host namespaces (hostNetwork=true, hostPID=true)"),
+        (
+            "baseline",
+            json!({"c": {"privileged": true}}),
+            "\"baseline:latest\": privileged (container \"c\" must not set securityContext.privileged=true)",
+        ),
+        (
+            "baseline",
+            json!({"c": {"capabilities": {"add": ["NET_ADMIN", "CHOWN"]}}}),
+            "\"baseline:latest\": non-default capabilities (container \"c\" must not include \"NET_ADMIN\" in \
+             securityContext.capabilities.add)",
+        ),
+        (
+            "baseline",
+            json!({"volumes": [{"name": "v", "hostPath": {"path": "/"}}], "ports": [{"containerPort": 80, "hostPort": 80}]}),
+            "\"baseline:latest\": hostPath volumes (volume \"v\"), hostPort (container \"c\" uses hostPort 80)",
+        ),
+        ("restricted", good, "ok"),
+        (
+            "restricted",
+            json!({}),
+            "\"restricted:latest\": allowPrivilegeEscalation != false (container \"c\" must set \
+             securityContext.allowPrivilegeEscalation=false), unrestricted capabilities (container \"c\" must set \
+             securityContext.capabilities.drop=[\"ALL\"]), runAsNonRoot != true (pod or container \"c\" must set \
+             securityContext.runAsNonRoot=true), seccompProfile (pod or container \"c\" must set \
+             securityContext.seccompProfile.type to \"RuntimeDefault\" or \"Localhost\")",
+        ),
+    ];
+    for (level, spec, expected) in table {
+        assert_eq!(create(level, spec.clone()), expected, "{level} {spec}");
+    }
+}
+
+#[test]
+fn should_want_the_service_account_and_the_priority_class_to_exist() {
+    let table = [
+        (
+            json!({"serviceAccountName": "robot"}),
+            "pods \"p\" is forbidden: error looking up service account default/robot: serviceaccount \"robot\" not found",
+        ),
+        (json!({"priorityClassName": "high"}), "pods \"p\" is forbidden: no PriorityClass with name high was found"),
+        (json!({"priorityClassName": "system-node-critical"}), "ok"),
+        (json!({"serviceAccountName": "default"}), "ok"),
+    ];
+    for (fields, expected) in table {
+        let mut manifest = pod("p", json!({}));
+        for (field, value) in fields.as_object().unwrap() {
+            manifest["spec"][field] = value.clone();
+        }
+        assert_eq!(answer(World::new().create(manifest)), expected, "{fields}");
+    }
+}
