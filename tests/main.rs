@@ -26,6 +26,7 @@ mod scheduler_reference;
 mod store;
 mod support;
 mod tidy;
+mod volumes;
 mod what_if;
 mod wire;
 mod yaml;

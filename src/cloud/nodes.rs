@@ -55,10 +55,8 @@ impl Controller for NodeDrivers {
             (None, Kind::Node | Kind::CSINode) if !self.drivers.is_empty() => {
                 wake.add(Key::cluster(Kind::Node, change.key.name.clone()));
             }
-            (Some(new), _) => {
-                if brings(new).is_some_and(|driver| self.drivers.insert(driver)) {
-                    view.objects(Kind::Node).for_each(|node| wake.add(node.key()));
-                }
+            (Some(new), _) if brings(new).is_some_and(|driver| self.drivers.insert(driver)) => {
+                view.objects(Kind::Node).for_each(|node| wake.add(node.key()));
             }
             _ => {}
         }

@@ -206,6 +206,11 @@ fn fold_pod(print: &mut Fingerprint, pod: &Pod) {
     print.text(&pod.status.reason);
     print.text(pod.status.nominated_node.as_deref().unwrap_or(""));
     fold_conditions(print, &pod.status.conditions);
+    for seen in &pod.status.config {
+        print.text(&seen.name);
+        print.text(&seen.reader);
+        print.word(seen.revision);
+    }
     for container in pod.status.containers.iter().chain(&pod.status.init_containers) {
         print.word(
             u64::from(container.restart_count) << 2 | u64::from(container.ready) << 1 | u64::from(container.started),

@@ -42,6 +42,7 @@ pub fn all(timing: &Timing) -> Vec<(Box<dyn Controller>, ActorSettings)> {
         (Box::new(service_account::ServiceAccountController), service_account::settings()),
         (Box::new(service_load_balancer::ServiceController::default()), service_load_balancer::settings()),
         (Box::new(volume::binder::VolumeBinder::default()), volume::binder::settings()),
+        (Box::new(volume::attach_detach::AttachDetach::default()), volume::attach_detach::settings()),
         (Box::new(volume::protection::ClaimProtection), volume::protection::settings()),
         (Box::new(volume::protection::VolumeProtection), volume::protection::settings()),
         (Box::new(volume::ephemeral::EphemeralVolumes), volume::ephemeral::settings()),

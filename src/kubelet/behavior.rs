@@ -1,5 +1,6 @@
 //! How a container behaves: what a manifest cannot state, resolved for one run of one container.
 
+use super::config::Environment;
 use crate::model::pod::Usage;
 use crate::model::{Container, Pod};
 use crate::rng::{Seed, Stream};
@@ -37,9 +38,16 @@ pub struct ContainerBehavior {
 
 /// Tells how containers behave.
 pub trait BehaviorSource {
-    /// The behaviour of run number `run` (0 is the first) of a pod's container. Equal questions get equal
-    /// answers.
-    fn resolve(&self, pod: &Pod, container: &Container, run: u32, seed: Seed) -> ContainerBehavior;
+    /// The behaviour of run number `run` (0 is the first) of a pod's container that starts with this environment.
+    /// Equal questions get equal answers.
+    fn resolve(
+        &self,
+        pod: &Pod,
+        container: &Container,
+        run: u32,
+        environment: &Environment,
+        seed: Seed,
+    ) -> ContainerBehavior;
 }
 
 impl ContainerBehavior {
@@ -75,12 +83,22 @@ pub struct ScenarioBehavior {
 }
 
 impl BehaviorSource for ScenarioBehavior {
-    fn resolve(&self, pod: &Pod, container: &Container, run: u32, seed: Seed) -> ContainerBehavior {
+    fn resolve(
+        &self,
+        pod: &Pod,
+        container: &Container,
+        run: u32,
+        environment: &Environment,
+        seed: Seed,
+    ) -> ContainerBehavior {
         let mut rule = Behavior::default();
         let label = |key: &str| pod.meta.labels.get(key).map(|value| value.as_str());
         for entry in &self.rules {
             let (namespace, name) = (&pod.meta.namespace, &pod.meta.name);
-            if entry.matching.matches(namespace, name, label, &container.name, &container.image) {
+            let variable = |name: &str| environment.get(name).map(|value| value.as_str());
+            if entry.matching.matches(namespace, name, label, &container.name, &container.image)
+                && entry.matching.matches_environment(variable)
+            {
                 rule.overlay(entry);
             }
         }
@@ -137,7 +155,7 @@ fn sample<U: Unit>(distribution: &Distribution<U>, stream: impl FnOnce() -> Stre
 pub struct AnnotatedBehavior;
 
 impl BehaviorSource for AnnotatedBehavior {
-    fn resolve(&self, pod: &Pod, container: &Container, run: u32, seed: Seed) -> ContainerBehavior {
+    fn resolve(&self, pod: &Pod, container: &Container, run: u32, _: &Environment, seed: Seed) -> ContainerBehavior {
         let text = |key: &str| pod.meta.annotations.get(key).map(|value| value.as_str());
         let seconds = |key: &str| text(key).and_then(|text| text.parse::<f64>().ok()).map(SimDuration::from_secs_f64);
         let start = match run {
@@ -194,7 +212,7 @@ mod tests {
         let source = ScenarioBehavior { rules: vec![all, web] };
         let resolve = |name: &str, run: u32| {
             let pod = pod(name, spec("app", 500, 1 << 20));
-            source.resolve(&pod, &pod.spec.containers[0], run, Seed(1))
+            source.resolve(&pod, &pod.spec.containers[0], run, &Environment::new(), Seed(1))
         };
         let (web, db) = (resolve("web-1", 0), resolve("db-1", 0));
         assert_eq!((web.ready, db.ready), (false, true));

@@ -29,6 +29,10 @@ pub struct Instance {
     pub backoff: RestartBackoff,
     /// A failed pull that is waited out.
     pub pull: Option<PullBackoff>,
+    /// What its environment lacks, if it waits for that.
+    pub config_error: Option<Name>,
+    /// What its environment was read from when it was last started.
+    pub environment: Vec<crate::model::pod::ConfigSeen>,
     /// A probe had it killed: the back-off counts from the run before.
     pub killed_by_probe: bool,
 }
@@ -65,6 +69,8 @@ pub enum Wait {
     PullBackOff,
     /// An image that must not be pulled.
     NeverPull,
+    /// A config map or secret that its environment needs.
+    ConfigError,
 }
 
 /// How a run ends.

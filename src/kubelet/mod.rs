@@ -8,16 +8,18 @@
 //!   starting.rs   sandbox, images, start order, restarts      instance.rs  one container
 //!   termination.rs  preStop, SIGTERM, SIGKILL, removal        restart.rs   CrashLoopBackOff
 //! status.rs       phase, conditions, container statuses: pure
+//! volumes.rs  what must be mounted first      config.rs  config maps and secrets as files and environment
 //! images.rs  probes.rs  behavior.rs  settings.rs
 //! ```
 //!
 //! One thing to know: a worker's time is not the caller's. Whatever fell due since the last look happens at
 //! its own instant, so busy clients and slow requests delay reports, never the containers.
 //!
-//! Not here yet: pressure eviction, volumes, device managers, node shutdown.
+//! Not here yet: pressure eviction, device managers, node shutdown.
 
 pub mod admission;
 pub mod behavior;
+pub mod config;
 pub mod eviction_rank;
 pub mod images;
 pub mod instance;
@@ -29,6 +31,7 @@ pub mod settings;
 pub mod starting;
 pub mod status;
 pub mod termination;
+pub mod volumes;
 
 #[cfg(test)]
 mod status_tests;
@@ -47,6 +50,7 @@ use crate::time::SimTime;
 use node::NodeState;
 use pod_worker::{Env, PodWorker, Stage, Verdict};
 use rustc_hash::FxHashMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -64,6 +68,10 @@ pub struct Kubelet {
     by_name: FxHashMap<Name, usize>,
     workers: FxHashMap<Key, Box<PodWorker>>,
     crashes: FxHashMap<Key, Vec<Crash>>,
+    /// The pods that read a config map or secret as files.
+    readers: FxHashMap<Key, BTreeSet<Key>>,
+    /// Pods by node that wait for their volumes.
+    waiting: BTreeMap<Name, BTreeSet<Key>>,
     next_block: u32,
 }
 
@@ -86,6 +94,8 @@ impl Kubelet {
             by_name: FxHashMap::default(),
             workers: FxHashMap::default(),
             crashes: FxHashMap::default(),
+            readers: FxHashMap::default(),
+            waiting: BTreeMap::new(),
             next_block: u32::from(POD_NETWORK),
         }
     }
@@ -126,6 +136,22 @@ impl Kubelet {
         }
     }
 
+    /// A pod is gone: its node says with its next status which volumes it uses no more.
+    fn volumes_left(&mut self, pod: &Pod, wake: &mut Wake<'_>) {
+        for source in config::file_sources(pod) {
+            let object = Key::new(source.kind(), pod.meta.namespace.clone(), source.name.clone());
+            if let Some(readers) = self.readers.get_mut(&object) {
+                readers.remove(&Key::new(Kind::Pod, pod.meta.namespace.clone(), pod.meta.name.clone()));
+            }
+        }
+        let Some(at) = pod.node.as_ref().filter(|_| pod.claims().next().is_some()).and_then(|n| self.node_of(n)) else {
+            return;
+        };
+        // The worker goes first, at this instant.
+        let tick = self.nodes[at].plan_volumes(wake.now(), &self.settings);
+        wake.add_after(Key::cluster(Kind::Machine, self.nodes[at].name.clone()), tick - wake.now());
+    }
+
     fn reconcile_pod(&mut self, key: &Key, cx: &mut Cx<'_>) -> Requeue {
         let view = cx.view;
         let pod = view.fetch_key::<Pod>(key);
@@ -151,6 +177,7 @@ impl Kubelet {
             eager: cx.eager,
             node: &mut self.nodes[node],
             pod,
+            view,
             events: Vec::new(),
         };
         work(&mut worker, &mut env, &crashes, cx);
@@ -163,6 +190,8 @@ impl Kubelet {
         }
         report(&mut worker, pod, host, cx);
         let next = worker.next;
+        let waits = matches!(worker.stage, Stage::Volumes { .. });
+        self.follow_volumes(key, pod, waits);
         self.workers.insert(key.clone(), worker);
         match next {
             // After writes the key is woken by `settled`, at the exact instant.
@@ -171,10 +200,27 @@ impl Kubelet {
         }
     }
 
+    /// Keeps in mind who waits for volumes, and who reads which config map or secret as files.
+    fn follow_volumes(&mut self, key: &Key, pod: &Pod, waits: bool) {
+        if let Some(node) = pod.node.as_ref().filter(|_| pod.claims().next().is_some()) {
+            let waiting = self.waiting.entry(node.clone()).or_default();
+            match waits {
+                true => _ = waiting.insert(key.clone()),
+                false => _ = waiting.remove(key),
+            }
+        }
+        for source in config::file_sources(pod) {
+            let object = Key::new(source.kind(), pod.meta.namespace.clone(), source.name.clone());
+            self.readers.entry(object).or_default().insert(key.clone());
+        }
+    }
+
     fn forget(&mut self, key: &Key) {
         self.crashes.remove(key);
+        self.waiting.values_mut().for_each(|waiting| _ = waiting.remove(key));
         if let Some(mut worker) = self.workers.remove(key) {
             let node = &mut self.nodes[worker.node];
+            node.use_volumes(&worker.mounts.in_use, &[]);
             // One that is over has given back everything.
             if let Some(held) = worker.held.take() {
                 node.give_back(&held);
@@ -199,6 +245,10 @@ fn work(worker: &mut PodWorker, env: &mut Env<'_>, crashes: &[Crash], cx: &Cx<'_
         worker.crash(env, crash.container.as_ref(), crash.exit_code, crash.at);
     }
     worker.advance(env, now);
+    worker.volumes_changed(env, now);
+    if !worker.mounts.files.is_empty() {
+        worker.config_changed(env, now);
+    }
     let ended_by_others = env.pod.status.phase.terminal() && !worker.stopping();
     if let Some(deletion) = env.pod.meta.deletion {
         worker.deletion(env, deletion, now);
@@ -215,7 +265,7 @@ fn begin(worker: &mut PodWorker, env: &mut Env<'_>, cx: &Cx<'_>) {
     match admission::admit(env.pod, env.node, node) {
         Ok(()) => {
             worker.held = Some(env.node.hold(env.pod));
-            worker.begin_sandbox(env, cx.now);
+            worker.begin_volumes(env, cx.now);
         }
         Err(rejection) => {
             env.warn(rejection.reason.clone(), rejection.message.clone());
@@ -231,7 +281,7 @@ fn begin(worker: &mut PodWorker, env: &mut Env<'_>, cx: &Cx<'_>) {
 fn report(worker: &mut PodWorker, pod: &Arc<Pod>, host: Option<Ipv4Addr>, cx: &mut Cx<'_>) {
     let key = Key { kind: Kind::Pod, namespace: pod.meta.namespace.clone(), name: pod.meta.name.clone() };
     let preconditions = Preconditions::uid(pod.meta.uid);
-    let starting = matches!(worker.stage, Stage::Sandbox { .. } | Stage::Pass { .. });
+    let starting = matches!(worker.stage, Stage::Volumes { .. } | Stage::Sandbox { .. } | Stage::Pass { .. });
     if std::mem::take(&mut worker.publish) || !starting {
         let status = status::generate(worker, pod, host, cx.now);
         if status != pod.status {
@@ -255,7 +305,17 @@ impl Controller for Kubelet {
     }
 
     fn watches(&self) -> &'static [Kind] {
-        &[Kind::Machine, Kind::Pod, Kind::Incident, Kind::Node]
+        &[
+            Kind::Machine,
+            Kind::Pod,
+            Kind::Incident,
+            Kind::Node,
+            Kind::ConfigMap,
+            Kind::Secret,
+            Kind::PersistentVolumeClaim,
+            Kind::PersistentVolume,
+            Kind::CSIDriver,
+        ]
     }
 
     fn wake(&mut self, change: &Change, view: View<'_>, wake: &mut Wake<'_>) {
@@ -279,8 +339,21 @@ impl Controller for Kubelet {
                 if pod.node.is_some() && !own {
                     wake.add(change.key.clone());
                 }
+                if change.new.is_none() {
+                    self.volumes_left(pod, wake);
+                }
+            }
+            Object::ConfigMap(_) | Object::Secret(_) => {
+                let readers = self.readers.get(&change.key).into_iter().flatten();
+                readers.for_each(|pod| wake.add(pod.clone()));
             }
             Object::Node(node) => {
+                let old = change.old.as_ref().and_then(Object::node);
+                let facts = |node: &Arc<Node>| (node.volumes_attached.clone(), node.volumes_in_use.clone());
+                if old.map(facts) != Some(facts(node)) {
+                    let waiting = self.waiting.get(&node.meta.name).into_iter().flatten();
+                    waiting.for_each(|pod| wake.add(pod.clone()));
+                }
                 let Some(at) = self.node_of(&node.meta.name) else { return };
                 let state = &self.nodes[at];
                 if state.up && change.verb != Verb::Deleted && node.ready() != Truth::True {

@@ -10,6 +10,7 @@ use crate::rng::Seed;
 use crate::runtime::{Cx, Requeue};
 use crate::store::{Patch, Preconditions, Write};
 use crate::time::{SimDuration, SimTime};
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -42,6 +43,10 @@ pub struct NodeState {
     /// Images.
     pub images: ImageStore,
     relist_phase: SimDuration,
+    /// Volumes that pods use or are about to, by unique name, and how many pods that are.
+    in_use: BTreeMap<Name, u32>,
+    /// That list changed since it was last reported.
+    in_use_changed: bool,
     /// When the images are reported next.
     report_at: Option<SimTime>,
     addresses: Addresses,
@@ -83,6 +88,8 @@ impl NodeState {
             host_ports: Vec::new(),
             images: ImageStore::new(&name, &machine.node.images, seed),
             relist_phase: SimDuration(phase as i64),
+            in_use: BTreeMap::new(),
+            in_use_changed: false,
             report_at: None,
             addresses: Addresses { base, size, last: 1, taken: vec![false; size as usize] },
             name,
@@ -117,6 +124,20 @@ impl NodeState {
                 self.host_ports.swap_remove(at);
             }
         }
+    }
+
+    /// A pod uses the volumes `new` instead of `old`.
+    pub fn use_volumes(&mut self, old: &[Name], new: &[Name]) {
+        for name in new {
+            *self.in_use.entry(name.clone()).or_default() += 1;
+        }
+        for name in old {
+            if let Some(count) = self.in_use.get_mut(name) {
+                *count -= 1;
+            }
+        }
+        self.in_use.retain(|_, count| *count > 0);
+        self.in_use_changed |= !old.is_empty() || !new.is_empty();
     }
 
     /// A free pod address.
@@ -210,23 +231,42 @@ impl NodeState {
             cx.write(Write::Patch(key, Patch::Conditions(wanted), Preconditions::default()));
         }
         if let Some(node) = known.filter(|_| !changed && self.report_at.is_some_and(|at| at <= cx.now)) {
-            let mut node = Node::clone(node);
-            node.images = Arc::new(self.images.report(cx.now));
-            self.images.changed = self.images.pulling(cx.now);
             self.report_at = None;
-            cx.write(Write::UpdateStatus(Object::Node(Arc::new(node))));
+            let volumes: Vec<Name> = self.in_use.keys().cloned().collect();
+            self.in_use_changed = false;
+            if node.volumes_in_use != volumes {
+                let patch = Patch::VolumesInUse(volumes);
+                cx.write(Write::Patch(Key::cluster(Kind::Node, self.name.clone()), patch, Preconditions::default()));
+            }
+            if self.images.changed && settings.report_images {
+                let mut node = Node::clone(node);
+                node.images = Arc::new(self.images.report(cx.now));
+                self.images.changed = self.images.pulling(cx.now);
+                // The volumes were written just before.
+                node.meta.resource_version = 0;
+                node.volumes_in_use = self.in_use.keys().cloned().collect();
+                cx.write(Write::UpdateStatus(Object::Node(Arc::new(node))));
+            }
         }
     }
 
-    /// When the images pulled since the last report are to be reported: with a status tick. `None` if there
-    /// is nothing new or it is already planned.
+    /// When the images pulled and the volumes used since the last report are to be reported: with a status tick.
+    /// `None` if there is nothing new or it is already planned.
     pub fn plan_report(&mut self, now: SimTime, settings: &KubeletSettings) -> Option<SimTime> {
         let planned = self.report_at.is_some_and(|at| at > now);
-        if !self.up || planned || !self.images.changed || !settings.report_images {
+        let images = self.images.changed && settings.report_images;
+        if !self.up || planned || !(images || self.in_use_changed) {
             return None;
         }
         self.report_at = Some(self.next_status_tick(now, settings));
         self.report_at
+    }
+
+    /// The status tick with which volumes that are used no more are reported.
+    pub fn plan_volumes(&mut self, now: SimTime, settings: &KubeletSettings) -> SimTime {
+        let tick = self.next_status_tick(now, settings);
+        self.report_at = Some(self.report_at.filter(|at| *at > now).unwrap_or(tick));
+        tick
     }
 
     /// The lease exists; its renewals are a function of the machine, see [`crate::store::View::lease_renewed`].

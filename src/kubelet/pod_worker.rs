@@ -5,8 +5,8 @@
 //! instant, so a late caller changes nothing but when it is reported.
 //!
 //! ```text
-//! Sandbox ─▶ Pass ⇄ Idle        starting.rs: sandbox, images, init and app containers, restarts
-//!    └─────────┴─────┴─▶ Stopping ─▶ Stopped ─▶ Final      termination.rs
+//! Volumes ─▶ Sandbox ─▶ Pass ⇄ Idle        volumes.rs; starting.rs: sandbox, images, containers, restarts
+//!    └──────────┴─────────┴─────┴─▶ Stopping ─▶ Stopped ─▶ Final      termination.rs
 //! ```
 
 use super::behavior::BehaviorSource;
@@ -14,8 +14,11 @@ use super::instance::{Instance, State};
 use super::node::NodeState;
 use super::probes::{self, ProbeKind};
 use super::settings::KubeletSettings;
+use super::volumes::{Mounts, Waiting};
+use crate::model::pod::ConfigSeen;
 use crate::model::{Container, Name, Pod, Uid};
 use crate::rng::{Delay, Seed};
+use crate::store::View;
 use crate::time::{SimDuration, SimTime};
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
@@ -51,6 +54,8 @@ pub struct PodWorker {
     pub publish: bool,
     /// What it holds of its node.
     pub held: Option<super::node::Held>,
+    /// Its volumes.
+    pub mounts: Mounts,
     /// When something happens next.
     pub next: Option<SimTime>,
 }
@@ -58,6 +63,11 @@ pub struct PodWorker {
 /// What a worker is at.
 #[derive(Clone, Debug)]
 pub enum Stage {
+    /// Its volumes are being attached and mounted.
+    Volumes {
+        /// What it waits for.
+        waiting: Waiting,
+    },
     /// The sandbox is being made.
     Sandbox {
         /// Done then.
@@ -136,6 +146,8 @@ pub struct Env<'a> {
     pub node: &'a mut NodeState,
     /// The pod as the API has it.
     pub pod: &'a Pod,
+    /// The cluster as the kubelet's watches show it.
+    pub view: View<'a>,
     /// Events so far.
     pub events: Vec<Happening>,
 }
@@ -185,6 +197,8 @@ enum Due {
     Stage,
     /// A probe is due.
     Probe(usize, ProbeKind),
+    /// Files from config maps and secrets follow a change.
+    Config,
     /// `activeDeadlineSeconds` are over.
     Deadline,
 }
@@ -208,6 +222,7 @@ impl PodWorker {
             stop_by: now,
             publish: true,
             held: None,
+            mounts: Mounts::default(),
             next: None,
         }
     }
@@ -239,6 +254,8 @@ impl PodWorker {
             }
         };
         match &self.stage {
+            Stage::Volumes { waiting: Waiting::Retry(at) | Waiting::Mount(at) } => consider(*at, Due::Stage),
+            Stage::Volumes { waiting: Waiting::Report } => {}
             Stage::Sandbox { until } => consider(*until, Due::Stage),
             Stage::Pass { step, .. } => consider(step.until, Due::Stage),
             Stage::Idle { sync: Some(at) } | Stage::Stopped { at } => consider(*at, Due::Stage),
@@ -253,6 +270,9 @@ impl PodWorker {
                 consider(tick, Due::Probe(at, kind));
             }
         }
+        if let Some(at) = self.mounts.refresh {
+            consider(at, Due::Config);
+        }
         let stopping = matches!(self.stage, Stage::Stopping | Stage::Stopped { .. });
         if let Some(seconds) = pod.spec.active_deadline_seconds.filter(|_| !stopping) {
             let begun = pod.status.start_time.unwrap_or(self.start_time);
@@ -265,6 +285,7 @@ impl PodWorker {
         match due {
             Due::End(container) => self.container_ended(env, container, at),
             Due::Probe(container, kind) => self.probe(env, container, kind, at),
+            Due::Config => self.refresh_files(env),
             Due::Deadline => {
                 let verdict = Verdict {
                     reason: crate::name!("DeadlineExceeded"),
@@ -275,6 +296,7 @@ impl PodWorker {
                 self.stop(env, at, env.pod.spec.grace_seconds);
             }
             Due::Stage => match &self.stage {
+                Stage::Volumes { waiting } => self.volumes_due(env, *waiting, at),
                 Stage::Sandbox { .. } => self.sandbox_ready(env, at),
                 Stage::Pass { .. } => self.step_done(env, at),
                 Stage::Idle { .. } => self.sync(env, at),
@@ -282,6 +304,12 @@ impl PodWorker {
                 Stage::Stopping | Stage::Final { .. } => {}
             },
         }
+    }
+
+    /// The config maps and secrets that it reads, in the versions that it reads.
+    pub fn config_seen(&self) -> Vec<ConfigSeen> {
+        let variables = self.instances.iter().flat_map(|instance| &instance.environment);
+        self.mounts.files.iter().chain(variables).cloned().collect()
     }
 
     /// Whether nothing has been done for the pod yet.

@@ -19,6 +19,8 @@ pub struct KubeletSettings {
     pub relist: SimDuration,
     /// Sandbox and volumes, before the first container.
     pub sandbox: Delay,
+    /// Staging and publishing the volumes of a pod's claims once they are attached: the device, its file system.
+    pub mount: Delay,
     /// Creating and starting one container.
     pub container_start: Delay,
     /// From seeing an exit to acting on it.
@@ -74,6 +76,7 @@ impl Default for KubeletSettings {
             lease_duration: SimDuration::from_secs(40),
             relist: SimDuration::from_secs(1),
             sandbox: Delay::Uniform(SimDuration::from_millis(300), SimDuration::from_millis(700)),
+            mount: Delay::Uniform(SimDuration::from_millis(500), SimDuration::from_secs(2)),
             container_start: Delay::Uniform(SimDuration::from_millis(100), SimDuration::from_millis(300)),
             restart_delay: SimDuration::ZERO,
             crash_loop_shown: SimDuration::from_secs(1),
@@ -108,6 +111,7 @@ impl KubeletSettings {
         KubeletSettings {
             relist: SimDuration::ZERO,
             sandbox: Delay::Constant(SimDuration::ZERO),
+            mount: Delay::Constant(SimDuration::ZERO),
             container_start: Delay::Constant(SimDuration::ZERO),
             restart_delay: SimDuration::from_secs(1),
             image_back_off_initial: never,
@@ -133,6 +137,7 @@ impl KubeletSettings {
             lease_duration: kubelet.lease_duration.0,
             relist: kubelet.relist_period.0,
             sandbox: kubelet.sandbox_time.into(),
+            mount: kubelet.mount_time.into(),
             container_start: kubelet.container_start_time.into(),
             crash_loop_initial: kubelet.crash_loop_initial_backoff.0,
             crash_loop_max: kubelet.crash_loop_max_backoff.0,

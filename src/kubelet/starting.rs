@@ -1,16 +1,20 @@
 //! From nothing to running, and back to running after an end: sandbox, images, start order, restarts
 //! (`pkg/kubelet/kuberuntime/kuberuntime_manager.go`, `SyncPod`, `computePodActions`).
 
+use super::config::{self, Environment};
 use super::images::{ImageStep, Pull};
 use super::instance::{Ending, Instance, PullBackoff, State, Wait, exit_reason};
 use super::pod_worker::{Env, PodWorker, Stage, Step};
 use super::probes::{self, ProbeKind, Probes};
 use super::restart::restarts;
 use super::status::{never_pull, pull_error};
-use crate::model::RestartPolicy;
+use crate::model::{Name, RestartPolicy};
 use crate::rng::Delay;
 use crate::time::{SimDuration, SimTime};
 use std::collections::VecDeque;
+
+/// What a worker waits after a container could not be configured, up to half as much again (`backOffPeriod`).
+const CONFIG_RETRY: SimDuration = SimDuration::from_secs(10);
 
 /// What a look at the containers asks for.
 #[derive(Default)]
@@ -219,7 +223,10 @@ impl PodWorker {
     fn start_next(&mut self, env: &mut Env<'_>, mut todo: VecDeque<usize>, init: bool, now: SimTime) {
         let Some(at) = todo.pop_front() else { return self.end_pass(env, init, now) };
         let container = env.container(at);
-        let behavior = env.source.resolve(env.pod, container, self.instances[at].starts, env.seed);
+        // What is missing shows when the image is there.
+        let environment = config::environment(container, &env.pod.meta.namespace, env.view);
+        let variables = environment.as_ref().map_or_else(|_| Environment::new(), |(variables, _)| variables.clone());
+        let behavior = env.source.resolve(env.pod, container, self.instances[at].starts, &variables, env.seed);
         self.instances[at].behavior = Some(behavior);
         let image = container.image.clone();
         let (policy, size, exists) = (container.pull_policy, behavior.image_size, behavior.image_exists);
@@ -228,6 +235,9 @@ impl PodWorker {
                 let message =
                     format!("Container image \"{image}\" already present on machine and can be accessed by the pod");
                 env.normal(crate::name!("Pulled"), message);
+                if !self.configure(env, at, now) {
+                    return self.start_next(env, todo, init, now);
+                }
                 Step { container: at, pull: None, until: now + self.creation(env, at) }
             }
             ImageStep::Pull(mut pull) => {
@@ -259,6 +269,9 @@ impl PodWorker {
         match step.pull {
             Some(pull) if pull.succeeds => {
                 self.pulled(env, at, pull);
+                if !self.configure(env, at, now) {
+                    return self.start_next(env, todo, init, now);
+                }
                 let until = now + self.creation(env, at);
                 self.stage = Stage::Pass { todo, step: Step { container: at, pull: None, until }, init };
             }
@@ -269,6 +282,23 @@ impl PodWorker {
             None => {
                 self.started(env, at, now);
                 self.start_next(env, todo, init, now);
+            }
+        }
+    }
+
+    /// Reads the container's environment; one that lacks something waits and tries again.
+    fn configure(&mut self, env: &mut Env<'_>, at: usize, now: SimTime) -> bool {
+        let instance = &mut self.instances[at];
+        match config::environment(env.container(at), &env.pod.meta.namespace, env.view) {
+            Ok((_, seen)) => {
+                (instance.environment, instance.config_error) = (seen, None);
+                true
+            }
+            Err(why) => {
+                instance.config_error = Some(Name::from(why.as_str()));
+                env.warn(crate::name!("Failed"), format!("Error: {why}"));
+                self.park(at, Wait::ConfigError, CONFIG_RETRY, now);
+                false
             }
         }
     }
@@ -389,7 +419,7 @@ impl PodWorker {
         match self.stage {
             Stage::Stopping => self.go_on_stopping(env, now),
             Stage::Stopped { .. } | Stage::Final { .. } => {}
-            _ if self.sandboxes == 0 => self.begin_sandbox(env, now),
+            _ if self.sandboxes == 0 => self.begin_volumes(env, now),
             // A pod that never restarts does not get a second sandbox.
             _ if env.pod.spec.restart_policy == RestartPolicy::Never => self.stop(env, now, 1),
             _ => self.stage = Stage::Idle { sync: Some(now) },

@@ -49,6 +49,7 @@ pub fn generate(worker: &PodWorker, pod: &Pod, host: Option<Ipv4Addr>, now: SimT
         init_containers: init,
         nominated_node: pod.status.nominated_node.clone(),
         observed_generation: pod.meta.generation,
+        config: worker.config_seen(),
     };
     let own = conditions(spec, &status, worker.sandbox && !ended, &pod.status.conditions, now);
     status.conditions.extend(own);
@@ -112,6 +113,9 @@ fn waiting_state(
                 pod.meta.uid
             );
             waiting(crate::name!("CrashLoopBackOff"), Name::from(message))
+        }
+        Wait::ConfigError => {
+            waiting(crate::name!("CreateContainerConfigError"), instance.config_error.clone().unwrap_or_default())
         }
         Wait::PullFailed => waiting(crate::name!("ErrImagePull"), Name::from(pull_error(image))),
         Wait::PullBackOff => {

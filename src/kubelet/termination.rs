@@ -22,7 +22,9 @@ impl PodWorker {
             }
             Stage::Stopped { .. } => {}
             Stage::Stopping => self.hurry(now + SimDuration::from_secs(grace).max(env.settings.stop_least)),
-            Stage::Sandbox { .. } | Stage::Pass { .. } | Stage::Idle { .. } => self.stop(env, now, grace),
+            Stage::Volumes { .. } | Stage::Sandbox { .. } | Stage::Pass { .. } | Stage::Idle { .. } => {
+                self.stop(env, now, grace)
+            }
         }
     }
 
@@ -163,6 +165,7 @@ impl PodWorker {
         if let Some(held) = self.held.take() {
             env.node.give_back(&held);
         }
+        env.node.use_volumes(&std::mem::take(&mut self.mounts.in_use), &[]);
         if let Some(address) = self.address {
             env.node.free_address(address);
         }

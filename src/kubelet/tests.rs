@@ -13,7 +13,14 @@ use crate::time::SimDuration;
 struct Fixed(fn(&str, u32, &mut ContainerBehavior));
 
 impl BehaviorSource for Fixed {
-    fn resolve(&self, _: &Pod, container: &crate::model::Container, run: u32, _: Seed) -> ContainerBehavior {
+    fn resolve(
+        &self,
+        _: &Pod,
+        container: &crate::model::Container,
+        run: u32,
+        _: &config::Environment,
+        _: Seed,
+    ) -> ContainerBehavior {
         let mut behavior = ContainerBehavior::plain(container);
         (self.0)(&container.name, run, &mut behavior);
         behavior
@@ -396,7 +403,14 @@ fn grace_periods() {
 struct Terminating(SimDuration);
 
 impl BehaviorSource for Terminating {
-    fn resolve(&self, _: &Pod, container: &crate::model::Container, _: u32, _: Seed) -> ContainerBehavior {
+    fn resolve(
+        &self,
+        _: &Pod,
+        container: &crate::model::Container,
+        _: u32,
+        _: &config::Environment,
+        _: Seed,
+    ) -> ContainerBehavior {
         ContainerBehavior { termination_time: self.0, ..ContainerBehavior::plain(container) }
     }
 }

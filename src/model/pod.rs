@@ -1,7 +1,7 @@
 //! A pod: identity, wish, node, and what its kubelet reports.
 
 use super::pod_spec::VolumeSource;
-use super::{Condition, Meta, Name, PodSpec, Resources, condition};
+use super::{Condition, Kind, Meta, Name, PodSpec, Resources, condition};
 use crate::time::SimTime;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -113,6 +113,19 @@ pub struct Usage {
     pub memory: i64,
 }
 
+/// A config map or secret in the version that a pod reads. The simulation's own: nobody else can know it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct ConfigSeen {
+    /// `ConfigMap` or `Secret`.
+    pub kind: Kind,
+    /// Its name.
+    pub name: Name,
+    /// Who reads it: a volume, or a container for its environment.
+    pub reader: Name,
+    /// The object's resource version.
+    pub revision: u64,
+}
+
 /// `status` of a pod.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct PodStatus {
@@ -138,6 +151,8 @@ pub struct PodStatus {
     pub nominated_node: Option<Name>,
     /// The generation the kubelet has seen.
     pub observed_generation: i64,
+    /// What it reads of config maps and secrets.
+    pub config: Vec<ConfigSeen>,
 }
 
 impl Pod {

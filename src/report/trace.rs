@@ -9,6 +9,7 @@ use crate::model::batch::{CronJob, Job, JobStatus};
 use crate::model::core::{Event, Incident};
 use crate::model::service::{Endpoint, EndpointSlice};
 use crate::model::{Condition, ContainerState, Deployment, Key, Machine, Node, Object, Pod, ReplicaSet, Taint};
+use crate::model::{PersistentVolume, PersistentVolumeClaim, VolumeAttachment};
 use crate::store::{Change, Verb};
 use crate::time::SimTime;
 
@@ -52,6 +53,9 @@ fn words(change: &Change) -> String {
         Object::Job(new) => job(old.and_then(Object::as_kind).map(|old| &**old), new, &mut parts),
         Object::CronJob(new) => cron_job(old.and_then(Object::as_kind).map(|old| &**old), new, &mut parts),
         Object::EndpointSlice(new) => slice(old.and_then(Object::as_kind).map(|old| &**old), new, &mut parts),
+        Object::PersistentVolume(new) => volume(old.and_then(Object::as_kind).map(|old| &**old), new, &mut parts),
+        Object::PersistentVolumeClaim(new) => claim(old.and_then(Object::as_kind).map(|old| &**old), new, &mut parts),
+        Object::VolumeAttachment(new) => attachment(old.and_then(Object::as_kind).map(|old| &**old), new, &mut parts),
         Object::Machine(new) => machine(old.and_then(Object::as_kind).map(|old| &**old), new, &mut parts),
         Object::Event(event) => return event_words(event),
         Object::Incident(incident) if old.is_none() => return incident.description.to_string(),
@@ -145,6 +149,11 @@ fn pod(old: Option<&Pod>, new: &Pod, parts: &mut Vec<String>) {
         }
     }
     conditions(old.map(|old| old.status.conditions.as_slice()), &new.status.conditions, parts);
+    let read = old.map(|old| old.status.config.as_slice()).unwrap_or_default();
+    for seen in new.status.config.iter().filter(|seen| !read.contains(seen)) {
+        let kind = seen.kind.as_str().to_lowercase();
+        parts.push(format!("{} reads {kind}/{} at version {}", seen.reader, seen.name, seen.revision));
+    }
 }
 
 fn state(state: &ContainerState) -> String {
@@ -165,6 +174,52 @@ fn node(old: Option<&Node>, new: &Node, parts: &mut Vec<String>) {
     if let Some(old) = old {
         turn(parts, "unschedulable", Some(old.unschedulable), new.unschedulable);
         turn(parts, "images", Some(old.images.len()), new.images.len());
+        turn(parts, "volumes attached", Some(old.volumes_attached.len()), new.volumes_attached.len());
+        turn(parts, "volumes in use", Some(old.volumes_in_use.len()), new.volumes_in_use.len());
+    }
+}
+
+/// Bytes in the largest unit that leaves no rest.
+fn bytes(amount: i64) -> String {
+    crate::model::quantity::Quantity::bytes(amount).to_string()
+}
+
+fn volume(old: Option<&PersistentVolume>, new: &PersistentVolume, parts: &mut Vec<String>) {
+    let promised = |volume: &PersistentVolume| {
+        let claim = volume.claim.as_ref();
+        claim.map_or("nobody".to_string(), |claim| format!("{}/{}", claim.namespace, claim.name))
+    };
+    turn(parts, "promised to", old.map(promised), promised(new));
+    turn(parts, "capacity", old.map(|old| bytes(old.capacity)), bytes(new.capacity));
+    turn(parts, "phase", old.map(|old| old.phase.as_str()), new.phase.as_str());
+    if old.is_some_and(|old| old.message != new.message) && !new.message.is_empty() {
+        parts.push(new.message.to_string());
+    }
+}
+
+fn claim(old: Option<&PersistentVolumeClaim>, new: &PersistentVolumeClaim, parts: &mut Vec<String>) {
+    turn(parts, "asks for", old.map(|old| bytes(old.request)), bytes(new.request));
+    if old.is_none_or(|old| old.volume != new.volume) && !new.volume.is_empty() {
+        parts.push(format!("volume {}", new.volume));
+    }
+    turn(parts, "phase", old.map(|old| old.phase.as_str()), new.phase.as_str());
+    if let Some(old) = old {
+        turn(parts, "capacity", Some(bytes(old.capacity)), bytes(new.capacity));
+    }
+}
+
+fn attachment(old: Option<&VolumeAttachment>, new: &VolumeAttachment, parts: &mut Vec<String>) {
+    if old.is_none() {
+        parts.push(format!("volume {} to {}", new.volume, new.node));
+    }
+    turn(parts, "attached", old.map(|old| old.attached), new.attached);
+    for (what, before, after) in [
+        ("attach error", old.map(|old| &old.attach_error), &new.attach_error),
+        ("detach error", old.map(|old| &old.detach_error), &new.detach_error),
+    ] {
+        if before != Some(after) && !after.is_empty() {
+            parts.push(format!("{what}: {after}"));
+        }
     }
 }
 

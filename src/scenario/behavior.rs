@@ -1,5 +1,7 @@
 //! What a manifest cannot state: how long containers take, how big images are, how runs end.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -51,6 +53,9 @@ pub struct Match {
     pub container: Option<String>,
     /// By image; `*` stands for any text: `*:broken`.
     pub image: Option<String>,
+    /// By environment, as the container starts with it: values as written, or out of config maps and secrets. `*`
+    /// stands for any text.
+    pub env: BTreeMap<String, String>,
 }
 
 /// Whether a container becomes ready.
@@ -86,6 +91,12 @@ impl Behavior {
 }
 
 impl Match {
+    /// Whether a container with this environment matches.
+    pub fn matches_environment<'a>(&self, variable: impl Fn(&str) -> Option<&'a str>) -> bool {
+        let matches = |(name, pattern): (&String, &String)| variable(name).is_some_and(|v| glob_matches(pattern, v));
+        self.env.iter().all(matches)
+    }
+
     /// Whether the container named `container` with `image` of the given pod matches.
     pub fn matches<'a>(
         &self,

@@ -118,6 +118,8 @@ pub struct KubeletTiming {
     pub relist_period: Duration,
     /// How long sandbox and volumes take before the first container of a pod.
     pub sandbox_time: Distribution<Duration>,
+    /// How long it takes to mount the volumes of a pod's claims once they are attached.
+    pub mount_time: Distribution<Duration>,
     /// How long the runtime takes to create and start one container.
     pub container_start_time: Distribution<Duration>,
     /// The first wait of CrashLoopBackOff.
@@ -201,6 +203,7 @@ impl Default for KubeletTiming {
             node_status_report_frequency: Duration::secs(300),
             relist_period: Duration::secs(1),
             sandbox_time: Distribution::Uniform(Duration::millis(300), Duration::millis(700)),
+            mount_time: Distribution::Uniform(Duration::millis(500), Duration::secs(2)),
             container_start_time: Distribution::Uniform(Duration::millis(100), Duration::millis(300)),
             crash_loop_initial_backoff: Duration::secs(10),
             crash_loop_max_backoff: Duration::secs(300),

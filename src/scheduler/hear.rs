@@ -92,7 +92,9 @@ impl Scheduler {
         let key = (pod.meta.namespace.clone(), pod.meta.name.clone());
         self.queue.delete(&key);
         self.nominated.remove(&key.0, &key.1);
-        if self.assumed.remove(&key).is_some() {
+        self.preparing.remove(&key);
+        if let Some(assumed) = self.assumed.remove(&key) {
+            self.unreserve(&assumed);
             self.snapshot.unplace(&key.0, &key.1);
             return self.tell(&Occasion::PodDelete(pod), now);
         }
@@ -130,6 +132,7 @@ impl Scheduler {
         let (old, new) = (change.old.as_ref(), change.new.as_ref());
         match change.key.kind {
             Kind::PersistentVolume | Kind::PersistentVolumeClaim | Kind::StorageClass | Kind::CSINode => {
+                self.volumes_changed(now);
                 self.tell(&Occasion::Storage { old, new }, now)
             }
             kind => self.tell(&Occasion::Other(kind), now),

@@ -22,6 +22,7 @@ pub mod nominated;
 pub mod plugin;
 pub mod plugins;
 pub mod pod_info;
+mod pre_bind;
 pub mod preemption;
 pub mod profile;
 pub mod queue;
@@ -50,6 +51,7 @@ use queue::{PodKey, QueueSettings, QueuedPod, Rules, SchedulingQueue};
 use rustc_hash::FxHashMap;
 use snapshot::Snapshot;
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use what_if::WhatIf;
 
@@ -116,6 +118,8 @@ pub struct Scheduler {
     queue: SchedulingQueue,
     nominated: Nominated,
     assumed: FxHashMap<PodKey, Assumed>,
+    /// Those of them whose binding is being prepared.
+    preparing: BTreeMap<PodKey, pre_bind::Preparing>,
     /// Bindings that ended since the last reconcile, to be reported by it.
     news: Vec<News>,
     turns: usize,
@@ -170,6 +174,7 @@ impl Scheduler {
             queue: SchedulingQueue::new(options.queue),
             nominated: Nominated::default(),
             assumed: FxHashMap::default(),
+            preparing: BTreeMap::new(),
             news: Vec::new(),
             turns: options.turns.max(1),
             last_turn: None,
@@ -290,11 +295,17 @@ impl Scheduler {
             }
             None => {
                 assumed.held_until = None;
-                let pod = &assumed.pod.info.pod;
-                let (node, note) = (assumed.node.clone(), assumed.note.clone());
-                cx.background(vec![Write::Bind { pod: pod_key(pod), uid: pod.meta.uid, node, note }]);
+                self.prepare(cx, key, at);
             }
         }
+    }
+
+    /// Off to the API server.
+    fn bind(&mut self, cx: &mut Cx<'_>, key: &PodKey) {
+        let Some(assumed) = self.assumed.get(key) else { return };
+        let pod = &assumed.pod.info.pod;
+        let (node, note) = (assumed.node.clone(), assumed.note.clone());
+        cx.background(vec![Write::Bind { pod: pod_key(pod), uid: pod.meta.uid, node, note }]);
     }
 
     /// The pod fits nowhere: make room if that helps, say so, and put it where it waits for better times.
@@ -365,11 +376,7 @@ impl Scheduler {
     fn forget(&mut self, key: &PodKey, blamed: Option<&'static str>, now: SimTime) -> Option<QueuedPod> {
         let assumed = self.assumed.remove(key)?;
         self.snapshot.unplace(&key.0, &key.1);
-        if let Some(at) = self.framework_of(&assumed.pod.info.pod) {
-            for (_, plugin) in self.frameworks[at].profile.at(Point::Reserve) {
-                plugin.unreserve(&assumed.pod.info, &assumed.node);
-            }
-        }
+        self.unreserve(&assumed);
         let rules = ProfileRules(&self.frameworks);
         self.queue.failed(key, blamed.into_iter().collect(), now, &rules);
         let mut gone = Pod::clone(&assumed.pod.info.pod);
@@ -377,6 +384,14 @@ impl Scheduler {
         // To others it is a pod that goes; not to itself (`handleBindingCycleError`).
         self.queue.wake(&Occasion::PodDelete(&Arc::new(gone)), Some(key), now, &rules);
         Some(assumed.pod)
+    }
+
+    fn unreserve(&self, assumed: &Assumed) {
+        if let Some(at) = self.framework_of(&assumed.pod.info.pod) {
+            for (_, plugin) in self.frameworks[at].profile.at(Point::Reserve) {
+                plugin.unreserve(&assumed.pod.info, &assumed.node);
+            }
+        }
     }
 
     /// Held pods are asked again; those held too long give up.
@@ -399,7 +414,7 @@ impl Scheduler {
     /// When it has to run again if nothing is heard.
     fn next_wake(&self) -> Option<SimTime> {
         let held = self.assumed.values().filter_map(|assumed| assumed.held_until).min();
-        held.into_iter().chain(self.queue.next_flush()).min()
+        held.into_iter().chain(self.queue.next_flush()).chain(self.next_look()).min()
     }
 
     fn ask_to_run(&self, wake: &mut Wake<'_>) {
@@ -460,6 +475,9 @@ impl Controller for Scheduler {
         if self.assumed.values().any(|assumed| assumed.held_until.is_some()) {
             self.review_held(cx);
         }
+        if !self.preparing.is_empty() {
+            self.review_preparing(cx);
+        }
         match self.queue.has_next() {
             true => Requeue::After(SimDuration::ZERO),
             false => self.next_wake().map_or(Requeue::Done, |at| Requeue::After(at - cx.now)),
@@ -472,6 +490,11 @@ impl Controller for Scheduler {
             Ok(written) => written.first().filter(|_| written.len() == 1).map(|written| &written.key),
             Err(error) => error.key(),
         };
+        if let (Some(key), Err(error)) = (key.filter(|key| key.kind != Kind::Pod), result) {
+            self.preparation_refused(key, error, wake.now());
+            return self.ask_to_run(wake);
+        }
+        let key = key.filter(|key| key.kind == Kind::Pod);
         let Some(key) = key.map(|key| (key.namespace.clone(), key.name.clone())) else { return };
         // A condition that was refused is no loss: the pod is not assumed and will be reported on again.
         let Some(assumed) = self.assumed.get(&key).filter(|assumed| assumed.held_until.is_none()) else { return };

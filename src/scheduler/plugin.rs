@@ -9,6 +9,7 @@ use super::hint::{Hint, Occasion};
 use super::pod_info::PodInfo;
 use super::snapshot::Snapshot;
 use crate::model::{Name, Pod};
+use crate::store::Write;
 use smallvec::SmallVec;
 use std::any::Any;
 use std::cmp::Ordering;
@@ -244,6 +245,19 @@ pub enum Permit {
     Reject(Reasons),
 }
 
+/// What PreBind says.
+pub enum PreBind {
+    /// There is nothing to prepare.
+    Go,
+    /// The pod is bound when [`Plugin::prepared`] says so.
+    Wait {
+        /// What has to be written for that.
+        writes: Vec<Write>,
+        /// How long to wait for it.
+        longest: crate::time::SimDuration,
+    },
+}
+
 /// The places where a plugin can act (`pkg/scheduler/apis/config/types.go`, `Plugins`).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[allow(missing_docs)] // Upstream's names, one for one.
@@ -371,6 +385,19 @@ pub trait Plugin {
     /// Permit: allow, hold or reject.
     fn permit(&self, _pod: &PodInfo, _node: &Name) -> Permit {
         Permit::Allow
+    }
+
+    /// PreBind: what has to be there before the pod is bound to `node`.
+    fn pre_bind(&self, _cycle: Cycle<'_>, _node: &Name) -> PreBind {
+        PreBind::Go
+    }
+
+    /// PreBind: whether what it waits for is there.
+    ///
+    /// # Errors
+    /// Why it will never be.
+    fn prepared(&self, _cycle: Cycle<'_>, _node: &Name) -> Result<bool, String> {
+        Ok(true)
     }
 
     /// Bind: whether this plugin writes the binding.

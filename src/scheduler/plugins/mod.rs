@@ -48,7 +48,7 @@ pub fn defaults() -> Vec<(Rc<dyn Plugin>, i64)> {
         (Rc::new(resources_fit::ResourcesFit::default()), 1),
         (Rc::new(volume_restrictions::VolumeRestrictions), 0),
         (Rc::new(volume_limits::VolumeLimits), 0),
-        (Rc::new(volume_binding::VolumeBinding), 1),
+        (Rc::new(volume_binding::VolumeBinding::default()), 1),
         (Rc::new(volume_zone::VolumeZone), 0),
         (Rc::new(topology_spread::TopologySpread::default()), 2),
         (Rc::new(inter_pod_affinity::InterPodAffinity::default()), 2),

@@ -3,18 +3,45 @@
 //!
 //! Upstream looks through volumes in the order of a map; of equally small ones the first by name is taken here.
 //! Storage capacity tracking (`CSIStorageCapacity`) and the scoring by capacity, off by default, do not exist.
+//!
+//! What is decided for a pod that is not bound yet counts at once: another pod does not get the same volume.
 
-use crate::model::storage::{ClaimPhase, MIGRATED_PLUGINS, NO_PROVISIONER, SELECTED_NODE, VolumePhase};
-use crate::model::{Name, Node, Object, PersistentVolume, PersistentVolumeClaim};
+use crate::model::storage::{
+    BOUND_BY_CONTROLLER, ClaimPhase, ClaimReference, MIGRATED_PLUGINS, NO_PROVISIONER, SELECTED_NODE, VolumePhase,
+};
+use crate::model::{Name, Node, Object, PersistentVolume, PersistentVolumeClaim, Resource};
 use crate::name;
 use crate::scheduler::hint::{Hint, Occasion};
-use crate::scheduler::plugin::{Candidates, Code, Cycle, Plugin, Point, PreFilter, PreScore, Reasons, State, state_of};
+use crate::scheduler::plugin::{
+    Candidates, Code, Cycle, NodeId, Plugin, Point, PreBind, PreFilter, PreScore, Reasons, State, state_of,
+};
 use crate::scheduler::pod_info::PodInfo;
 use crate::scheduler::storage::{Storage, not_found, uses};
+use crate::store::Write;
+use crate::time::SimDuration;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// How long a pod waits for its volumes (`bindTimeoutSeconds`).
+const BIND_TIMEOUT: SimDuration = SimDuration::from_secs(600);
+
 /// The plugin.
-pub struct VolumeBinding;
+#[derive(Default)]
+pub struct VolumeBinding {
+    /// What was decided for pods that are not bound yet, by pod.
+    decided: RefCell<BTreeMap<(Name, Name), Decision>>,
+}
+
+/// What becomes of a pod's claims on a node.
+#[derive(Clone, Debug, Default)]
+struct Decision {
+    node: Name,
+    /// Volumes that there are, and the claims that get them.
+    bindings: Vec<(Arc<PersistentVolume>, Arc<PersistentVolumeClaim>)>,
+    /// Claims for which a volume is made.
+    provisions: Vec<Arc<PersistentVolumeClaim>>,
+}
 
 /// A pod's claims.
 #[derive(Clone, Default)]
@@ -67,7 +94,7 @@ impl Plugin for VolumeBinding {
     }
 
     fn points(&self) -> &'static [Point] {
-        &[Point::PreFilter, Point::Filter, Point::PreScore, Point::Score]
+        &[Point::PreFilter, Point::Filter, Point::PreScore, Point::Score, Point::Reserve, Point::PreBind]
     }
 
     fn pre_filter(&self, cycle: Cycle<'_>) -> PreFilter {
@@ -79,21 +106,10 @@ impl Plugin for VolumeBinding {
             Ok(all) => all,
             Err(reason) => return reject(reason),
         };
-        let storage = &cycle.snapshot.listers.storage;
-        let mut sorted = Claims::default();
-        for claim in all {
-            if claim.bound() {
-                sorted.bound.push(storage.volume(&claim.volume).cloned());
-            } else if claim.volume.is_empty()
-                && storage.class(&claim.class()).is_some_and(|class| class.wait_for_first_consumer)
-            {
-                sorted.delayed.push(claim);
-            } else {
-                return reject(name!("pod has unbound immediate PersistentVolumeClaims"));
-            }
+        match sort(&cycle.snapshot.listers.storage, all) {
+            Some(sorted) => PreFilter::Run(Some(Box::new(sorted))),
+            None => reject(name!("pod has unbound immediate PersistentVolumeClaims")),
         }
-        sorted.delayed.sort_by_key(|claim| claim.request);
-        PreFilter::Run(Some(Box::new(sorted)))
     }
 
     fn filter(&self, cycle: Cycle<'_>, state: &State, nodes: &mut Candidates<'_>) {
@@ -113,7 +129,7 @@ impl Plugin for VolumeBinding {
             if matches!(bad, Some(Some(_))) {
                 reasons.push(name!("node(s) didn't match PersistentVolume's node affinity"));
             }
-            if !all_find(storage, &claims.delayed, node) {
+            if self.decide(storage, cycle.pod, &claims.delayed, node).is_none() {
                 reasons.push(name!("node(s) didn't find available persistent volumes to bind"));
             }
             if matches!(bad, Some(None)) {
@@ -123,8 +139,40 @@ impl Plugin for VolumeBinding {
         });
     }
 
-    fn pre_score(&self, _: Cycle<'_>, _: &[crate::scheduler::plugin::NodeId]) -> PreScore {
+    fn pre_score(&self, _: Cycle<'_>, _: &[NodeId]) -> PreScore {
         PreScore::Skip
+    }
+
+    fn assign(&self, cycle: Cycle<'_>, node: NodeId) -> Option<(Name, Name)> {
+        let storage = &cycle.snapshot.listers.storage;
+        let sorted = claims(cycle).ok().and_then(|all| sort(storage, all))?;
+        let decision = self.decide(storage, cycle.pod, &sorted.delayed, cycle.snapshot.node(node))?;
+        if !sorted.delayed.is_empty() {
+            self.decided.borrow_mut().insert(pod_key(cycle.pod), decision);
+        }
+        None
+    }
+
+    fn unreserve(&self, pod: &PodInfo, _: &Name) {
+        self.decided.borrow_mut().remove(&pod_key(pod));
+    }
+
+    fn pre_bind(&self, cycle: Cycle<'_>, node: &Name) -> PreBind {
+        match self.decided.borrow().get(&pod_key(cycle.pod)) {
+            Some(decision) => PreBind::Wait { writes: writes(decision, node), longest: BIND_TIMEOUT },
+            None => PreBind::Go,
+        }
+    }
+
+    fn prepared(&self, cycle: Cycle<'_>, _: &Name) -> Result<bool, String> {
+        let key = pod_key(cycle.pod);
+        let Some(decision) = self.decided.borrow().get(&key).cloned() else { return Ok(true) };
+        let there = all_bound(&cycle.snapshot.listers.storage, &decision, cycle)?;
+        if there {
+            // From here on the claims themselves say what is bound to what.
+            self.decided.borrow_mut().remove(&key);
+        }
+        Ok(there)
     }
 
     fn helps(&self, pod: &PodInfo, occasion: &Occasion<'_>) -> Hint {
@@ -154,21 +202,131 @@ fn reaches(node: &Node, volume: &PersistentVolume) -> bool {
     volume.node_affinity.as_ref().is_none_or(|affinity| affinity.matches(node))
 }
 
-/// Whether every claim finds a volume for the node, or can get one made there.
-fn all_find(storage: &Storage, claims: &[Arc<PersistentVolumeClaim>], node: &Node) -> bool {
-    let chosen_node = |claim: &PersistentVolumeClaim| claim.meta.annotations.get(&SELECTED_NODE).cloned();
-    if claims.iter().filter_map(|claim| chosen_node(claim)).any(|chosen| chosen != node.meta.name) {
-        return false;
+/// Bound claims with their volumes, and those that wait for the pod's node; `None` if one waits for something else.
+fn sort(storage: &Storage, all: Vec<Arc<PersistentVolumeClaim>>) -> Option<Claims> {
+    let mut sorted = Claims::default();
+    for claim in all {
+        if claim.bound() {
+            sorted.bound.push(storage.volume(&claim.volume).cloned());
+        } else if claim.volume.is_empty()
+            && storage.class(&claim.class()).is_some_and(|class| class.wait_for_first_consumer)
+        {
+            sorted.delayed.push(claim);
+        } else {
+            return None;
+        }
     }
-    let mut taken: Vec<&Name> = Vec::new();
-    claims.iter().all(|claim| {
-        let found = match chosen_node(claim) {
-            Some(_) => None,
-            None => matching_volume(storage, claim, node, &taken),
+    sorted.delayed.sort_by_key(|claim| claim.request);
+    Some(sorted)
+}
+
+fn pod_key(pod: &PodInfo) -> (Name, Name) {
+    (pod.namespace().clone(), pod.pod.meta.name.clone())
+}
+
+impl VolumeBinding {
+    /// What becomes of the claims on the node: each finds a volume, or can get one made there.
+    fn decide(
+        &self,
+        storage: &Storage,
+        pod: &PodInfo,
+        claims: &[Arc<PersistentVolumeClaim>],
+        node: &Node,
+    ) -> Option<Decision> {
+        let mut decision = Decision { node: node.meta.name.clone(), ..Decision::default() };
+        if claims.is_empty() {
+            return Some(decision);
+        }
+        let decided = self.decided.borrow();
+        let own = pod_key(pod);
+        let others = || decided.iter().filter(|(key, _)| **key != own).map(|(_, decision)| decision);
+        let same = |a: &PersistentVolumeClaim, b: &PersistentVolumeClaim| a.meta.uid == b.meta.uid;
+        let chosen_node = |claim: &PersistentVolumeClaim| {
+            let made = others().find(|other| other.provisions.iter().any(|made| same(made, claim)));
+            let written = claim.meta.annotations.get(&SELECTED_NODE).cloned();
+            written.or_else(|| made.map(|other| other.node.clone()))
         };
-        taken.extend(found.map(|volume| &volume.meta.name));
-        found.is_some() || can_be_made(storage, claim, node)
-    })
+        if claims.iter().filter_map(|claim| chosen_node(claim)).any(|chosen| chosen != node.meta.name) {
+            return None;
+        }
+        let mut taken: Vec<Name> = Vec::new();
+        for claim in claims {
+            let mut theirs = others().flat_map(|other| &other.bindings);
+            if let Some((volume, _)) = theirs.find(|(_, bound)| same(bound, claim)) {
+                if !reaches(node, volume) {
+                    return None;
+                }
+                continue;
+            }
+            let of_others = others().flat_map(|other| &other.bindings).map(|(volume, _)| &volume.meta.name);
+            let excluded: Vec<&Name> = taken.iter().chain(of_others).collect();
+            let found = match chosen_node(claim) {
+                Some(_) => None,
+                None => matching_volume(storage, claim, node, &excluded),
+            };
+            match found {
+                Some(volume) => {
+                    taken.push(volume.meta.name.clone());
+                    decision.bindings.push((volume.clone(), claim.clone()));
+                }
+                None if can_be_made(storage, claim, node) => decision.provisions.push(claim.clone()),
+                None => return None,
+            }
+        }
+        Some(decision)
+    }
+}
+
+/// What is written so that others do the rest: volumes are promised to their claims, and claims told their node.
+fn writes(decision: &Decision, node: &Name) -> Vec<Write> {
+    let promise = |(volume, claim): &(Arc<PersistentVolume>, Arc<PersistentVolumeClaim>)| {
+        let mut promised = PersistentVolume::clone(volume);
+        if promised.claim.is_none() {
+            promised.meta.annotations = promised.meta.annotations.with(BOUND_BY_CONTROLLER, "yes");
+        }
+        promised.claim = Some(ClaimReference {
+            namespace: claim.meta.namespace.clone(),
+            name: claim.meta.name.clone(),
+            uid: claim.meta.uid,
+        });
+        Write::Update(promised.into_object())
+    };
+    let choose = |claim: &Arc<PersistentVolumeClaim>| {
+        let mut chosen = PersistentVolumeClaim::clone(claim);
+        chosen.meta.annotations = chosen.meta.annotations.with(SELECTED_NODE, node.clone());
+        Write::Update(chosen.into_object())
+    };
+    decision.bindings.iter().map(promise).chain(decision.provisions.iter().map(choose)).collect()
+}
+
+/// Whether all claims are bound to volumes within reach (`checkBindings`).
+fn all_bound(storage: &Storage, decision: &Decision, cycle: Cycle<'_>) -> Result<bool, String> {
+    let node = cycle.snapshot.find(&decision.node).map(|node| cycle.snapshot.node(node));
+    let node = node.ok_or_else(|| format!("node {:?} not found", decision.node.as_str()))?;
+    let claims = decision.bindings.iter().map(|(_, claim)| (claim, false));
+    let mut all = true;
+    for (before, made) in claims.chain(decision.provisions.iter().map(|claim| (claim, true))) {
+        let found = storage.claim(&before.meta.namespace, &before.meta.name);
+        let claim = found.ok_or_else(|| not_found("persistentvolumeclaim", &before.meta.name).to_string())?;
+        let written = claim.meta.resource_version > before.meta.resource_version;
+        if made && written && claim.meta.annotations.get(&SELECTED_NODE) != Some(&decision.node) {
+            return Err(format!("provisioning failed for PVC {:?}", claim.meta.name.as_str()));
+        }
+        if !claim.bound() {
+            all = false;
+            continue;
+        }
+        match storage.volume(&claim.volume) {
+            Some(volume) if !reaches(node, volume) => {
+                let (volume, node) = (volume.meta.name.as_str(), decision.node.as_str());
+                let why = "no matching NodeSelectorTerms";
+                return Err(format!("pv {volume:?} node affinity doesn't match node {node:?}: {why}"));
+            }
+            Some(_) => {}
+            None => all = false,
+        }
+    }
+    Ok(all)
 }
 
 /// The smallest volume that the claim can have on the node

@@ -28,6 +28,7 @@ pub(super) fn pod_status(from: &core::PodStatus) -> Decoded<PodStatus> {
         init_containers: statuses(&from.init_container_statuses),
         nominated_node: some_name(&from.nominated_node_name),
         observed_generation: from.observed_generation.unwrap_or(0),
+        config: Vec::new(),
     })
 }
 
