@@ -61,6 +61,12 @@ impl Labels {
         }
     }
 
+    /// The pairs of both; of equal keys those of `other`.
+    #[must_use]
+    pub fn union(&self, other: &Labels) -> Labels {
+        self.iter().chain(other.iter()).cloned().collect()
+    }
+
     /// Whether every pair of `self` is in `other`: a `matchLabels` or `nodeSelector` match.
     pub fn subset_of(&self, other: &Labels) -> bool {
         self.iter().all(|(k, v)| other.get(k) == Some(v))

@@ -13,10 +13,12 @@ pub struct Listers {
     pub namespaces: BTreeMap<Name, Labels>,
     /// Moves with every change of [`Self::namespaces`].
     pub namespace_changes: u64,
-    /// Moves with every change of [`Self::services`] and [`Self::owners`].
+    /// Moves with every change of the selectors of services and of [`Self::owners`].
     pub selector_changes: u64,
     /// Selectors of services by namespace and name; services without one are left out.
-    pub services: BTreeMap<Name, BTreeMap<Name, Labels>>,
+    services: BTreeMap<(Name, Name), Labels>,
+    /// The same by namespace and first pair: the services whose pods may carry it.
+    by_pair: BTreeMap<Name, BTreeMap<(Name, Name), BTreeMap<Name, Labels>>>,
     /// Selectors of owners that count for default spreading (replica sets, stateful sets, replication
     /// controllers) by kind, namespace and name.
     pub owners: BTreeMap<(Name, Name, Name), Selector>,
@@ -46,12 +48,12 @@ impl Listers {
             Object::StatefulSet(new) => own(new.selector.clone()),
             Object::ReplicationController(new) => own(Selector::from_labels(&new.selector)),
             Object::Namespace(new) => drop(self.namespaces.insert(name, new.meta.labels.clone())),
-            Object::Service(new) => match &new.selector {
-                Some(selector) => {
-                    self.services.entry(namespace).or_default().insert(name, selector.clone());
+            Object::Service(new) => {
+                self.forget_service(&namespace, &name);
+                if let Some(selector) = &new.selector {
+                    self.add_service(namespace, name, selector);
                 }
-                None => self.forget_service(&namespace, &name),
-            },
+            }
             Object::PodDisruptionBudget(new) => drop(self.budgets.insert((namespace, name), Budget::of(new))),
             _ => _ = self.storage.set(object),
         }
@@ -79,9 +81,19 @@ impl Listers {
         }
     }
 
-    /// A service went, or has no selector any more.
+    fn add_service(&mut self, namespace: Name, name: Name, selector: &Labels) {
+        // One without pairs adds nothing to any pod's selector.
+        let Some(first) = selector.iter().next() else { return };
+        let by_pair = self.by_pair.entry(namespace.clone()).or_default();
+        by_pair.entry(first.clone()).or_default().insert(name.clone(), selector.clone());
+        self.services.insert((namespace, name), selector.clone());
+    }
+
+    /// A service went, or is about to be another.
     fn forget_service(&mut self, namespace: &Name, name: &Name) {
-        if let Some(services) = self.services.get_mut(namespace) {
+        let Some(selector) = self.services.remove(&(namespace.clone(), name.clone())) else { return };
+        let by_pair = self.by_pair.get_mut(namespace).zip(selector.iter().next());
+        if let Some(services) = by_pair.and_then(|(by_pair, first)| by_pair.get_mut(first)) {
             services.remove(name);
         }
     }
@@ -91,9 +103,10 @@ impl Listers {
     pub fn default_selector(&self, pod: &crate::model::Pod) -> Selector {
         let meta = &pod.meta;
         let mut pairs = Labels::EMPTY;
-        for selector in self.services.get(&meta.namespace).into_iter().flat_map(BTreeMap::values) {
-            if selector.subset_of(&meta.labels) {
-                pairs = pairs.iter().chain(selector.iter()).cloned().collect();
+        if let Some(by_pair) = self.by_pair.get(&meta.namespace) {
+            let services = meta.labels.iter().filter_map(|pair| by_pair.get(pair)).flat_map(BTreeMap::values);
+            for selector in services.filter(|selector| selector.subset_of(&meta.labels)) {
+                pairs = if pairs.is_empty() { selector.clone() } else { pairs.union(selector) };
             }
         }
         let mut selector = Selector::from_labels(&pairs);

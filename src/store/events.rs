@@ -6,9 +6,10 @@ use super::slots::Store;
 use super::write::EventRecord;
 use crate::engine::TokenBucket;
 use crate::model::core::Event;
-use crate::model::{Key, Kind, Meta, Name, Object, Resource};
+use crate::model::{Key, Kind, Meta, Name, Object, Resource, Uid};
 use crate::time::{SimDuration, SimTime};
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -24,21 +25,82 @@ const SPAM_MILLI_QPS: i64 = 1000 / 300;
 /// Memory of the recorders.
 #[derive(Debug, Default)]
 pub struct EventTable {
-    known: FxHashMap<(EventRecord, bool), Key>,
-    identities: FxHashMap<Key, (EventRecord, bool)>,
-    groups: FxHashMap<Group, (SimTime, Vec<Name>)>,
-    spam: FxHashMap<(Name, Key), TokenBucket>,
+    told: FxHashMap<Teller, Told>,
     expiry: VecDeque<(SimTime, Key)>,
 }
 
-/// What makes events similar: all but the message.
-type Group = (Name, Key, bool, Name);
+/// A source and the object it tells of.
+type Teller = (Name, Key);
+
+/// What one source told of one object: a few things, so that looking through them is cheaper than a table.
+#[derive(Debug, Default)]
+struct Told {
+    spam: Option<TokenBucket>,
+    groups: SmallVec<[Group; 2]>,
+    known: SmallVec<[Known; 3]>,
+}
+
+/// Similar events: all is equal but the message.
+#[derive(Debug)]
+struct Group {
+    warning: bool,
+    reason: Name,
+    last: SimTime,
+    messages: Vec<Name>,
+}
+
+/// An event that there is, and which others are equal to it.
+#[derive(Debug)]
+struct Known {
+    uid: Uid,
+    warning: bool,
+    reason: Name,
+    /// None if it stands for similar ones, whatever they say.
+    message: Option<Name>,
+    key: Key,
+}
+
+impl Known {
+    fn is(&self, record: &EventRecord, message: Option<&Name>) -> bool {
+        (self.uid, self.warning) == (record.uid, record.warning)
+            && self.reason == record.reason
+            && self.message.as_ref() == message
+    }
+}
+
+impl Told {
+    /// Whether this one is past the number of different messages that a group may have.
+    fn aggregate(&mut self, now: SimTime, record: &EventRecord) -> bool {
+        let similar = |group: &&mut Group| group.warning == record.warning && group.reason == record.reason;
+        let Some(group) = self.groups.iter_mut().find(similar) else {
+            let messages = vec![record.message.clone()];
+            self.groups.push(Group { warning: record.warning, reason: record.reason.clone(), last: now, messages });
+            return false;
+        };
+        if now - group.last > SIMILAR_WINDOW {
+            group.messages.clear();
+        }
+        group.last = now;
+        if group.messages.contains(&record.message) {
+            return false;
+        }
+        let collapse = group.messages.len() + 1 >= MAX_SIMILAR;
+        if !collapse {
+            group.messages.push(record.message.clone());
+        }
+        collapse
+    }
+
+    fn is_empty(&self) -> bool {
+        self.spam.is_none() && self.groups.is_empty() && self.known.is_empty()
+    }
+}
 
 impl Store {
     /// Whether the recorder would swallow this event at `now` without asking the API server.
     pub fn event_is_spam(&self, now: SimTime, record: &EventRecord) -> bool {
-        let bucket = self.events.spam.get(&(record.source.clone(), record.regarding.clone()));
-        bucket.is_some_and(|bucket| !bucket.has(now))
+        let told = self.events.told.get(&(record.source.clone(), record.regarding.clone()));
+        told.and_then(|told| told.spam.as_ref()).is_some_and(|bucket| !bucket.has(now))
     }
 
     /// Records an event at `now`. Returns nothing when the spam filter swallowed it.
@@ -49,20 +111,18 @@ impl Store {
         writer: &'static str,
     ) -> Option<Revision> {
         self.expire_events(now, writer);
-        let spam = self.events.spam.entry((record.source.clone(), record.regarding.clone()));
-        let bucket = spam.or_insert_with(|| TokenBucket::new(SPAM_MILLI_QPS, SPAM_BURST));
+        let told = self.events.told.entry((record.source.clone(), record.regarding.clone())).or_default();
+        let bucket = told.spam.get_or_insert_with(|| TokenBucket::new(SPAM_MILLI_QPS, SPAM_BURST));
         if !bucket.try_take(now) {
             return None;
         }
-        let combined = self.aggregate(now, &record);
+        let combined = told.aggregate(now, &record);
+        let message = Some(&record.message).filter(|_| !combined);
+        let known = told.known.iter().find(|known| known.is(&record, message)).map(|known| known.key.clone());
+        let message = message.cloned();
         if combined {
             record.message = Name::from(format!("(combined from similar events): {}", record.message));
         }
-        let mut identity = record.clone();
-        if combined {
-            identity.message = Name::new();
-        }
-        let known = self.events.known.get(&(identity.clone(), combined)).cloned();
         if let Some((slot, Object::Event(event))) = known.as_ref().and_then(|key| self.live_slot(key)) {
             let mut event = Event::clone(event);
             event.count += 1;
@@ -70,14 +130,14 @@ impl Store {
             event.message = record.message;
             return Some(self.put(now, Some(slot), event.into_object(), writer));
         }
-        Some(self.create_event(now, record, (identity, combined), writer))
+        Some(self.create_event(now, record, message, writer))
     }
 
     fn create_event(
         &mut self,
         now: SimTime,
         record: EventRecord,
-        identity: (EventRecord, bool),
+        message: Option<Name>,
         writer: &'static str,
     ) -> Revision {
         let namespace = match record.regarding.namespace.as_str() {
@@ -90,6 +150,14 @@ impl Store {
         while self.live_slot(&key).is_some() {
             clash += 1;
             key.name = Name::from(format!("{}.{clash:016x}", record.regarding.name));
+        }
+        let told = self.events.told.entry((record.source.clone(), record.regarding.clone())).or_default();
+        match told.known.iter_mut().find(|known| known.is(&record, message.as_ref())) {
+            Some(known) => known.key = key.clone(),
+            None => {
+                let (uid, warning, reason) = (record.uid, record.warning, record.reason.clone());
+                told.known.push(Known { uid, warning, reason, message, key: key.clone() });
+            }
         }
         let mut meta = Meta::named(namespace, key.name.clone());
         meta.uid = self.fresh_uid(&key, now);
@@ -106,40 +174,17 @@ impl Store {
             first: now,
             last: now,
         };
-        self.events.known.insert(identity.clone(), key.clone());
-        self.events.identities.insert(key.clone(), identity);
         self.events.expiry.push_back((now + TTL, key));
         self.put(now, None, Object::Event(Arc::new(event)), writer)
     }
 
-    /// Whether this one is past the number of different messages that a group may have.
-    fn aggregate(&mut self, now: SimTime, record: &EventRecord) -> bool {
-        let group = (record.source.clone(), record.regarding.clone(), record.warning, record.reason.clone());
-        let (last, messages) = self.events.groups.entry(group).or_insert_with(|| (now, Vec::new()));
-        if now - *last > SIMILAR_WINDOW {
-            messages.clear();
-        }
-        *last = now;
-        if messages.contains(&record.message) {
-            return false;
-        }
-        let collapse = messages.len() + 1 >= MAX_SIMILAR;
-        if !collapse {
-            messages.push(record.message.clone());
-        }
-        collapse
-    }
-
     /// Removes events past their hour. Done when the next event is recorded, since nobody acts on them.
     fn expire_events(&mut self, now: SimTime, writer: &'static str) {
-        while let Some((expires, key)) = self.events.expiry.front().cloned() {
-            if expires > now {
-                return;
-            }
-            self.events.expiry.pop_front();
+        while self.events.expiry.front().is_some_and(|(expires, _)| *expires <= now) {
+            let Some((_, key)) = self.events.expiry.pop_front() else { return };
             let Some((slot, Object::Event(event))) = self.live_slot(&key) else { continue };
             let renewed = event.last + TTL;
-            let group = (event.source.clone(), event.regarding.clone(), event.warning, event.reason.clone());
+            let event = event.clone();
             if renewed > now {
                 // Every write renews the hour; keep the queue in order by entering it anew.
                 let at = self.events.expiry.partition_point(|(time, _)| *time <= renewed);
@@ -147,13 +192,15 @@ impl Store {
                 continue;
             }
             self.remove(now, slot, writer);
-            if let Some(identity) = self.events.identities.remove(&key) {
-                self.events.known.remove(&identity);
+            let teller = (event.source.clone(), event.regarding.clone());
+            let Some(told) = self.events.told.get_mut(&teller) else { continue };
+            told.spam = None;
+            told.known.retain(|known| known.key != key);
+            let similar = |group: &Group| group.warning == event.warning && group.reason == event.reason;
+            told.groups.retain(|group| !similar(group) || now - group.last <= SIMILAR_WINDOW);
+            if told.is_empty() {
+                self.events.told.remove(&teller);
             }
-            if self.events.groups.get(&group).is_some_and(|(last, _)| now - *last > SIMILAR_WINDOW) {
-                self.events.groups.remove(&group);
-            }
-            self.events.spam.remove(&(group.0, group.1));
         }
     }
 }

@@ -53,6 +53,8 @@ pub struct Store {
     pub(super) next_node_port: u16,
     /// Whether what is written now is only asked for.
     pub(super) dry: bool,
+    /// The last time a node came, went or changed its labels.
+    pub(super) nodes_moved: Revision,
     trimmed: Revision,
 }
 
@@ -73,6 +75,7 @@ impl Store {
             next_cluster_ip: u32::from(std::net::Ipv4Addr::new(10, 96, 0, 10)),
             next_node_port: 30_000,
             dry: false,
+            nodes_moved: 0,
             trimmed: 0,
         }
     }
@@ -134,6 +137,11 @@ impl Store {
         if old.is_none() {
             *self.live.entry(new.kind()).or_default() += 1;
         }
+        if let Object::Node(node) = &new
+            && old.as_ref().is_none_or(|old| old.meta().labels != node.meta.labels)
+        {
+            self.nodes_moved = revision;
+        }
         let verb = if old.is_some() { Verb::Modified } else { Verb::Added };
         self.log.push(Change { revision, time: now, key: new.key(), verb, old, new: Some(new), writer });
         revision
@@ -149,6 +157,9 @@ impl Store {
         let old = versions.last().and_then(|version| version.object.clone()).expect("only what exists is removed");
         versions.push(Version { revision, object: None });
         *self.live.entry(old.kind()).or_default() -= 1;
+        if old.kind() == Kind::Node {
+            self.nodes_moved = revision;
+        }
         let key = old.key();
         self.log.push(Change { revision, time: now, key, verb: Verb::Deleted, old: Some(old), new: None, writer });
         revision

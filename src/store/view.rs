@@ -133,6 +133,22 @@ impl<'a> View<'a> {
         }
     }
 
+    /// The pods of those names in a namespace, in order of creation.
+    pub fn named_in<'n>(&self, namespace: &Name, names: impl IntoIterator<Item = &'n Name>) -> Vec<&'a Arc<Pod>> {
+        let found = names.into_iter().filter_map(|name| {
+            let slots = self.store.index.by_key.get(&Key::new(Kind::Pod, namespace.clone(), name.clone()))?;
+            slots.iter().rev().find_map(|slot| Some((*slot, Pod::of(self.visible(*slot)?)?)))
+        });
+        let mut found: Vec<(SlotId, &'a Arc<Pod>)> = found.collect();
+        found.sort_unstable_by_key(|(slot, _)| *slot);
+        found.into_iter().map(|(_, pod)| pod).collect()
+    }
+
+    /// Whether some node may have come, gone or changed its labels since `revision`.
+    pub fn nodes_moved_since(&self, revision: Revision) -> bool {
+        self.store.nodes_moved > revision
+    }
+
     /// When the lease of a node was last renewed, as of `now`. A healthy kubelet's renewals are not written
     /// one by one: they are a function of when it began to work, computed when someone asks.
     pub fn lease_renewed(&self, node: &Name, now: SimTime) -> Option<SimTime> {

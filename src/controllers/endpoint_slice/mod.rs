@@ -7,8 +7,10 @@
 pub mod endpoints;
 pub mod hints;
 pub mod reconcile;
+pub mod synced;
 
 use self::reconcile::{Decisions, MANAGED_BY};
+use self::synced::Synced;
 use crate::model::service::{EndpointSlice, SERVICE_NAME, Service, ServiceType};
 use crate::model::{Key, Kind, Labels, Name, Object, Pod, Resource, Selector};
 use crate::runtime::{ActorSettings, Controller, Cx, Requeue, Wake};
@@ -32,6 +34,8 @@ pub struct EndpointSliceController {
     by_pair: BTreeMap<Name, BTreeMap<(Name, Name), BTreeSet<Name>>>,
     /// Slices by the service that their label names.
     slices: BTreeMap<(Name, Name), BTreeSet<Name>>,
+    /// Services whose slices are known to be what they should be but for a few pods.
+    synced: BTreeMap<(Name, Name), Synced>,
 }
 
 /// Its machinery: a service that fails waits from one second on, and is given up after fifteen times.
@@ -62,6 +66,7 @@ impl Controller for EndpointSliceController {
                 if let Some(service) = slice.meta.labels.get(&SERVICE_NAME).filter(|_| managed)
                     && change.writer != self.name()
                 {
+                    self.synced.remove(&(change.key.namespace.clone(), service.clone()));
                     let key = Key::new(Kind::Service, change.key.namespace.clone(), service.clone());
                     wake.add_after(key, FOREIGN_CHANGE_DELAY);
                 }
@@ -72,13 +77,21 @@ impl Controller for EndpointSliceController {
 
     fn reconcile(&mut self, key: &Key, cx: &mut Cx<'_>) -> Requeue {
         // The slices of a service that is gone are the garbage collector's.
+        let id = (key.namespace.clone(), key.name.clone());
+        let known = self.synced.remove(&id);
         let Some(service) = cx.view.fetch_key::<Service>(key) else { return Requeue::Done };
         let Some(selector) = selector(service) else { return Requeue::Done };
-        let pods = cx.view.pods_selected(&key.namespace, &Selector::from_labels(selector));
         let existing = self.slices_of(key, cx.view);
         let view = cx.view;
         let zone_of = move |node: &Name| view.node(node).map(|n| n.meta.labels.get(ZONE).cloned().unwrap_or_default());
-        let decisions = reconcile::reconcile(service, &existing, &pods, &zone_of, MAX_ENDPOINTS);
+        let adjusted = known.and_then(|known| known.adjust(service, &existing, view, &zone_of, MAX_ENDPOINTS));
+        let decisions = adjusted.unwrap_or_else(|| {
+            let pods = view.pods_selected(&key.namespace, &Selector::from_labels(selector));
+            reconcile::reconcile(service, &existing, &pods, &zone_of, MAX_ENDPOINTS)
+        });
+        if let Some(synced) = Synced::after(&decisions, &existing, service, view.revision()) {
+            self.synced.insert(id, synced);
+        }
         let failed = report_errors(service, &decisions, cx);
         for write in writes(service, decisions) {
             cx.write(write);
@@ -124,7 +137,7 @@ impl EndpointSliceController {
         }
     }
 
-    fn wake_for_pod(&self, change: &Change, view: View<'_>, wake: &mut Wake<'_>) {
+    fn wake_for_pod(&mut self, change: &Change, view: View<'_>, wake: &mut Wake<'_>) {
         let old = change.old.as_ref().and_then(Object::pod);
         let new = change.new.as_ref().and_then(Object::pod);
         let relabelled = old.map(|pod| &pod.meta.labels) != new.map(|pod| &pod.meta.labels);
@@ -141,7 +154,11 @@ impl EndpointSliceController {
                 }
             }
         }
+        let counts = [old, new].into_iter().flatten().any(|pod| endpoints::eligible(pod));
         for key in keys {
+            if counts && let Some(synced) = self.synced.get_mut(&(key.namespace.clone(), key.name.clone())) {
+                synced.note(&change.key.name);
+            }
             wake.add(key);
         }
     }

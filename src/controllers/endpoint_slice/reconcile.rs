@@ -6,6 +6,7 @@
 //! table; here pods come in the order given and slices in the order of creation.
 
 use super::endpoints;
+use super::synced::Changed;
 use crate::model::service::{Endpoint, EndpointPort, EndpointSlice, SERVICE_NAME, Service, TargetPort};
 use crate::model::{Kind, Labels, Meta, Name, OwnerReference, Pod};
 use indexmap::IndexMap;
@@ -21,7 +22,7 @@ const MANAGER: Name = crate::name!("endpointslice-controller.k8s.io");
 const HEADLESS: Name = crate::name!("service.kubernetes.io/headless");
 
 /// What is asked for. Slices without a name are to be created with a generated one.
-#[derive(Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct Decisions {
     /// New slices.
     pub create: Vec<EndpointSlice>,
@@ -55,13 +56,47 @@ pub fn reconcile(
     let mut unchanged = Vec::new();
     for (key, (ports, wanted)) in wanted(service, pods, zone_of, &mut decisions.errors) {
         let group = slices.remove(&key).unwrap_or_default();
-        one_port_set(service, &group, &ports, wanted, max, &mut decisions, &mut unchanged);
+        unchanged.extend(one_port_set(service, &group, &ports, wanted, max, None, &mut decisions));
     }
     decisions.delete.extend(slices.into_values().flatten().map(|slice| slice.meta.name.clone()));
     keep_placeholder(service, existing, &mut decisions);
     hint(service, &unchanged, &mut decisions);
     reuse_deleted(service, existing, &mut decisions);
     decisions
+}
+
+/// What [`reconcile`] decides where only the pods named in `changed` are not in `existing` as they are now; `pods` are
+/// those of them that the service still selects, in the same order. None where that is not enough to decide.
+pub(super) fn adjust(
+    service: &Service,
+    existing: &[Arc<EndpointSlice>],
+    pods: &[&Arc<Pod>],
+    changed: &Changed,
+    zone_of: &ZoneOf<'_>,
+    max: usize,
+) -> Option<Decisions> {
+    // An empty slice stands for all pods of whatever ports.
+    if existing.is_empty() || existing.iter().any(|slice| slice.endpoints.is_empty()) {
+        return None;
+    }
+    let mut decisions = Decisions::default();
+    let mut wanted = wanted(service, pods, zone_of, &mut decisions.errors);
+    if !decisions.errors.is_empty() {
+        return None;
+    }
+    let (ports, set) = wanted.pop().map(|(_, of_ports)| of_ports).unwrap_or_default();
+    let group: Vec<&Arc<EndpointSlice>> = existing.iter().collect();
+    one_port_set(service, &group, &ports, set, max, Some(changed), &mut decisions);
+    if decisions.create.is_empty() && decisions.delete.len() == existing.len() {
+        return None;
+    }
+    reuse_deleted(service, existing, &mut decisions);
+    Some(decisions)
+}
+
+/// Whether all pods serve the service at the same ports: none is named.
+pub(super) fn same_ports(service: &Service) -> bool {
+    service.ports.iter().all(|port| matches!(port.target, TargetPort::Number(_)))
 }
 
 fn owned(slice: &EndpointSlice, service: &Service) -> bool {
@@ -79,8 +114,7 @@ type Wanted = IndexMap<Vec<EndpointPort>, (Vec<EndpointPort>, EndpointSet), FxBu
 
 fn wanted(service: &Service, pods: &[&Arc<Pod>], zone_of: &ZoneOf<'_>, errors: &mut Vec<String>) -> Wanted {
     let (mut wanted, mut at) = (Wanted::default(), 0);
-    // Numbered ports are the same for every pod.
-    let one_set = service.ports.iter().all(|port| matches!(port.target, TargetPort::Number(_)));
+    let one_set = same_ports(service);
     for pod in pods.iter().filter(|pod| endpoints::eligible(pod)) {
         if wanted.is_empty() || !one_set {
             let ports = endpoints::ports(service, pod);
@@ -160,25 +194,26 @@ fn same(a: &Endpoint, b: &Endpoint) -> bool {
         && a.zone == b.zone
 }
 
+/// Decides for the slices of one set of ports; those that stay as they are come back.
 fn one_port_set(
     service: &Service,
     existing: &[&Arc<EndpointSlice>],
     ports: &[EndpointPort],
     mut wanted: EndpointSet,
     max: usize,
+    changed_pods: Option<&Changed>,
     decisions: &mut Decisions,
-    untouched: &mut Vec<Arc<EndpointSlice>>,
-) {
+) -> Vec<Arc<EndpointSlice>> {
     let mut update: Vec<EndpointSlice> = Vec::new();
     let mut unchanged: Vec<&Arc<EndpointSlice>> = Vec::new();
+    let labels = labels(service);
     for slice in existing {
-        let (kept, changed) = keep(slice, &mut wanted);
-        let relabelled = labels(service) != slice.meta.labels;
+        let (kept, changed) = keep(slice, &mut wanted, changed_pods);
         if changed && kept.is_empty() {
             decisions.delete.push(slice.meta.name.clone());
-        } else if changed || relabelled {
+        } else if changed || labels != slice.meta.labels {
             let mut slice = EndpointSlice::clone(slice);
-            slice.meta.labels = labels(service);
+            slice.meta.labels = labels.clone();
             if changed {
                 slice.endpoints = Arc::new(kept);
             }
@@ -203,15 +238,22 @@ fn one_port_set(
         list.push(slice);
     }
     decisions.update.append(&mut update);
-    untouched.extend(unchanged.into_iter().cloned());
+    unchanged.into_iter().cloned().collect()
 }
 
-/// The endpoints of a slice that are still wished for, in their newest form, and whether that is a change.
-fn keep(slice: &EndpointSlice, wanted: &mut EndpointSet) -> (Vec<Endpoint>, bool) {
+/// The endpoints of a slice that are still wished for, in their newest form, and whether that is a change. All but those
+/// of the pods that changed are known to be.
+fn keep(slice: &EndpointSlice, wanted: &mut EndpointSet, changed_pods: Option<&Changed>) -> (Vec<Endpoint>, bool) {
+    let judged = |endpoint: &Endpoint| changed_pods.is_none_or(|pods| pods.contains(&endpoint.pod));
+    if !slice.endpoints.iter().any(judged) {
+        return (Vec::new(), false);
+    }
     let mut changed = false;
     let mut kept = Vec::with_capacity(slice.endpoints.len());
     for endpoint in slice.endpoints.iter() {
-        if let Some(newest) = wanted.take(endpoint) {
+        if !judged(endpoint) {
+            kept.push(endpoint.clone());
+        } else if let Some(newest) = wanted.take(endpoint) {
             changed |= !same(endpoint, &newest);
             kept.push(newest);
         }

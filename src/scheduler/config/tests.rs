@@ -139,7 +139,10 @@ fn what_has_no_effect_is_said() {
             "profiles:\n- plugins: {score: {disabled: [{name: ImageLocalty}]}}\n",
             "no plugin \"ImageLocalty\" to disable",
         ),
-        ("profiles:\n- pluginConfig: [{name: Coscheduling, args: {a: 1}}]\n", "has no plugin \"Coscheduling\""),
+        (
+            "profiles:\n- pluginConfig: [{name: Coscheduling, args: {permitWaitingTimeSeconds: 60}}]\n",
+            "has no plugin \"Coscheduling\"",
+        ),
         ("profiles:\n- pluginConfig: [{name: NodeName, args: {a: 1}}]\n", "takes no arguments"),
     ];
     for (body, expected) in table {

@@ -5,6 +5,8 @@
 //! refreshes the number of nodes per image only for nodes that changed; here it is always current.
 
 use crate::scheduler::plugin::{Cycle, MAX_NODE_SCORE, NodeId, Plugin, Point, State};
+use crate::scheduler::snapshot::ImageId;
+use smallvec::SmallVec;
 
 /// The plugin.
 pub struct ImageLocality;
@@ -30,14 +32,26 @@ impl Plugin for ImageLocality {
             return;
         }
         let most = MOST_PER_CONTAINER * spec.image_containers;
+        let worth = |id: &ImageId| {
+            let image = &snapshot.images[id.0 as usize];
+            (*id, (image.size as f64 * (image.nodes as f64 / all)) as i64)
+        };
+        let worth: SmallVec<[(ImageId, i64); 4]> = spec.images.iter().map(worth).collect();
+        let judge = |sum: i64| MAX_NODE_SCORE * (sum.clamp(LEAST, most.max(LEAST)) - LEAST) / (most - LEAST);
+        if spec.images.iter().all(|image| snapshot.images[image.0 as usize].nodes as usize == snapshot.order().len()) {
+            let everything = worth.iter().map(|(_, worth)| worth).sum();
+            return out[..nodes.len()].fill(judge(everything));
+        }
+        // Most nodes have the same of these images.
+        let mut last = (0, judge(0));
         for (node, score) in nodes.iter().zip(out) {
             let present = &snapshot.node_images[node.at()];
-            let mut sum = 0;
-            for image in spec.images.iter().filter(|image| present.binary_search(image).is_ok()) {
-                let image = &snapshot.images[image.0 as usize];
-                sum += (image.size as f64 * (image.nodes as f64 / all)) as i64;
+            let there = worth.iter().filter(|(image, _)| present.binary_search(image).is_ok());
+            let sum = there.map(|(_, worth)| worth).sum();
+            if sum != last.0 {
+                last = (sum, judge(sum));
             }
-            *score = MAX_NODE_SCORE * (sum.clamp(LEAST, most.max(LEAST)) - LEAST) / (most - LEAST);
+            *score = last.1;
         }
     }
 }
