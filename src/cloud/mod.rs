@@ -17,6 +17,7 @@ pub mod nodes;
 pub mod provisioner;
 pub mod resizer;
 
+use crate::model::Object;
 use crate::runtime::{ActorSettings, Controller};
 use crate::scenario::Cloud;
 use crate::time::SimDuration;
@@ -24,12 +25,15 @@ use disks::Provider;
 
 /// The parts of the storage drivers, with their own machinery: clients of 5 requests a second
 /// (`github.com/kubernetes-csi/external-provisioner`, `cmd/csi-provisioner/csi-provisioner.go`).
-pub fn all(cloud: &Cloud) -> Vec<(Box<dyn Controller>, ActorSettings)> {
+///
+/// Of the objects that the cluster begins with (`first`), the drivers are there before them.
+pub fn all(cloud: &Cloud, first: &[Object]) -> Vec<(Box<dyn Controller>, ActorSettings)> {
+    let drivers = first.iter().filter_map(nodes::brings).collect();
     let provider = Provider::new(&cloud.disks);
     let (backoff_base, backoff_max) = (SimDuration::from_secs(1), SimDuration::from_secs(300));
     let client = ActorSettings { milli_qps: 5_000, burst: 10, backoff_base, backoff_max, ..ActorSettings::default() };
     vec![
-        (Box::new(nodes::NodeDrivers::new(provider.clone())), ActorSettings { workers: 1, ..client }),
+        (Box::new(nodes::NodeDrivers::new(provider.clone(), drivers)), ActorSettings { workers: 1, ..client }),
         (Box::new(provisioner::Provisioner::new(provider.clone())), ActorSettings { workers: 100, ..client }),
         (Box::new(attacher::Attacher::new(provider.clone())), ActorSettings { workers: 10, ..client }),
         (Box::new(resizer::Resizer::new(provider)), ActorSettings { workers: 10, ..client }),

@@ -17,14 +17,14 @@ pub struct NodeDrivers {
 }
 
 impl NodeDrivers {
-    /// Those of a provider.
-    pub fn new(provider: Provider) -> Self {
-        NodeDrivers { provider, drivers: BTreeSet::new() }
+    /// Those of a provider, with drivers that are there from the start.
+    pub fn new(provider: Provider, drivers: BTreeSet<Name>) -> Self {
+        NodeDrivers { provider, drivers }
     }
 }
 
 /// The driver that an object brings with it.
-fn brings(object: &Object) -> Option<Name> {
+pub(super) fn brings(object: &Object) -> Option<Name> {
     let driver = match object {
         Object::StorageClass(class) => csi_driver(&class.provisioner),
         Object::PersistentVolume(volume) => volume.driver.clone(),

@@ -4,6 +4,7 @@ use super::{Options, boot, machines, settings, steps};
 use crate::error::Result;
 use crate::faults;
 use crate::kubelet::{Kubelet, KubeletSettings, ScenarioBehavior};
+use crate::model::Object;
 use crate::runtime::{ActorSettings, Controller};
 use crate::scenario::Scenario;
 use crate::scheduler::config::{self, Configuration};
@@ -12,6 +13,7 @@ use crate::scheduler::profile::Profile;
 use crate::scheduler::queue::QueueSettings;
 use crate::scheduler::{self, Scheduler};
 use crate::script::Kubectl;
+use crate::wire::decode;
 
 /// The actors, and where explanations of placements will be found.
 pub struct Seats {
@@ -44,11 +46,22 @@ pub fn all(scenario: &Scenario, options: &Options) -> Result<Seats> {
     }
     clients.push((Box::new(kubelet(scenario, options)), settings::kubelet()));
     let controllers = crate::controllers::all(&scenario.timing);
-    for (controller, own) in clients.into_iter().chain(controllers).chain(crate::cloud::all(&scenario.cluster.cloud)) {
+    let first = storage_objects(scenario);
+    for (controller, own) in
+        clients.into_iter().chain(controllers).chain(crate::cloud::all(&scenario.cluster.cloud, &first))
+    {
         let settings = settings::actor(&scenario.timing, controller.name(), own);
         actors.push((controller, settings));
     }
     Ok(Seats { actors, explanations })
+}
+
+/// The classes, volumes and drivers of the scenario's manifests.
+fn storage_objects(scenario: &Scenario) -> Vec<Object> {
+    const KINDS: [&str; 3] = ["CSIDriver", "PersistentVolume", "StorageClass"];
+    let written = scenario.manifests.objects.iter().map(|document| &document.value);
+    let storage = written.filter(|value| value["kind"].as_str().is_some_and(|kind| KINDS.contains(&kind)));
+    storage.filter_map(|value| decode::object(value).ok()).collect()
 }
 
 /// kube-scheduler's profile of that name, else its first one, gives way to `strategy`.
