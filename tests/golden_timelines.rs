@@ -16,6 +16,8 @@ mod deletion;
 mod drain;
 #[path = "timelines/driver.rs"]
 mod driver;
+#[path = "timelines/jobs.rs"]
+mod jobs;
 #[path = "timelines/node_crash.rs"]
 mod node_crash;
 #[path = "timelines/observe.rs"]
@@ -103,6 +105,7 @@ fn extract(recording: &Recording, rows: &[Row], marks: &[Mark]) -> (Vec<Step>, V
         Scenario::NodeCrash => (node_crash::steps(rows, marks, &recording.manifests), Vec::new()),
         Scenario::Rollout => rollout::steps(rows, marks, &recording.manifests),
         Scenario::Deletion => (deletion::steps(rows, marks), Vec::new()),
+        Scenario::Jobs => (jobs::steps(rows, marks), Vec::new()),
     }
 }
 
@@ -116,7 +119,7 @@ struct Outcome {
 fn golden_timelines() {
     let recordings = recording::all();
     let mut problems = Vec::new();
-    for scenario in [Scenario::NodeCrash, Scenario::Rollout, Scenario::Deletion] {
+    for scenario in [Scenario::NodeCrash, Scenario::Rollout, Scenario::Deletion, Scenario::Jobs] {
         let of_kind: Vec<&Recording> = recordings.iter().filter(|one| one.scenario == scenario).collect();
         problems.extend(replay_all(scenario, &of_kind));
     }

@@ -3,6 +3,7 @@
 //! A measure with a value at every instant becomes a list of steps; then the question is only when the
 //! comparison held.
 
+use super::expect_jobs as jobs;
 use crate::metrics::{PodRecord, Record, Recovery, Series, Usage, WorkloadRecord};
 use crate::model::Phase;
 use crate::model::quantity::Quantity;
@@ -23,10 +24,12 @@ pub struct ExpectationResult {
 
 /// A measured value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Value {
+pub(super) enum Value {
     /// In billionths.
     Number(i128),
+    /// A length.
     Time(SimDuration),
+    /// One word.
     Word(&'static str),
 }
 
@@ -46,7 +49,7 @@ impl fmt::Display for Value {
 }
 
 /// A value from each instant on; the first begins at the start of the run.
-type Steps = Vec<(SimTime, Value)>;
+pub(super) type Steps = Vec<(SimTime, Value)>;
 
 /// Every expectation against a complete record.
 pub fn evaluate(record: &Record, expectations: &[Expectation]) -> Vec<ExpectationResult> {
@@ -137,13 +140,16 @@ fn steps(record: &Record, one: &Expectation) -> Result<Steps, String> {
         Measure::Pods => Ok(numbers(&sum(record.phases.iter()))),
         Measure::PendingPods => Ok(numbers(&record.phases[0])),
         Measure::RunningPods => Ok(numbers(&record.phases[1])),
+        Measure::Job | Measure::Jobs | Measure::Succeeded | Measure::Failed | Measure::Active => {
+            jobs::steps(record, one)
+        }
         Measure::Nodes => Ok(numbers(&sum(record.nodes.iter().map(|node| &node.registered)))),
         Measure::ReadyNodes => Ok(numbers(&sum(record.nodes.iter().map(|node| &node.ready)))),
         _ => Err(format!("`{}` has one value for the whole run", one.form().name)),
     }
 }
 
-fn from_start(before: Value, turns: impl Iterator<Item = (SimTime, Value)>) -> Steps {
+pub(super) fn from_start(before: Value, turns: impl Iterator<Item = (SimTime, Value)>) -> Steps {
     let mut steps = vec![(SimTime::ZERO, before)];
     for (time, value) in turns {
         match time <= SimTime::ZERO {
@@ -154,12 +160,12 @@ fn from_start(before: Value, turns: impl Iterator<Item = (SimTime, Value)>) -> S
     steps
 }
 
-fn numbers(series: &Series) -> Steps {
+pub(super) fn numbers(series: &Series) -> Steps {
     let number = |value: i64| Value::Number(i128::from(value) * 1_000_000_000);
     from_start(number(0), series.points.iter().map(|(time, value)| (*time, number(*value))))
 }
 
-fn sum<'a>(all: impl Iterator<Item = &'a Series>) -> Series {
+pub(super) fn sum<'a>(all: impl Iterator<Item = &'a Series>) -> Series {
     let mut deltas = Vec::new();
     for series in all {
         let mut before = 0;
@@ -196,7 +202,7 @@ fn workload_index(record: &Record, one: &Expectation, name: &str) -> Result<usiz
     })
 }
 
-fn list(names: &[String]) -> String {
+pub(super) fn list(names: &[String]) -> String {
     if names.is_empty() { "none".to_string() } else { names.join(", ") }
 }
 
@@ -238,6 +244,7 @@ fn whole(record: &Record, one: &Expectation) -> Result<Value, String> {
             let row = workload(record, one)?;
             Ok(Value::Number(row.first_whole().map_or(0, |from| row.missing(from, record.end))))
         }
+        Measure::JobDuration | Measure::WorkLost => jobs::whole(record, one),
         Measure::Evictions => Ok(count(record.pods.iter().filter(|pod| pod.evicted).count())),
         Measure::Events => {
             let reason = one.argument.as_deref().unwrap_or_default();

@@ -9,6 +9,7 @@ pub mod checker;
 pub mod delivery;
 pub mod endpoints;
 pub mod expect;
+mod expect_jobs;
 pub mod findings;
 pub mod log;
 pub mod namespaces;

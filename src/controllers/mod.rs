@@ -1,6 +1,7 @@
 //! The controllers of the controller manager, one file or folder each. They meet only in the store.
 
 pub mod cluster_role_aggregation;
+pub mod cron_job;
 pub mod deployment;
 pub mod disruption;
 pub mod endpoint_slice;
@@ -52,5 +53,6 @@ pub fn all(timing: &Timing) -> Vec<(Box<dyn Controller>, ActorSettings)> {
         (Box::new(resource_quota::ResourceQuotaController), resource_quota::settings()),
         (Box::new(cluster_role_aggregation::ClusterRoleAggregation), cluster_role_aggregation::settings()),
         (Box::new(disruption::DisruptionController::default()), disruption::settings()),
+        (Box::new(cron_job::CronJobs::default()), own),
     ]
 }

@@ -121,7 +121,13 @@ impl BehaviorSource for ScenarioBehavior {
         if rule.runs.is_none_or(|runs| run < runs) {
             behavior.run_time = rule.run_time.map(|time| draw("run-time", time));
         }
-        behavior.exit_code = rule.exit_code.unwrap_or(0);
+        behavior.exit_code = match rule.failure_probability {
+            None => rule.exit_code.unwrap_or(0),
+            Some(likely) if stream(seed, "exit-code", pod, container, run).unit() < likely.0 => {
+                rule.exit_code.unwrap_or(1)
+            }
+            Some(_) => 0,
+        };
         if let Some(time) = rule.termination_time {
             behavior.termination_time = draw("termination-time", time);
         }
@@ -193,6 +199,24 @@ mod tests {
     use crate::model::builder::{pod, spec};
     use crate::scenario::behavior::Match;
     use crate::scenario::units::{Duration, Factor, Usage as Amount};
+
+    #[test]
+    fn ends_differ_by_index_and_by_chance() {
+        let index = |list: &str| Match { index: Some(list.parse().unwrap()), ..Match::default() };
+        let fails = Behavior { matching: index("1,4-6"), exit_code: Some(3), ..Behavior::default() };
+        let never = Behavior { failure_probability: Some(Factor(0.0)), ..Behavior::default() };
+        let chance = Behavior { matching: index("9"), failure_probability: Some(Factor(0.25)), ..Behavior::default() };
+        let source = ScenarioBehavior { rules: vec![never, fails, chance] };
+        let code = |index: &str, run: u32| {
+            let pod = pod("batch-x", spec("app", 0, 0)).label("batch.kubernetes.io/job-completion-index", index);
+            source.resolve(&pod, &pod.spec.containers[0], run, &Environment::default(), Seed(1)).exit_code
+        };
+        // The first rule's probability of 0 holds for all but index 9, whatever the code would be.
+        assert_eq!(["0", "1", "5"].map(|index| code(index, 0)), [0, 0, 0]);
+        // A quarter of 400 runs, within four standard deviations (8.7 each).
+        let failed = (0..400).filter(|run| code("9", *run) == 1).count();
+        assert!((65..=135).contains(&failed), "{failed}");
+    }
 
     #[test]
     fn later_rules_win_and_streams_are_apart() {

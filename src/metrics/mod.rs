@@ -6,6 +6,7 @@
 //! ```
 
 pub mod fragmentation;
+pub mod jobs;
 pub mod record;
 pub mod recorder;
 pub mod recovery;
@@ -19,6 +20,7 @@ pub(crate) mod testing;
 mod tests;
 
 pub use fragmentation::fragmentation;
+pub use jobs::{JobRecord, JobState};
 pub use record::{
     EventRow, IncidentRecord, NodeMark, NodeRecord, PodRecord, Record, Rollout, RolloutState, ServiceRecord,
     WorkloadRecord,

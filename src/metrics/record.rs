@@ -1,5 +1,6 @@
 //! The record of a run: plain data, with nothing in it that points back into the cluster.
 
+use super::jobs::JobRecord;
 use super::recovery::Recovery;
 use super::series::{Series, together};
 use crate::model::core::Fault;
@@ -14,6 +15,8 @@ pub struct Record {
     pub end: SimTime,
     /// Deployments (and replica sets that nobody owns), in order of creation.
     pub workloads: Vec<WorkloadRecord>,
+    /// Jobs, in order of creation.
+    pub jobs: Vec<JobRecord>,
     /// Services with a selector, in order of creation.
     pub services: Vec<ServiceRecord>,
     /// Nodes, in order of registration.

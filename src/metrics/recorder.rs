@@ -1,6 +1,7 @@
 //! Turns the change log into a [`Record`]: each change is looked at once, when it happens, and costs the
 //! same however large the cluster is (but for a machine that stops: each of its pods is looked at).
 
+use super::jobs::Jobs;
 use super::record::{EventRow, IncidentRecord, NodeMark, NodeRecord, Record, ServiceRecord};
 use super::recovery;
 use super::workloads::Workloads;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 pub struct Recorder {
     record: Record,
     workloads: Workloads,
+    jobs: Jobs,
     nodes: FxHashMap<Name, usize>,
     node_states: Vec<NodeState>,
     balance: Balance,
@@ -69,6 +71,7 @@ impl Recorder {
             Object::Node(_) => self.node(now, old.and_then(Object::node), new.and_then(Object::node)),
             Object::Machine(machine) => self.machine(now, machine, new.is_some(), store),
             Object::Deployment(_) | Object::ReplicaSet(_) => self.workloads.workload(change, &mut self.record),
+            Object::Job(_) => self.jobs.job(change, &mut self.record),
             Object::Service(service) if change.old.is_none() && service.selector.is_some() => {
                 self.service(&service.meta.namespace, &service.meta.name);
             }
@@ -112,6 +115,7 @@ impl Recorder {
         let up = |pod: &Pod| pod.node.as_ref().and_then(|name| self.nodes.get(name)).map(|at| nodes[*at].up.last());
         let serving = [old.and_then(|pod| up(pod)), new.and_then(|pod| up(pod))].map(|up| up.unwrap_or(1) == 1);
         self.workloads.pod(now, (old, new), serving, &mut self.record);
+        self.jobs.pod(now, old, new, &mut self.record);
     }
 
     fn node_of(&mut self, pod: &Pod) -> Option<usize> {

@@ -28,6 +28,7 @@ pub mod quantity;
 pub mod quota;
 pub mod rbac;
 pub mod resources;
+pub mod schedule;
 pub mod selector;
 pub mod selector_parse;
 pub mod service;

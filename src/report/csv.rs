@@ -56,6 +56,11 @@ pub fn timeseries(record: &Record) -> Vec<u8> {
         ];
         all.extend(parts.map(|(metric, series)| (object.clone(), metric, series)));
     }
+    for row in &record.jobs {
+        let object = format!("Job/{}/{}", row.namespace, row.name);
+        let parts = [("pods_active", &row.active), ("pods_succeeded", &row.succeeded), ("pods_failed", &row.failed)];
+        all.extend(parts.map(|(metric, series)| (object.clone(), metric, series)));
+    }
     for row in &record.services {
         all.push((format!("Service/{}/{}", row.namespace, row.name), "endpoints_ready", &row.ready));
     }

@@ -16,6 +16,7 @@ pub mod explain;
 pub mod explain_json;
 pub mod files;
 pub mod form;
+pub mod jobs;
 pub mod plots;
 pub mod summary;
 pub mod tables;

@@ -35,6 +35,7 @@ pub struct Summary<'a> {
     pub incidents: Vec<Happened<'a>>,
     pub recoveries: Vec<Recovered<'a>>,
     pub workloads: Vec<Workload<'a>>,
+    pub jobs: Vec<super::jobs::JobRow<'a>>,
     pub pods: Pods,
     pub utilization: Utilization<'a>,
     pub cost: f64,
@@ -224,6 +225,7 @@ impl<'a> Summary<'a> {
             incidents: record.incidents.iter().map(happened).collect(),
             recoveries: record.recoveries.iter().map(|recovery| recovered(record, recovery)).collect(),
             workloads: record.workloads.iter().map(|row| workload(record, row)).collect(),
+            jobs: record.jobs.iter().map(super::jobs::row).collect(),
             pods: pods(record),
             utilization: Utilization {
                 workers: share("", &usage.all),

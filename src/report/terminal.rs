@@ -28,6 +28,7 @@ pub fn render(outcome: &Outcome) -> String {
         timeline(record),
         recoveries(record),
         rollouts(record),
+        super::jobs::table(record),
         charts(record),
         pods(record),
         warnings(record),
@@ -46,7 +47,7 @@ pub fn render_verdict(outcome: &Outcome) -> String {
     verdict(outcome).join("\n") + "\n"
 }
 
-fn heading(text: &str) -> String {
+pub(super) fn heading(text: &str) -> String {
     paint(BOLD, &fit(text, WIDTH))
 }
 

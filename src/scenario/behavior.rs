@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::batch::COMPLETION_INDEX;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::selector::Selector;
-use super::units::{Distribution, Duration, Quantity, Usage};
+use super::units::{Distribution, Duration, Factor, IndexList, Quantity, Usage};
 
 /// Behaviour of the containers that match. Where several entries match a container, a later entry wins field by
 /// field, so general entries come first.
@@ -27,8 +28,10 @@ pub struct Behavior {
     pub image_pull: Option<ImagePull>,
     /// How long the process runs before it ends by itself. Absent: it runs on.
     pub run_time: Option<Distribution<Duration>>,
-    /// The code it ends with after `runTime`. Default 0.
+    /// The code it ends with after `runTime`. Default 0, or 1 where `failureProbability` is given.
     pub exit_code: Option<i32>,
+    /// How likely a run ends with `exitCode`; the others end with 0. Drawn for each run. Absent: every run.
+    pub failure_probability: Option<Factor>,
     /// Only this many runs of a container end after `runTime`; later ones run on. Absent: all of them.
     pub runs: Option<u32>,
     /// From the stop signal until the process has ended; the grace period cuts it. Default 1s.
@@ -56,6 +59,8 @@ pub struct Match {
     /// By environment, as the container starts with it: values as written, or out of config maps and secrets. `*`
     /// stands for any text.
     pub env: BTreeMap<String, String>,
+    /// By completion index of an indexed Job's pod: `1,4-6`.
+    pub index: Option<IndexList>,
 }
 
 /// Whether a container becomes ready.
@@ -86,7 +91,7 @@ impl Behavior {
         macro_rules! take {
             ($($field:ident)*) => { $( if other.$field.is_some() { self.$field = other.$field; } )* };
         }
-        take!(start_time ready image_size image_pull run_time exit_code runs termination_time cpu memory);
+        take!(start_time ready image_size image_pull run_time exit_code failure_probability runs termination_time cpu memory);
     }
 }
 
@@ -111,6 +116,7 @@ impl Match {
             && self.container.as_ref().is_none_or(|wanted| wanted == container)
             && globbed(&self.pod, pod)
             && globbed(&self.image, image)
+            && self.index.as_ref().is_none_or(|list| label(&COMPLETION_INDEX).is_some_and(|index| list.has(index)))
             && self.selector.as_ref().is_none_or(|selector| selector.matches(label))
     }
 }

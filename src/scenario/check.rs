@@ -42,6 +42,7 @@ pub fn references(scenario: &Scenario, places: &Places) -> Vec<Problem> {
     checker.duplicates();
     checker.objects();
     checker.expectations();
+    checker.behaviors();
     checker.scheduler_names();
     checker.problems
 }
@@ -502,6 +503,15 @@ impl Checker<'_> {
         }
     }
 
+    fn behaviors(&mut self) {
+        for (index, entry) in self.scenario.behavior.iter().enumerate() {
+            if entry.failure_probability.is_some_and(|likely| !(0.0..=1.0).contains(&likely.0)) {
+                let path = format!("behavior[{index}].failureProbability");
+                self.add(&path, "a probability is between 0 and 1", "write a share such as 0.1 or 10%");
+            }
+        }
+    }
+
     fn expectations(&mut self) {
         let scenario = self.scenario;
         let known: BTreeSet<(String, String, String)> = self.documents().map(identity).collect();
@@ -510,6 +520,7 @@ impl Checker<'_> {
             let kinds: &[&str] = match expectation.form().argument {
                 Argument::Workload | Argument::OptionalWorkload => &["Deployment", "ReplicaSet"],
                 Argument::Service => &["Service"],
+                Argument::Job => &["Job", "CronJob"],
                 _ => &[],
             };
             if let (Some(argument), false) = (&expectation.argument, kinds.is_empty()) {

@@ -69,6 +69,20 @@ pub enum Measure {
     Cost,
     /// Requested share of a resource, averaged over time.
     Utilization,
+    /// What a job does, or the last job of a cron job: `running`, `suspended`, `complete`, `failed`.
+    Job,
+    /// Jobs that a cron job has made.
+    Jobs,
+    /// Pods of a job, or jobs of a cron job, that ended well.
+    Succeeded,
+    /// Pods of a job, or jobs of a cron job, that ended badly.
+    Failed,
+    /// Pods of a job, or jobs of a cron job, that run.
+    Active,
+    /// From a job's creation to its end; of a cron job's jobs the longest.
+    JobDuration,
+    /// Time that pods of a job, or of a cron job's jobs, ran in vain.
+    WorkLost,
 }
 
 /// What a measure takes and gives.
@@ -103,6 +117,8 @@ pub enum Argument {
     Word,
     /// `cpu` or `memory`.
     Resource,
+    /// A job or a cron job: `batch` or `cronjob/report`, optionally followed by its namespace.
+    Job,
 }
 
 /// The kind of value a measure yields.
@@ -145,9 +161,17 @@ pub const MEASURES: &[MeasureForm] = &[
     form("refusals", Measure::Refusals, Argument::Word, Yields::Number, false),
     form("cost", Measure::Cost, Argument::None, Yields::Number, false),
     form("utilization", Measure::Utilization, Argument::Resource, Yields::Number, false),
+    form("job", Measure::Job, Argument::Job, Yields::Word, true),
+    form("jobs", Measure::Jobs, Argument::Job, Yields::Number, true),
+    form("succeeded", Measure::Succeeded, Argument::Job, Yields::Number, true),
+    form("failed", Measure::Failed, Argument::Job, Yields::Number, true),
+    form("active", Measure::Active, Argument::Job, Yields::Number, true),
+    form("job_duration", Measure::JobDuration, Argument::Job, Yields::Time, false),
+    form("work_lost", Measure::WorkLost, Argument::Job, Yields::Time, false),
 ];
 
-/// The words that `rollout(…)` and `phase(…)` can yield.
+/// The words that `rollout(…)`, `job(…)` and `phase(…)` can yield.
+const JOB_WORDS: &[&str] = &["running", "suspended", "complete", "failed", "removed"];
 const ROLLOUT_WORDS: &[&str] = &["complete", "progressing", "failed", "paused"];
 const PHASE_WORDS: &[&str] = &["Pending", "Running", "Succeeded", "Failed", "Unknown", "Gone"];
 
@@ -425,6 +449,7 @@ fn check_arguments(form: &MeasureForm, name: &Token, arguments: &[Token]) -> Par
         Argument::Pod => (1, 2, "(web-0)"),
         Argument::Word => (1, 1, "(BackOff)"),
         Argument::Resource => (1, 1, "(cpu)"),
+        Argument::Job => (1, 2, "(batch)"),
     };
     if (least..=most).contains(&arguments.len()) {
         if let (Argument::Resource, Some(token)) = (form.argument, arguments.first())
@@ -473,7 +498,11 @@ fn literal(token: &Token, form: &MeasureForm) -> Parsed<Literal> {
             Ok(Literal::Number(number))
         }
         Yields::Word => {
-            let words = if form.measure == Measure::Rollout { ROLLOUT_WORDS } else { PHASE_WORDS };
+            let words = match form.measure {
+                Measure::Rollout => ROLLOUT_WORDS,
+                Measure::Job => JOB_WORDS,
+                _ => PHASE_WORDS,
+            };
             if words.contains(&text) {
                 return Ok(Literal::Word(text.to_string()));
             }

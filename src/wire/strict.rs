@@ -3,7 +3,7 @@
 //! The texts are those of the API server with `fieldValidation=Strict`; the place and the suggestion are ours.
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
-use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::core::v1::{LimitRange, ResourceQuota};
@@ -37,6 +37,7 @@ pub const KINDS: &[(&str, &str)] = &[
     ("v1", "ServiceAccount"),
     ("apps/v1", "Deployment"),
     ("apps/v1", "ReplicaSet"),
+    ("batch/v1", "CronJob"),
     ("batch/v1", "Job"),
     ("coordination.k8s.io/v1", "Lease"),
     ("discovery.k8s.io/v1", "EndpointSlice"),
@@ -56,7 +57,6 @@ pub const KINDS: &[(&str, &str)] = &[
 const KNOWN_ELSEWHERE: &[&str] = &[
     "StatefulSet",
     "DaemonSet",
-    "CronJob",
     "Ingress",
     "HorizontalPodAutoscaler",
     "ReplicationController",
@@ -175,6 +175,7 @@ fn examine(value: &Value, places: &Places, values: bool) -> Vec<Problem> {
             ServiceAccount,
             Deployment,
             ReplicaSet,
+            CronJob,
             Job,
             Lease,
             EndpointSlice,

@@ -45,7 +45,12 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
-        let text = json!({"name": "x", "duration": "1h", "seed": 1,
+        World::behaving(json!([]))
+    }
+
+    /// With the `behavior` of a scenario.
+    pub fn behaving(behavior: Value) -> Self {
+        let text = json!({"name": "x", "duration": "1h", "seed": 1, "behavior": behavior,
             "cluster": {"pools": [{"name": "n", "count": 2, "capacity": {"cpu": 8, "memory": "16Gi"}}]}});
         let scenario = load::load("x.yaml", &text.to_string(), &[], &NoFiles).unwrap();
         let options = Options::of(&scenario);

@@ -1,6 +1,7 @@
 //! Decisions recorded from the real controllers, file by file. Every case must agree.
 
 mod autoscalers;
+mod cron_jobs;
 mod deployments;
 mod disruption;
 mod jobs;

@@ -4,15 +4,16 @@ use super::steps::Step;
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
 
-/// Seconds by which every recorded spread is widened on both sides.
+/// Seconds by which every recorded spread is widened on both sides, or this share of what was recorded if that is more.
 const TOLERANCE: f64 = 1.0;
+const SHARE: f64 = 0.05;
 
 /// Steps that were always further apart than this come in an order that is no accident: the recordings
 /// are exact to about a tenth of a second.
 const CLEAR_GAP: f64 = 0.1;
 
 /// Steps that follow from each other come in this order, however close they are.
-const CHAINS: [&[&str]; 4] = [
+const CHAINS: [&[&str]; 6] = [
     &[
         "crash -> node Ready=Unknown",
         "Unknown -> taint NoSchedule",
@@ -26,6 +27,8 @@ const CHAINS: [&[&str]; 4] = [
     &["crash -> node Ready=Unknown", "Unknown -> first pod Ready=False", "Unknown -> first endpoint ready=false"],
     &["recover -> node Ready=True", "recover -> taint NoSchedule gone", "recover -> taint NoExecute gone"],
     &["new replica set", "first scale up", "first new pod Ready", "complete"],
+    &["active", "FailureTarget", "Failed"],
+    &["active", "SuccessCriteriaMet", "Complete", "gone"],
 ];
 
 /// What the recordings of one scenario say.
@@ -123,7 +126,8 @@ impl Recorded {
             };
             mine.sort_by(f64::total_cmp);
             let (least, median, most) = (mine[0], mine[mine.len() / 2], mine[mine.len() - 1]);
-            let good = least >= low - TOLERANCE && most <= high + TOLERANCE;
+            let wider = |limit: f64| TOLERANCE.max(limit.abs() * SHARE);
+            let good = least >= low - wider(low) && most <= high + wider(high);
             let verdict = if good { "ok" } else { "MISSED" };
             println!(" {:6} {least:9.3} {median:10.3} {most:9.3} | {verdict}", mine.len());
             if !good {

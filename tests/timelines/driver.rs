@@ -8,6 +8,7 @@ use kubesim::runtime::{Controller, Cx, Requeue, Wake};
 use kubesim::store::{Change, DeleteOptions, Patch, Preconditions, Propagation, View, Write};
 use kubesim::time::{SimDuration, SimTime};
 use kubesim::wire::decode;
+use kubesim::wire::patch::{Document, Form};
 use serde_json::Value;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -99,6 +100,12 @@ impl Driver {
                 let live = cx.live().get(&Object::Deployment(wish.clone()).key()).expect("it was created");
                 let meta = Meta { resource_version: 0, ..live.meta().clone() };
                 cx.write(Write::Update(Object::from(Deployment { meta, ..Deployment::clone(&wish) })));
+            }
+            Act::Patch { kind, name, patch } => {
+                let kind = Kind::parse(&kind).expect("a kind");
+                let key = Key::new(kind, self.namespace.clone(), name.as_str());
+                let document = Document::new(Form::Merge, patch, "driver");
+                cx.write(Write::Document(key, Arc::new(document), Preconditions::default()));
             }
             Act::Power { node, up, .. } => {
                 let machine = cx.live().fetch::<Machine>(&Name::new(), &Name::from(node.as_str()));

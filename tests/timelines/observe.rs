@@ -67,6 +67,7 @@ fn fields(object: &Object) -> Fields {
             add("deletionTimestamp", pod.meta.deletion.map_or("", |_| "set").to_string());
             let target = find(&pod.status.conditions, "DisruptionTarget");
             add("disruptionTarget", target.map(|target| target.reason.to_string()).unwrap_or_default());
+            add("restarts", pod.restarts().to_string());
             add("owner", owner(&pod.meta));
             add("hash", pod.meta.labels.get(&keys::POD_TEMPLATE_HASH).map(|hash| hash.to_string()).unwrap_or_default());
         }
@@ -119,6 +120,16 @@ fn fields(object: &Object) -> Fields {
             add("desiredHealthy", status.desired_healthy.to_string());
             add("expected", status.expected_pods.to_string());
             add("disruptedPods", status.disrupted.len().to_string());
+        }
+        Object::Job(job) => {
+            let status = &job.status;
+            for (name, count) in [("active", status.active), ("succeeded", status.succeeded), ("failed", status.failed)]
+            {
+                add(name, count.to_string());
+            }
+            for condition in &status.conditions {
+                add(&format!("cond:{}", condition.kind), format!("{} {}", condition.status.as_str(), condition.reason));
+            }
         }
         _ => {}
     }

@@ -34,6 +34,8 @@ pub enum Act {
     Delete { kind: &'static str, name: String, grace_seconds: Option<i64>, cascade: String },
     /// Takes the finalizers off a pod.
     Release { pod: String },
+    /// Changes an object.
+    Patch { kind: String, name: String, patch: Value },
     /// Only the mark.
     Nothing,
 }
@@ -47,13 +49,14 @@ pub struct Planned {
 }
 
 /// The workload kinds that are replayed so far.
-const KINDS: [&str; 3] = ["Deployment", "ReplicaSet", "Service"];
+const KINDS: [&str; 4] = ["Deployment", "ReplicaSet", "Service", "Job"];
 
 pub fn plan(recording: &Recording) -> Vec<Planned> {
     match recording.scenario {
         Scenario::NodeCrash => crashes(recording),
         Scenario::Rollout => rollouts(recording),
         Scenario::Deletion => deletion::plan(recording),
+        Scenario::Jobs => super::jobs::plan(recording),
     }
 }
 

@@ -52,6 +52,7 @@ pub enum Scenario {
     NodeCrash,
     Rollout,
     Deletion,
+    Jobs,
 }
 
 /// A folder.
@@ -97,6 +98,7 @@ fn read(path: &Path) -> Option<Recording> {
         name if name.starts_with("node-crash") && has("crash") => Scenario::NodeCrash,
         name if name.starts_with("rollout") && has("create") => Scenario::Rollout,
         name if name.starts_with("deletion") && has("delete-namespace") => Scenario::Deletion,
+        name if name.starts_with("jobs") && has("suspend") => Scenario::Jobs,
         _ => {
             println!("{name}: skipped, not a kind of timeline that is replayed yet");
             return None;

@@ -55,7 +55,7 @@ struct Conditions {
 fn capacities(scenario: Scenario) -> &'static [(i64, i64)] {
     match scenario {
         Scenario::NodeCrash => &[(8, 32), (4, 16), (16, 64), (8, 64)],
-        Scenario::Rollout | Scenario::Deletion => &[(16, 64), (8, 32)],
+        Scenario::Rollout | Scenario::Deletion | Scenario::Jobs => &[(16, 64), (8, 32)],
     }
 }
 
@@ -63,8 +63,11 @@ fn conditions(recording: &Recording) -> Conditions {
     let nodes_up = recording.rows.iter().find(|row| row.whole("Node", Op::Add)).map_or(-WARM_UP, |row| row.t);
     let registered = recording.rows.iter().find(|row| row.kind == "Event" && row.new.contains("|RegisteredNode|"));
     let first_pass = registered.map_or(nodes_up, |row| row.t.max(nodes_up));
-    let namespace = recording.rows.iter().find(|row| row.kind == "Deployment").map(|row| row.namespace.clone());
-    let zero = zero(&recording.rows);
+    let workload = |row: &&Row| matches!(row.kind.as_str(), "Deployment" | "Job");
+    let namespace = recording.rows.iter().find(workload).map(|row| row.namespace.clone());
+    // Cron jobs go by the minute, everything else by the second.
+    let phase = if recording.scenario == Scenario::Jobs { 60 } else { 1 };
+    let zero = zero(&recording.rows, phase);
     Conditions {
         zero,
         nodes_up,
@@ -76,15 +79,15 @@ fn conditions(recording: &Recording) -> Conditions {
 }
 
 /// Kubernetes keeps whole seconds in most timestamps, and availability counts from them, so it matters how far
-/// into a second the recording began. Names of events end with their nanosecond, and the one that arrived
+/// into a second (or into a minute) the recording began. Names of events end with their nanosecond, and the one that arrived
 /// soonest tells.
-fn zero(rows: &[Row]) -> SimTime {
+fn zero(rows: &[Row], seconds: i64) -> SimTime {
     let event = |row: &Row| {
         let nanoseconds = i64::from_str_radix(row.name.rsplit_once('.')?.1, 16).ok()?;
         Some(nanoseconds - SimDuration::from_secs_f64(row.t).0)
     };
     let began = rows.iter().filter(|row| row.kind == "Event" && row.op == Op::Add).filter_map(event).max();
-    SimTime(began.unwrap_or(0).rem_euclid(1_000_000_000))
+    SimTime(began.unwrap_or(0).rem_euclid(seconds * 1_000_000_000))
 }
 
 /// The monitor sleeps five seconds between passes, so its phase moves by the length of a pass. The first

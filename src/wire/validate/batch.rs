@@ -1,15 +1,18 @@
 //! Jobs and cron jobs (`pkg/apis/batch/validation/validation.go`).
 
 use k8s_openapi::api::batch::v1::{
-    Job, JobSpec, PodFailurePolicyOnExitCodesRequirement as ExitCodes, PodFailurePolicyRule, SuccessPolicyRule,
+    CronJob, Job, JobSpec, PodFailurePolicyOnExitCodesRequirement as ExitCodes, PodFailurePolicyRule, SuccessPolicyRule,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use std::collections::BTreeSet;
 
 use super::meta::selects;
 use super::{ErrorType, FieldError, Findings, Validate};
+use crate::model::schedule::{Schedule, Zone};
 use crate::wire::names;
 
+/// A job's name ends with a dash and ten digits of its run.
+const MOST_CRON_JOB_NAME: usize = 52;
 /// Limits of `pkg/apis/batch/validation/validation.go`.
 const MOST_PARALLELISM_INDEXED: i32 = 100_000;
 const MOST_FAILED_INDEXES: i32 = 100_000;
@@ -66,6 +69,51 @@ fn generated(selector: &LabelSelector, metadata: &ObjectMeta) -> bool {
     said.is_some() && said == metadata.uid.as_ref()
 }
 
+impl Validate for CronJob {
+    fn validate(&self) -> Vec<FieldError> {
+        let mut findings = Findings::default();
+        findings.metadata(&self.metadata, true, names::dns_subdomain);
+        let spec = &self.spec;
+        match spec.schedule.as_str() {
+            "" => findings.required("spec.schedule", ""),
+            schedule => {
+                if let Err(why) = Schedule::parse(schedule) {
+                    findings.invalid("spec.schedule", schedule, why);
+                }
+                if schedule.contains("TZ") {
+                    let detail = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead";
+                    findings.invalid("spec.schedule", schedule, detail);
+                }
+            }
+        }
+        findings.not_negative("spec.startingDeadlineSeconds", spec.starting_deadline_seconds);
+        if let Some(zone) = &spec.time_zone {
+            findings.time_zone(zone);
+        }
+        let policies = &["Allow", "Forbid", "Replace"];
+        findings.one_of("spec.concurrencyPolicy", spec.concurrency_policy.as_ref(), policies);
+        findings.job_spec("spec.jobTemplate.spec", &spec.job_template.spec.clone().unwrap_or_default());
+        if let Some(job) = &spec.job_template.spec {
+            let path = "spec.jobTemplate.spec";
+            if let Some(selector) = &job.selector {
+                findings.invalid_value(format!("{path}.selector"), selector, "`selector` will be auto-generated");
+            }
+            if job.manual_selector == Some(true) {
+                let kind = ErrorType::NotSupported("true".to_string(), vec!["nil", "false"]);
+                findings.add(format!("{path}.manualSelector"), kind, "");
+            }
+        }
+        findings.not_negative("spec.successfulJobsHistoryLimit", spec.successful_jobs_history_limit);
+        findings.not_negative("spec.failedJobsHistoryLimit", spec.failed_jobs_history_limit);
+        let name = self.metadata.name.as_deref().unwrap_or_default();
+        if name.len() > MOST_CRON_JOB_NAME {
+            let detail = format!("must be no more than {MOST_CRON_JOB_NAME} characters");
+            findings.invalid("metadata.name", name, detail);
+        }
+        findings.0
+    }
+}
+
 fn indexed(spec: &JobSpec) -> bool {
     spec.completion_mode.as_deref() == Some("Indexed")
 }
@@ -108,6 +156,24 @@ impl Findings {
         self.failure_policy(path, spec);
         self.pod_template(&at("template"), &spec.template);
         self.job_restart_policy(path, spec);
+    }
+
+    fn time_zone(&mut self, zone: &str) {
+        let path = "spec.timeZone";
+        let shaped = |part: &str| {
+            let letter = |b: u8| b.is_ascii_alphanumeric() || b".-_+".contains(&b);
+            (1..=14).contains(&part.len()) && part.bytes().all(letter) && !part.starts_with('-')
+        };
+        if zone.is_empty() {
+            self.invalid(path, zone, "timeZone must be nil or non-empty string");
+        } else if !zone.split('/').all(|part| shaped(part) && part != "." && part != "..") {
+            self.invalid(path, zone, format!("unknown time zone {zone}"));
+        } else if zone.eq_ignore_ascii_case("local") {
+            let detail = "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones";
+            self.invalid(path, zone, detail);
+        } else if let Err(why) = Zone::load(zone) {
+            self.invalid(path, zone, why);
+        }
     }
 
     fn managed_by(&mut self, path: &str, manager: &str) {

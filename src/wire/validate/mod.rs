@@ -127,6 +127,8 @@ fn remedy(detail: &str) -> &'static str {
         ("indexed completion mode", "set `completionMode: Indexed`, or remove this field"),
         ("invalid DNS label", "shorten the name: each index is appended to it"),
         ("will be auto-generated", "remove the selector"),
+        ("exactly 5 fields", "write minute, hour, day of month, month, day of week: */5 * * * *"),
+        ("time zone", "write a name such as Europe/Berlin"),
         ("RFC 1123", "use lower-case letters, digits and dashes"),
         ("less than or equal to", "raise the limit or lower the request"),
         ("greater than or equal to 0", "write 0 or more"),
