@@ -6,6 +6,9 @@ use super::storage::Storage;
 use crate::model::{Key, Kind, Labels, Name, Object, Selector};
 use std::collections::BTreeMap;
 
+/// Selectors of services by their first pair and the service's name.
+type ByPair = BTreeMap<(Name, Name), BTreeMap<Name, Labels>>;
+
 /// Small look-up tables.
 #[derive(Clone, Debug, Default)]
 pub struct Listers {
@@ -18,7 +21,7 @@ pub struct Listers {
     /// Selectors of services by namespace and name; services without one are left out.
     services: BTreeMap<(Name, Name), Labels>,
     /// The same by namespace and first pair: the services whose pods may carry it.
-    by_pair: BTreeMap<Name, BTreeMap<(Name, Name), BTreeMap<Name, Labels>>>,
+    by_pair: BTreeMap<Name, ByPair>,
     /// Selectors of owners that count for default spreading (replica sets, stateful sets, replication
     /// controllers) by kind, namespace and name.
     pub owners: BTreeMap<(Name, Name, Name), Selector>,

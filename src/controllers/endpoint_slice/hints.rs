@@ -204,8 +204,7 @@ fn exchanges(allocations: &BTreeMap<Name, Allocation>, hints: &ByZone) -> (ByZon
         }
     }
     let (mut giving, mut receiving) = (ByZone::new(), IndexMap::new());
-    loop {
-        let (Some((from, give)), Some((to, take))) = (most(&excess), most(&lack)) else { break };
+    while let (Some((from, give)), Some((to, take))) = (most(&excess), most(&lack)) {
         if (give < 1.0 && take < 1.0) || give < 0.5 || take < 0.5 {
             break;
         }
