@@ -96,7 +96,7 @@ fn clusters() {
     measure("medium", &medium("10m"), &medium("24h"), u64::from(DEPLOYMENTS * REPLICAS));
     let text = std::fs::read_to_string("benches/large.yaml").unwrap();
     let large = |duration: &str| load("large.yaml", &text, &[format!("duration={duration}")], &Disk).unwrap();
-    measure("large", &large("30m"), &large("24h"), 150_000);
+    measure("large", &large("3h"), &large("24h"), 150_000);
 }
 
 fn scenarios(criterion: &mut Criterion) {

@@ -33,8 +33,8 @@ pub fn read(path: &Path) -> Scenario {
 /// The large scenario of the benches with a hundredth of its nodes and pods, and what it expects of them.
 fn hundredth() -> Scenario {
     let text = fs::read_to_string("benches/large.yaml").unwrap();
-    let text =
-        text.replace("count: 5000", "count: 50").replace("replicas: 5000", "replicas: 50").replace("== 5000", "== 50");
+    let text = text.replace("count: 5000", "count: 50").replace("replicas: 1000", "replicas: 10");
+    let text = text.replace("== 1000", "== 10");
     load("large.yaml", &text, &[], &kubesim::cli::files::Folder::of("benches/large.yaml")).unwrap()
 }
 
