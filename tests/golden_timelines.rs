@@ -34,6 +34,8 @@ mod replay;
 mod rollout;
 #[path = "timelines/scale.rs"]
 mod scale;
+#[path = "timelines/stateful_set.rs"]
+mod stateful_set;
 #[path = "timelines/steps.rs"]
 mod steps;
 
@@ -106,6 +108,7 @@ fn extract(recording: &Recording, rows: &[Row], marks: &[Mark]) -> (Vec<Step>, V
         Scenario::Rollout => rollout::steps(rows, marks, &recording.manifests),
         Scenario::Deletion => (deletion::steps(rows, marks), Vec::new()),
         Scenario::Jobs => (jobs::steps(rows, marks), Vec::new()),
+        Scenario::StatefulSet => (stateful_set::steps(rows, marks), Vec::new()),
     }
 }
 
@@ -119,7 +122,8 @@ struct Outcome {
 fn golden_timelines() {
     let recordings = recording::all();
     let mut problems = Vec::new();
-    for scenario in [Scenario::NodeCrash, Scenario::Rollout, Scenario::Deletion, Scenario::Jobs] {
+    use Scenario::{Deletion, Jobs, NodeCrash, Rollout, StatefulSet};
+    for scenario in [NodeCrash, Rollout, Deletion, Jobs, StatefulSet] {
         let of_kind: Vec<&Recording> = recordings.iter().filter(|one| one.scenario == scenario).collect();
         problems.extend(replay_all(scenario, &of_kind));
     }

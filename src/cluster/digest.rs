@@ -4,6 +4,7 @@ use crate::engine::Fingerprint;
 use crate::model::core::Fault;
 use crate::model::quota::Amounts;
 use crate::model::rbac::PolicyRule;
+use crate::model::sets::RevisionData;
 use crate::model::{Condition, Job, Meta, Node, Object, Pod, Resources};
 use crate::runtime::Observer;
 use crate::store::{Change, Store};
@@ -149,12 +150,31 @@ fn fold_object(print: &mut Fingerprint, object: &Object) {
         Object::RoleBinding(binding) => print.text(&binding.role.name),
         Object::ClusterRoleBinding(binding) => print.text(&binding.role.name),
         Object::StatefulSet(set) => {
-            print.word(set.replicas as u64);
+            let s = &set.status;
+            fold_counts(print, &[set.replicas, s.replicas, s.ready, s.available, s.current, s.updated]);
             print.word(set.template.spec.hash);
+            print.word(s.observed_generation as u64);
+            print.text(&s.current_revision);
+            print.text(&s.update_revision);
         }
         Object::ReplicationController(controller) => {
-            print.word(controller.replicas as u64);
+            let s = &controller.status;
+            fold_counts(print, &[controller.replicas, s.replicas, s.fully_labeled, s.ready, s.available]);
             print.word(controller.template.spec.hash);
+            print.word(s.observed_generation as u64);
+            fold_conditions(print, &s.conditions);
+        }
+        Object::DaemonSet(set) => {
+            let s = &set.status;
+            fold_counts(print, &[s.desired, s.current, s.misscheduled, s.ready, s.updated, s.available, s.unavailable]);
+            print.word(set.template.spec.hash);
+            print.word(s.observed_generation as u64);
+        }
+        Object::ControllerRevision(revision) => {
+            print.word(revision.revision as u64);
+            if let RevisionData::Template(template) = &revision.data {
+                print.word(template.spec.hash);
+            }
         }
         Object::Job(job) => fold_job(print, job),
         Object::CronJob(cron) => {
@@ -175,8 +195,6 @@ fn fold_object(print: &mut Fingerprint, object: &Object) {
         | Object::ServiceAccount(_)
         | Object::StorageClass(_)
         | Object::CSINode(_)
-        | Object::DaemonSet(_)
-        | Object::ControllerRevision(_)
         | Object::CustomResourceDefinition(_)
         | Object::CSIDriver(_)
         | Object::Ingress(_)

@@ -2,6 +2,7 @@
 
 pub mod cluster_role_aggregation;
 pub mod cron_job;
+pub mod daemon_set;
 pub mod deployment;
 pub mod disruption;
 pub mod endpoint_slice;
@@ -17,10 +18,12 @@ pub mod root_ca;
 pub mod service_account;
 pub mod service_load_balancer;
 pub mod shared;
+pub mod stateful_set;
 pub mod taint_eviction;
 pub mod ttl_after_finished;
 pub mod volume;
 
+use crate::model::Kind;
 use crate::runtime::{ActorSettings, Controller};
 use crate::scenario::Timing;
 use node_lifecycle::{NodeLifecycle, NodeLifecycleSettings};
@@ -33,7 +36,7 @@ pub fn all(timing: &Timing) -> Vec<(Box<dyn Controller>, ActorSettings)> {
     let node_lifecycle = NodeLifecycle::new(NodeLifecycleSettings::from_timing(timing));
     vec![
         (Box::new(deployment::Deployments::default()), ActorSettings { max_retries: 15, ..own }),
-        (Box::new(replica_set::ReplicaSets::default()), own),
+        (Box::new(replica_set::ReplicaSets::of(Kind::ReplicaSet)), own),
         (Box::new(endpoint_slice::EndpointSliceController::default()), endpoint_slice::settings()),
         (Box::new(node_lifecycle), by_node),
         (Box::new(taint_eviction::TaintEviction::default()), by_node),
@@ -54,5 +57,8 @@ pub fn all(timing: &Timing) -> Vec<(Box<dyn Controller>, ActorSettings)> {
         (Box::new(cluster_role_aggregation::ClusterRoleAggregation), cluster_role_aggregation::settings()),
         (Box::new(disruption::DisruptionController::default()), disruption::settings()),
         (Box::new(cron_job::CronJobs::default()), own),
+        (Box::new(stateful_set::StatefulSets::default()), own),
+        (Box::new(replica_set::ReplicaSets::of(Kind::ReplicationController)), own),
+        (Box::new(daemon_set::DaemonSets::default()), ActorSettings { workers: 2, ..own }),
     ]
 }

@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 pub struct Record {
     /// When the run ended.
     pub end: SimTime,
-    /// Deployments (and replica sets that nobody owns), in order of creation.
+    /// Deployments, stateful sets, daemon sets (and what else makes pods and is owned by nobody), in order of creation.
     pub workloads: Vec<WorkloadRecord>,
     /// Jobs, in order of creation.
     pub jobs: Vec<JobRecord>,
@@ -53,7 +53,7 @@ impl Record {
 /// One workload over time. All counts are of pods as the API shows them, except `serving`.
 #[derive(Clone, PartialEq, Debug)]
 pub struct WorkloadRecord {
-    /// Deployment, or ReplicaSet for one without owner.
+    /// Deployment, StatefulSet, DaemonSet, ReplicationController, or ReplicaSet for one without owner.
     pub kind: Kind,
     /// Its uid.
     pub uid: Uid,
@@ -77,7 +77,7 @@ pub struct WorkloadRecord {
     pub serving: Series,
     /// Container restarts of its pods so far.
     pub restarts: Series,
-    /// The state of its rollout, from each instant on; deployments only.
+    /// The state of its rollout, from each instant on; deployments, stateful sets and daemon sets only.
     pub rollout: Vec<(SimTime, RolloutState)>,
     /// When rollouts were complete (updated, available and current equal the wish), one entry each.
     pub rollouts: Vec<Rollout>,

@@ -70,7 +70,11 @@ impl Recorder {
             Object::Pod(_) => self.pod(now, old.and_then(Object::pod), new.and_then(Object::pod)),
             Object::Node(_) => self.node(now, old.and_then(Object::node), new.and_then(Object::node)),
             Object::Machine(machine) => self.machine(now, machine, new.is_some(), store),
-            Object::Deployment(_) | Object::ReplicaSet(_) => self.workloads.workload(change, &mut self.record),
+            Object::Deployment(_)
+            | Object::ReplicaSet(_)
+            | Object::StatefulSet(_)
+            | Object::DaemonSet(_)
+            | Object::ReplicationController(_) => self.workloads.workload(change, &mut self.record),
             Object::Job(_) => self.jobs.job(change, &mut self.record),
             Object::Service(service) if change.old.is_none() && service.selector.is_some() => {
                 self.service(&service.meta.namespace, &service.meta.name);

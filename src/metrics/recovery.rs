@@ -11,7 +11,7 @@
 use super::record::{IncidentRecord, NodeMark, PodRecord, Record, Rollout, first};
 use super::series::together;
 use crate::model::core::Fault;
-use crate::model::{Kind, Name};
+use crate::model::{Key, Kind, Name};
 use crate::time::{SimDuration, SimTime};
 use std::collections::BTreeSet;
 
@@ -206,8 +206,11 @@ fn one(record: &Record, at: usize, incident: &IncidentRecord, taken: &mut BTreeS
             hit.extend((0..record.pods.len()).filter(|pod| there(&record.pods[*pod])));
         }
         Fault::UserAction { target } => {
-            let target = target.as_ref().filter(|key| key.kind == Kind::Deployment)?;
-            let row = |w: &super::WorkloadRecord| w.name == target.name && w.namespace == target.namespace;
+            let rolls = |key: &&Key| matches!(key.kind, Kind::Deployment | Kind::StatefulSet | Kind::DaemonSet);
+            let target = target.as_ref().filter(rolls)?;
+            let row = |w: &super::WorkloadRecord| {
+                w.kind == target.kind && w.name == target.name && w.namespace == target.namespace
+            };
             let workload = record.workloads.iter().position(row)?;
             recovery.impacts.push(impact_of_action(record, workload, started)?);
             return Some(recovery);

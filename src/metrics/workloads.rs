@@ -5,7 +5,8 @@
 
 use super::record::{PodRecord, Record, Rollout, RolloutState, WorkloadRecord};
 use super::series::Series;
-use crate::model::{ContainerState, Deployment, Name, Object, Pod, Truth, Uid, condition};
+use crate::model::sets::{DaemonSetUpdate, StatefulSetUpdate};
+use crate::model::{ContainerState, Deployment, Name, Object, Pod, PodTemplate, Truth, Uid, condition};
 use crate::store::Change;
 use crate::time::{SimDuration, SimTime};
 use rustc_hash::FxHashMap;
@@ -47,7 +48,7 @@ impl Workloads {
         }
     }
 
-    /// A deployment or replica set changed.
+    /// A workload changed.
     pub(super) fn workload(&mut self, change: &Change, record: &mut Record) {
         let now = change.time;
         match change.object() {
@@ -81,7 +82,19 @@ impl Workloads {
                     row.updated.set(now, row.current.last());
                 }
             }
-            _ => {}
+            Object::ReplicationController(set) => {
+                let at = self.row(change.object(), set.min_ready_seconds, record);
+                let row = &mut record.workloads[at];
+                wish(now, row, if change.new.is_some() { i64::from(set.replicas) } else { 0 });
+                row.updated.set(now, row.current.last());
+            }
+            _ => {
+                if let Some(course) = Course::of(change) {
+                    let at = self.row(change.object(), course.min_ready_seconds, record);
+                    self.min_ready[at] = SimDuration::from_secs(i64::from(course.min_ready_seconds));
+                    follow_course(now, &mut record.workloads[at], change, &course);
+                }
+            }
         }
     }
 
@@ -294,6 +307,77 @@ fn follow_rollout(now: SimTime, row: &mut WorkloadRecord, deployment: &Deploymen
         rollout.completed.get_or_insert(now);
     } else if stalled {
         rollout.stalled.get_or_insert(now);
+    }
+    if row.rollout.last().map(|last| last.1) != Some(state) {
+        row.rollout.push((now, state));
+    }
+}
+
+/// What a version of a stateful set or daemon set says of its rollout.
+struct Course<'a> {
+    min_ready_seconds: i32,
+    template: &'a PodTemplate,
+    desired: i32,
+    updated: i32,
+    complete: bool,
+}
+
+impl<'a> Course<'a> {
+    /// As `kubectl rollout status` judges it (`staging/src/k8s.io/kubectl/pkg/polymorphichelpers/rollout_status.go`).
+    fn of(change: &'a Change) -> Option<Self> {
+        match change.object() {
+            Object::StatefulSet(set) => {
+                let (status, generation) = (&set.status, set.meta.generation);
+                let observed = status.observed_generation > 0 && status.observed_generation >= generation;
+                let rolled = match set.update {
+                    StatefulSetUpdate::OnDelete => true,
+                    StatefulSetUpdate::RollingUpdate(Some(rolling)) if rolling.partition > 0 => {
+                        status.updated >= set.replicas - rolling.partition
+                    }
+                    StatefulSetUpdate::RollingUpdate(_) => status.update_revision == status.current_revision,
+                };
+                Some(Course {
+                    min_ready_seconds: set.min_ready_seconds,
+                    template: &set.template,
+                    desired: set.replicas,
+                    updated: status.updated,
+                    complete: observed && rolled && status.available >= set.replicas,
+                })
+            }
+            Object::DaemonSet(set) => {
+                let status = &set.status;
+                let observed = status.observed_generation > 0 && status.observed_generation >= set.meta.generation;
+                let rolled = status.updated >= status.desired || set.update == DaemonSetUpdate::OnDelete;
+                Some(Course {
+                    min_ready_seconds: set.min_ready_seconds,
+                    template: &set.template,
+                    desired: status.desired,
+                    updated: status.updated,
+                    complete: observed && rolled && status.available >= status.desired,
+                })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Follows a stateful set or daemon set: its wish, and whether its newest rollout has come to its end.
+fn follow_course(now: SimTime, row: &mut WorkloadRecord, change: &Change, course: &Course<'_>) {
+    let alive = change.new.is_some();
+    wish(now, row, if alive { i64::from(course.desired) } else { 0 });
+    row.updated.set(now, if alive { i64::from(course.updated) } else { 0 });
+    let before = change.old.as_ref().and_then(|old| match old {
+        Object::StatefulSet(set) => Some(&set.template),
+        Object::DaemonSet(set) => Some(&set.template),
+        _ => None,
+    });
+    if before.is_none_or(|before| **before != *course.template) {
+        let image = course.template.spec.containers.first().map(|c| c.image.clone()).unwrap_or_default();
+        row.rollouts.push(Rollout { started: now, completed: None, stalled: None, image });
+    }
+    let state = if course.complete { RolloutState::Complete } else { RolloutState::Progressing };
+    if let Some(rollout) = row.rollouts.last_mut().filter(|_| course.complete) {
+        rollout.completed.get_or_insert(now);
     }
     if row.rollout.last().map(|last| last.1) != Some(state) {
         row.rollout.push((now, state));

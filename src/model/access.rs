@@ -1,6 +1,6 @@
 //! Small questions that several parts ask of the nouns.
 
-use super::{Taint, TaintEffect, Toleration};
+use super::{Node, PodSpec, Taint, TaintEffect, Toleration};
 
 impl Toleration {
     /// Whether it tolerates `taint` (`staging/src/k8s.io/api/core/v1/toleration.go`). An empty key matches every
@@ -9,6 +9,15 @@ impl Toleration {
         self.effect.is_none_or(|effect| effect == taint.effect)
             && (self.key.is_empty() || self.key == taint.key)
             && (self.exists || self.value == taint.value)
+    }
+}
+
+impl PodSpec {
+    /// Whether a node satisfies the node selector and the required node affinity
+    /// (`staging/src/k8s.io/component-helpers/scheduling/corev1/nodeaffinity/nodeaffinity.go`, `RequiredNodeAffinity`).
+    pub fn wants(&self, node: &Node) -> bool {
+        let required = self.affinity.as_ref().and_then(|affinity| affinity.node_required.as_ref());
+        self.node_selector.subset_of(&node.meta.labels) && required.is_none_or(|selector| selector.matches(node))
     }
 }
 

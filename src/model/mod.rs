@@ -32,6 +32,8 @@ pub mod schedule;
 pub mod selector;
 pub mod selector_parse;
 pub mod service;
+pub mod sets;
+pub mod spec_edit;
 pub mod storage;
 pub mod workload;
 
@@ -59,5 +61,6 @@ pub use pod_spec::{Container, PodSpec, PodTemplate, Probe, PullPolicy, RestartPo
 pub use policy::PodDisruptionBudget;
 pub use resources::Resources;
 pub use selector::{NodeSelector, Selector};
+pub use sets::{ControllerRevision, DaemonSet, StatefulSet};
 pub use storage::{CSIDriver, CSINode, PersistentVolume, PersistentVolumeClaim, StorageClass, VolumeAttachment};
-pub use workload::{Deployment, ReplicaSet, ReplicationController, StatefulSet};
+pub use workload::{Deployment, ReplicaSet, ReplicationController};

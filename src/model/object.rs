@@ -3,16 +3,14 @@
 use super::autoscaling::HorizontalPodAutoscaler;
 use super::batch::{CronJob, Job};
 use super::core::{ConfigMap, Event, Incident, Lease, Namespace, PriorityClass, Secret, ServiceAccount};
-use super::plain::{
-    ControllerRevision, CustomResourceDefinition, DaemonSet, Endpoints, Ingress, IngressClass, NetworkPolicy,
-    RuntimeClass,
-};
+use super::plain::{CustomResourceDefinition, Endpoints, Ingress, IngressClass, NetworkPolicy, RuntimeClass};
 use super::policy::PodDisruptionBudget;
 use super::quota::{LimitRange, ResourceQuota};
 use super::rbac::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use super::service::{EndpointSlice, Service};
+use super::sets::{ControllerRevision, DaemonSet, StatefulSet};
 use super::storage::{CSIDriver, CSINode, PersistentVolume, PersistentVolumeClaim, StorageClass, VolumeAttachment};
-use super::workload::{ReplicationController, StatefulSet};
+use super::workload::ReplicationController;
 use super::{Deployment, Key, Kind, Machine, Meta, Node, Pod, ReplicaSet};
 use std::sync::Arc;
 

@@ -20,10 +20,6 @@ macro_rules! plain {
 }
 
 plain! {
-    /// A daemon set.
-    DaemonSet;
-    /// A past template of a stateful set or daemon set.
-    ControllerRevision;
     /// A kind that a user defines.
     CustomResourceDefinition;
     /// Rules by which requests enter the cluster.

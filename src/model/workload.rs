@@ -1,4 +1,4 @@
-//! Deployments, replica sets, stateful sets and replication controllers.
+//! Deployments, replica sets and replication controllers.
 
 use super::{Condition, Labels, Meta, Name, PodTemplate, Selector};
 use serde_json::Value;
@@ -133,25 +133,6 @@ pub struct ReplicaSetStatus {
     pub conditions: Vec<Condition>,
 }
 
-/// A stateful set.
-#[derive(Clone, PartialEq, Debug)]
-pub struct StatefulSet {
-    /// Metadata.
-    pub meta: Meta,
-    /// Wished pods.
-    pub replicas: i32,
-    /// Which pods are its own.
-    pub selector: Selector,
-    /// What they look like.
-    pub template: Arc<PodTemplate>,
-    /// The service that gives the pods their names; may be empty.
-    pub service_name: Name,
-    /// How long Ready before available.
-    pub min_ready_seconds: i32,
-    /// The rest as written: `{spec, status}` without the fields above.
-    pub raw: Arc<Value>,
-}
-
 /// A replication controller.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ReplicationController {
@@ -165,8 +146,8 @@ pub struct ReplicationController {
     pub template: Arc<PodTemplate>,
     /// How long Ready before available.
     pub min_ready_seconds: i32,
-    /// `{status}` as written.
-    pub raw: Arc<Value>,
+    /// What the controller reports: never terminating pods.
+    pub status: ReplicaSetStatus,
 }
 
 /// Annotation and label keys that the deployment controller keeps (`pkg/controller/deployment/util/deployment_util.go`).

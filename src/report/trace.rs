@@ -8,8 +8,10 @@ use super::text::{clean, instant};
 use crate::model::batch::{CronJob, Job, JobStatus};
 use crate::model::core::{Event, Incident};
 use crate::model::service::{Endpoint, EndpointSlice};
-use crate::model::{Condition, ContainerState, Deployment, Key, Machine, Node, Object, Pod, ReplicaSet, Taint};
+use crate::model::workload::ReplicaSetStatus;
+use crate::model::{Condition, ContainerState, DaemonSet, Deployment, Key, Machine, Node, Object, Pod, PodTemplate};
 use crate::model::{PersistentVolume, PersistentVolumeClaim, VolumeAttachment};
+use crate::model::{ReplicaSet, ReplicationController, StatefulSet, Taint};
 use crate::store::{Change, Verb};
 use crate::time::SimTime;
 
@@ -50,6 +52,13 @@ fn words(change: &Change) -> String {
         Object::Node(new) => node(old.and_then(Object::node).map(|node| &**node), new, &mut parts),
         Object::Deployment(new) => deployment(old.and_then(Object::as_kind).map(|old| &**old), new, &mut parts),
         Object::ReplicaSet(new) => replica_set(old.and_then(Object::as_kind).map(|old| &**old), new, &mut parts),
+        Object::StatefulSet(new) => stateful_set(old.and_then(Object::as_kind).map(|old| &**old), new, &mut parts),
+        Object::DaemonSet(new) => daemon_set(old.and_then(Object::as_kind).map(|old| &**old), new, &mut parts),
+        Object::ReplicationController(new) => {
+            let old: Option<&ReplicationController> = old.and_then(Object::as_kind).map(|old| &**old);
+            turn(&mut parts, "replicas", old.map(|old| old.replicas), new.replicas);
+            old.into_iter().for_each(|old| replica_status(&old.status, &new.status, &mut parts));
+        }
         Object::Job(new) => job(old.and_then(Object::as_kind).map(|old| &**old), new, &mut parts),
         Object::CronJob(new) => cron_job(old.and_then(Object::as_kind).map(|old| &**old), new, &mut parts),
         Object::EndpointSlice(new) => slice(old.and_then(Object::as_kind).map(|old| &**old), new, &mut parts),
@@ -224,11 +233,10 @@ fn attachment(old: Option<&VolumeAttachment>, new: &VolumeAttachment, parts: &mu
 }
 
 fn deployment(old: Option<&Deployment>, new: &Deployment, parts: &mut Vec<String>) {
-    let image = |of: &Deployment| of.template.spec.containers.first().map(|c| c.image.to_string()).unwrap_or_default();
     turn(parts, "replicas", old.map(|old| old.replicas), new.replicas);
-    turn(parts, "image", old.map(image), image(new));
+    turn(parts, "image", old.map(|old| image(&old.template)), image(&new.template));
     let Some(old) = old else { return };
-    if old.template != new.template && image(old) == image(new) {
+    if old.template != new.template && image(&old.template) == image(&new.template) {
         parts.push("template changed".to_string());
     }
     turn(parts, "paused", Some(old.paused), new.paused);
@@ -248,8 +256,52 @@ fn deployment(old: Option<&Deployment>, new: &Deployment, parts: &mut Vec<String
 
 fn replica_set(old: Option<&ReplicaSet>, new: &ReplicaSet, parts: &mut Vec<String>) {
     turn(parts, "replicas", old.map(|old| old.replicas), new.replicas);
+    old.into_iter().for_each(|old| replica_status(&old.status, &new.status, parts));
+}
+
+fn stateful_set(old: Option<&StatefulSet>, new: &StatefulSet, parts: &mut Vec<String>) {
+    turn(parts, "replicas", old.map(|old| old.replicas), new.replicas);
+    turn(parts, "image", old.map(|old| image(&old.template)), image(&new.template));
     let Some(old) = old else { return };
     let (a, b) = (&old.status, &new.status);
+    let counts = [
+        ("pods", a.replicas, b.replicas),
+        ("current", a.current, b.current),
+        ("updated", a.updated, b.updated),
+        ("ready", a.ready, b.ready),
+        ("available", a.available, b.available),
+    ];
+    for (what, before, after) in counts {
+        turn(parts, what, Some(before), after);
+    }
+    turn(parts, "current revision", Some(&a.current_revision), &b.current_revision);
+    turn(parts, "update revision", Some(&a.update_revision), &b.update_revision);
+    turn(parts, "observed generation", Some(a.observed_generation), b.observed_generation);
+}
+
+fn daemon_set(old: Option<&DaemonSet>, new: &DaemonSet, parts: &mut Vec<String>) {
+    turn(parts, "image", old.map(|old| image(&old.template)), image(&new.template));
+    let Some(old) = old else { return };
+    let (a, b) = (&old.status, &new.status);
+    let counts = [
+        ("desired", a.desired, b.desired),
+        ("current", a.current, b.current),
+        ("misscheduled", a.misscheduled, b.misscheduled),
+        ("updated", a.updated, b.updated),
+        ("ready", a.ready, b.ready),
+        ("available", a.available, b.available),
+    ];
+    for (what, before, after) in counts {
+        turn(parts, what, Some(before), after);
+    }
+    turn(parts, "observed generation", Some(a.observed_generation), b.observed_generation);
+}
+
+fn image(of: &PodTemplate) -> String {
+    of.spec.containers.first().map(|container| container.image.to_string()).unwrap_or_default()
+}
+
+fn replica_status(a: &ReplicaSetStatus, b: &ReplicaSetStatus, parts: &mut Vec<String>) {
     let counts =
         [("pods", a.replicas, b.replicas), ("ready", a.ready, b.ready), ("available", a.available, b.available)];
     for (what, before, after) in counts {

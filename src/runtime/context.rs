@@ -39,7 +39,7 @@ pub struct Told {
     /// When it is done.
     pub done: Option<EventRecord>,
     /// When it is refused.
-    pub refused: Option<EventRecord>,
+    pub refused: Vec<EventRecord>,
     /// Refusals that are not worth an event.
     pub quiet: fn(&StoreError) -> bool,
 }
@@ -59,14 +59,15 @@ impl From<Write> for Order {
 
 impl Told {
     /// What there is to say about this end.
-    pub(super) fn about(self, end: &Result<Written, StoreError>) -> Option<EventRecord> {
-        let (record, said) = match end {
-            Ok(written) => (self.done?, written.key.name.to_string()),
-            Err(error) if (self.quiet)(error) => return None,
-            Err(error) => (self.refused?, error.to_string()),
+    pub(super) fn about(self, end: &Result<Written, StoreError>) -> Vec<EventRecord> {
+        let (records, said) = match end {
+            Ok(written) => (self.done.into_iter().collect(), written.key.name.to_string()),
+            Err(error) if (self.quiet)(error) => return Vec::new(),
+            Err(error) => (self.refused, error.to_string()),
         };
-        let message = Name::from(record.message.replacen("{}", &said, 1));
-        Some(EventRecord { message, ..record })
+        let fill =
+            |record: EventRecord| EventRecord { message: record.message.replacen("{}", &said, 1).into(), ..record };
+        records.into_iter().map(fill).collect()
     }
 }
 
@@ -134,14 +135,13 @@ impl<'a> Cx<'a> {
 
     /// Record an event about `object`.
     pub fn event(&mut self, object: &Object, warning: bool, source: Name, reason: Name, message: impl Into<Name>) {
-        self.events.push(EventRecord {
-            regarding: object.key(),
-            uid: object.meta().uid,
-            warning,
-            reason,
-            message: message.into(),
-            source,
-        });
+        let (regarding, uid, message) = (object.key(), object.meta().uid, message.into());
+        self.tell(EventRecord { regarding, uid, warning, reason, message, source });
+    }
+
+    /// Record an event.
+    pub fn tell(&mut self, event: EventRecord) {
+        self.events.push(event);
     }
 
     /// Whether any write has been asked for in this reconcile.

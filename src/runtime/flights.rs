@@ -63,8 +63,8 @@ impl Runtime {
         let writer = self.actors[actor].controller.name();
         let about = write.key();
         let result = self.write(now, write, writer);
-        if let Some(event) = told.and_then(|told| told.about(&result)) {
-            self.record(now, actor, vec![event]);
+        if let Some(told) = told {
+            self.record(now, actor, told.about(&result));
         }
         let flight = self.flights[id].as_mut().expect("a flight under way");
         match result {

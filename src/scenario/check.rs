@@ -468,6 +468,9 @@ impl Checker<'_> {
                 Action::Scale(_) => SCALED,
                 Action::SetImage(_) | Action::SetEnv(_) | Action::SetResources(_) => WITH_CONTAINERS,
                 Action::Delete(_) | Action::Patch(_) | Action::Label(_) | Action::Annotate(_) => &[],
+                Action::RolloutUndo(_) | Action::RolloutRestart(_) => {
+                    &[Kind::Deployment, Kind::StatefulSet, Kind::DaemonSet]
+                }
                 _ => &[Kind::Deployment],
             };
             if !allowed.is_empty() && !allowed.contains(&object.kind) {
@@ -487,7 +490,8 @@ impl Checker<'_> {
         match object.kind {
             Kind::Node => return self.node(path, &object.name),
             // Pods and what controllers make have names that nobody knows beforehand.
-            Kind::Deployment | Kind::Service | Kind::ConfigMap | Kind::Secret | Kind::Namespace => {}
+            Kind::Deployment | Kind::StatefulSet | Kind::DaemonSet | Kind::ReplicationController => {}
+            Kind::Service | Kind::ConfigMap | Kind::Secret | Kind::Namespace => {}
             _ => return,
         }
         let namespace = if object.kind.namespaced() { namespace } else { "" };
@@ -518,7 +522,9 @@ impl Checker<'_> {
         for (index, expectation) in scenario.expect.iter().enumerate() {
             let path = format!("expect[{index}]");
             let kinds: &[&str] = match expectation.form().argument {
-                Argument::Workload | Argument::OptionalWorkload => &["Deployment", "ReplicaSet"],
+                Argument::Workload | Argument::OptionalWorkload => {
+                    &["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "ReplicationController"]
+                }
                 Argument::Service => &["Service"],
                 Argument::Job => &["Job", "CronJob"],
                 _ => &[],

@@ -35,7 +35,7 @@ pub enum Measure {
     Updated,
     /// Container restarts of a workload's pods.
     Restarts,
-    /// The state of a Deployment's rollout: `complete`, `progressing`, `failed`, `paused`.
+    /// The state of the rollout of a Deployment, StatefulSet or DaemonSet: `complete`, `progressing`, `failed`, `paused`.
     Rollout,
     /// Ready endpoints of a Service.
     Endpoints,

@@ -77,13 +77,13 @@ actions! {
     set_resources: SetResources(SetResources),
     /// Sets or removes annotations.
     annotate: Annotate(AnnotateObject),
-    /// Goes back to an earlier revision of a Deployment.
+    /// Goes back to an earlier revision of a Deployment, StatefulSet or DaemonSet.
     rollout_undo: RolloutUndo(RolloutUndo),
     /// Pauses the rollout of a Deployment.
     rollout_pause: RolloutPause(Target),
     /// Resumes it.
     rollout_resume: RolloutResume(Target),
-    /// Replaces all pods of a Deployment, one rolling update.
+    /// Replaces all pods of a Deployment, StatefulSet or DaemonSet, one rolling update.
     rollout_restart: RolloutRestart(Target),
     /// Marks a node unschedulable.
     cordon: Cordon(NodeTarget),
@@ -204,7 +204,7 @@ pub struct SetImage {
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RolloutUndo {
-    /// Which Deployment.
+    /// Which Deployment, StatefulSet or DaemonSet.
     pub object: ObjectRef,
     /// Its namespace.
     #[serde(default = "default_namespace")]

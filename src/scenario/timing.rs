@@ -59,6 +59,9 @@ pub struct ComponentLimits {
 pub const COMPONENTS: &[(&str, u32, u32, u32)] = &[
     ("deployment-controller", 20, 30, 5),
     ("replicaset-controller", 20, 30, 5),
+    ("replicationcontroller-controller", 20, 30, 5),
+    ("statefulset-controller", 20, 30, 5),
+    ("daemonset-controller", 20, 30, 2),
     ("node-controller", 20, 30, 8),
     ("taint-eviction-controller", 20, 30, 8),
     ("pod-garbage-collector", 20, 30, 1),

@@ -2,9 +2,10 @@
 
 use super::drain::DrainOptions;
 use super::{Progress, apply, send, template};
+use crate::model::sets::RevisionData;
 use crate::model::workload::keys;
-use crate::model::{Deployment, Kind, ReplicaSet, Selector};
-use crate::model::{Key, Name, Node, Object, Taint, TaintEffect};
+use crate::model::{ControllerRevision, Key, Kind, Name, Node, Object, PodTemplate, ReplicaSet};
+use crate::model::{Selector, Taint, TaintEffect, Uid};
 use crate::runtime::Cx;
 use crate::store::{DeleteOptions, Patch, Preconditions, Propagation, Write};
 use crate::wire::encode;
@@ -115,7 +116,7 @@ pub enum Step {
     },
     /// `kubectl rollout undo`.
     Undo {
-        /// The Deployment.
+        /// The workload.
         key: Key,
         /// `--to-revision`; 0 is the one before.
         revision: u32,
@@ -129,7 +130,7 @@ pub enum Step {
     },
     /// `kubectl rollout restart`.
     Restart {
-        /// The Deployment.
+        /// The workload.
         key: Key,
     },
     /// `kubectl cordon` and `uncordon`.
@@ -301,29 +302,51 @@ fn change_template(
     let old = match cx.live().get(key) {
         Some(Object::Deployment(deployment)) => deployment.template.clone(),
         Some(Object::ReplicaSet(set)) => set.template.clone(),
+        Some(Object::StatefulSet(set)) => set.template.clone(),
+        Some(Object::DaemonSet(set)) => set.template.clone(),
+        Some(Object::ReplicationController(set)) => set.template.clone(),
         _ => return,
     };
     patch(cx, key, Patch::Template(Arc::new(change(&old))));
 }
 
-/// `kubectl rollout undo`: the template of the wanted revision's replica set, without its hash label
+/// `kubectl rollout undo`: the template of the wanted revision
 /// (`staging/src/k8s.io/kubectl/pkg/polymorphichelpers/rollback.go`).
 fn undo(cx: &mut Cx<'_>, key: &Key, revision: u32) {
-    let Some(deployment) = cx.live().fetch_key::<Deployment>(key).cloned() else { return };
-    let mut sets: Vec<(u32, Arc<ReplicaSet>)> = cx
-        .live()
-        .controlled::<ReplicaSet>(deployment.meta.uid)
-        .filter_map(|set| Some((set.meta.annotations.get(&keys::REVISION)?.parse().ok()?, set.clone())))
-        .collect();
-    sets.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
-    let wanted = match revision {
-        0 => sets.get(1),
-        n => sets.iter().find(|(number, _)| *number == n),
+    let Some(object) = cx.live().get(key) else { return };
+    let mut past = match object.kind() {
+        Kind::Deployment => past_of_deployment(cx, object.meta().uid),
+        _ => past_of_set(cx, object.meta().uid),
     };
-    let Some((_, set)) = wanted else { return };
-    let mut old = crate::model::PodTemplate::clone(&set.template);
-    old.labels = old.labels.without(&keys::POD_TEMPLATE_HASH);
-    patch(cx, key, Patch::Template(Arc::new(old)));
+    past.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
+    let wanted = match revision {
+        0 => past.into_iter().nth(1),
+        n => past.into_iter().find(|(number, _)| *number == i64::from(n)),
+    };
+    if let Some((_, template)) = wanted {
+        patch(cx, key, Patch::Template(template));
+    }
+}
+
+/// The templates of a Deployment's replica sets, without their hash labels.
+fn past_of_deployment(cx: &Cx<'_>, uid: Uid) -> Vec<(i64, Arc<PodTemplate>)> {
+    let sets = cx.live().controlled::<ReplicaSet>(uid);
+    let template = |set: &Arc<ReplicaSet>| {
+        let mut old = PodTemplate::clone(&set.template);
+        old.labels = old.labels.without(&keys::POD_TEMPLATE_HASH);
+        Some((set.meta.annotations.get(&keys::REVISION)?.parse().ok()?, Arc::new(old)))
+    };
+    sets.filter_map(template).collect()
+}
+
+/// The templates that the revisions of a StatefulSet or DaemonSet keep.
+fn past_of_set(cx: &Cx<'_>, uid: Uid) -> Vec<(i64, Arc<PodTemplate>)> {
+    let revisions = cx.live().controlled::<ControllerRevision>(uid);
+    let template = |revision: &Arc<ControllerRevision>| match &revision.data {
+        RevisionData::Template(template) => Some((revision.revision, template.clone())),
+        RevisionData::Other(_) => None,
+    };
+    revisions.filter_map(template).collect()
 }
 
 /// The beginning of a drain: the node is cordoned, if it is not.

@@ -230,6 +230,7 @@ impl Store {
                 errors.push(format!("metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{{{list}}}"));
             }
         }
+        errors.extend(super::workloads::refusals(old, new));
         let selectors = match (old, new) {
             (Object::Deployment(a), Object::Deployment(b)) => Some((&a.selector, &b.selector)),
             (Object::ReplicaSet(a), Object::ReplicaSet(b)) => Some((&a.selector, &b.selector)),

@@ -74,6 +74,7 @@ impl Store {
         }
         object.meta_mut().created = now;
         object.meta_mut().uid = self.fresh_uid(&key, now);
+        super::workloads::prepare(None, &mut object);
         self.admit(&mut object)?;
         let generation = i64::from(has_generation(object.kind()));
         let meta = object.meta_mut();
@@ -248,6 +249,7 @@ fn has_generation(kind: Kind) -> bool {
             | Kind::ReplicaSet
             | Kind::StatefulSet
             | Kind::ReplicationController
+            | Kind::DaemonSet
             | Kind::PodDisruptionBudget
             | Kind::Job
             | Kind::CronJob

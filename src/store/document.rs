@@ -63,6 +63,7 @@ impl Store {
             }
         };
         if !status {
+            super::workloads::prepare(Some(&old), &mut merged);
             self.keep_allocated(&old, &mut merged);
             count_generation(&old, &mut merged);
         }

@@ -22,6 +22,7 @@ pub mod slots;
 mod storage;
 pub mod update;
 pub mod view;
+mod workloads;
 pub mod write;
 
 pub use apply::{FOREGROUND, ORPHAN, Written};

@@ -49,7 +49,7 @@ pub enum Patch {
     },
     /// Sets or clears the nominated node.
     NominatedNode(Option<Name>),
-    /// Scales a deployment or replica set.
+    /// Scales a workload that has a number of replicas.
     Replicas(i32),
     /// Changes a workload's template.
     Template(Arc<PodTemplate>),
@@ -181,6 +181,9 @@ impl Patch {
             (Patch::Replicas(n), Object::ReplicaSet(rs)) => Arc::make_mut(rs).replicas = *n,
             (Patch::Replicas(n), Object::StatefulSet(set)) => Arc::make_mut(set).replicas = *n,
             (Patch::Replicas(n), Object::ReplicationController(rc)) => Arc::make_mut(rc).replicas = *n,
+            (Patch::Template(t), Object::StatefulSet(set)) => Arc::make_mut(set).template = t.clone(),
+            (Patch::Template(t), Object::DaemonSet(set)) => Arc::make_mut(set).template = t.clone(),
+            (Patch::Template(t), Object::ReplicationController(rc)) => Arc::make_mut(rc).template = t.clone(),
             (Patch::Template(t), Object::Deployment(d)) => Arc::make_mut(d).template = t.clone(),
             (Patch::Template(t), Object::ReplicaSet(rs)) => Arc::make_mut(rs).template = t.clone(),
             (Patch::Paused(wish), Object::Deployment(d)) => Arc::make_mut(d).paused = *wish,

@@ -32,6 +32,7 @@ impl Store {
         let mut merged = if status { with_status_of(&old, &new) } else { with_status_of(&new, &old) };
         keep_identity(&mut merged, &old, &new, status);
         if !status {
+            super::workloads::prepare(Some(&old), &mut merged);
             self.keep_allocated(&old, &mut merged);
             if validate::update::has_rules(key.kind) && wish_differs(&old, &merged) {
                 check_rules(&key, &encode::object(&old), &encode::object(&merged))?;
@@ -56,6 +57,7 @@ impl Store {
         let mut new = old.clone();
         patch.apply(&mut new);
         if !patch.is_status() {
+            super::workloads::prepare(Some(&old), &mut new);
             count_generation(&old, &mut new);
         }
         self.finish_update(now, (slot, key), &old, new, By::component(writer, patch.is_status()))
@@ -137,6 +139,11 @@ pub(super) fn with_status_of(wish: &Object, status: &Object) -> Object {
         }
         (Object::Deployment(a), Object::Deployment(b)) => Arc::make_mut(a).status = b.status.clone(),
         (Object::ReplicaSet(a), Object::ReplicaSet(b)) => Arc::make_mut(a).status = b.status.clone(),
+        (Object::ReplicationController(a), Object::ReplicationController(b)) => {
+            Arc::make_mut(a).status = b.status.clone();
+        }
+        (Object::StatefulSet(a), Object::StatefulSet(b)) => Arc::make_mut(a).status = b.status.clone(),
+        (Object::DaemonSet(a), Object::DaemonSet(b)) => Arc::make_mut(a).status = b.status.clone(),
         (Object::Namespace(a), Object::Namespace(b)) => {
             let namespace = Arc::make_mut(a);
             namespace.conditions = b.conditions.clone();

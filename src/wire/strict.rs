@@ -2,12 +2,12 @@
 //!
 //! The texts are those of the API server with `fieldValidation=Strict`; the place and the suggestion are ours.
 
-use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::core::v1::{LimitRange, ResourceQuota};
-use k8s_openapi::api::core::v1::{Secret, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{ReplicationController, Secret, Service, ServiceAccount};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
@@ -31,12 +31,16 @@ pub const KINDS: &[(&str, &str)] = &[
     ("v1", "PersistentVolume"),
     ("v1", "PersistentVolumeClaim"),
     ("v1", "Pod"),
+    ("v1", "ReplicationController"),
     ("v1", "ResourceQuota"),
     ("v1", "Secret"),
     ("v1", "Service"),
     ("v1", "ServiceAccount"),
+    ("apps/v1", "ControllerRevision"),
+    ("apps/v1", "DaemonSet"),
     ("apps/v1", "Deployment"),
     ("apps/v1", "ReplicaSet"),
+    ("apps/v1", "StatefulSet"),
     ("batch/v1", "CronJob"),
     ("batch/v1", "Job"),
     ("coordination.k8s.io/v1", "Lease"),
@@ -54,16 +58,8 @@ pub const KINDS: &[(&str, &str)] = &[
 ];
 
 /// Kinds of Kubernetes that are not simulated, so that the message can say so.
-const KNOWN_ELSEWHERE: &[&str] = &[
-    "StatefulSet",
-    "DaemonSet",
-    "Ingress",
-    "HorizontalPodAutoscaler",
-    "ReplicationController",
-    "NetworkPolicy",
-    "CustomResourceDefinition",
-    "Endpoints",
-];
+const KNOWN_ELSEWHERE: &[&str] =
+    &["Ingress", "HorizontalPodAutoscaler", "NetworkPolicy", "CustomResourceDefinition", "Endpoints"];
 
 /// A `List` as the documents of its items; any other document as itself.
 pub fn flatten(document: Document) -> Vec<Document> {
@@ -177,6 +173,10 @@ fn examine(value: &Value, places: &Places, values: bool) -> Vec<Problem> {
             ReplicaSet,
             CronJob,
             Job,
+            StatefulSet,
+            DaemonSet,
+            ControllerRevision,
+            ReplicationController,
             Lease,
             EndpointSlice,
             PriorityClass,

@@ -9,6 +9,7 @@ mod nodes;
 mod nodes_under_pressure;
 mod quotas;
 mod replica_sets;
+mod stateful_sets;
 mod topology_hints;
 
 use crate::support;

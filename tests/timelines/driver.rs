@@ -3,7 +3,8 @@
 use super::passes::Passes;
 use super::plan::{Act, Planned, When};
 use super::recording::Mark;
-use kubesim::model::{Deployment, Key, Kind, Machine, Meta, Name, Object, Truth};
+use kubesim::model::sets::StatefulSetUpdate;
+use kubesim::model::{Key, Kind, Machine, Meta, Name, Object, Pod, Truth};
 use kubesim::runtime::{Controller, Cx, Requeue, Wake};
 use kubesim::store::{Change, DeleteOptions, Patch, Preconditions, Propagation, View, Write};
 use kubesim::time::{SimDuration, SimTime};
@@ -34,13 +35,14 @@ pub struct Driver {
     /// When the next action is due, once that is known.
     due: Option<SimTime>,
     previous: SimTime,
-    deployment: Option<Key>,
+    /// The Deployment or StatefulSet that was created last.
+    workload: Option<Key>,
 }
 
 impl Driver {
     pub fn new(plan: Vec<Planned>, zero: SimTime, namespace: &str, passes: Passes, diary: Rc<RefCell<Diary>>) -> Self {
-        let (next, due, previous, deployment) = (0, None, SimTime::ZERO, None);
-        Driver { plan, zero, namespace: namespace.into(), diary, passes, next, due, previous, deployment }
+        let (next, due, previous, workload) = (0, None, SimTime::ZERO, None);
+        Driver { plan, zero, namespace: namespace.into(), diary, passes, next, due, previous, workload }
     }
 
     fn key() -> Key {
@@ -77,12 +79,24 @@ impl Driver {
     }
 
     fn complete(&self, view: View<'_>) -> bool {
-        let Some(deployment) = self.deployment.as_ref().and_then(|key| view.fetch_key::<Deployment>(key)) else {
-            return false;
-        };
-        let status = &deployment.status;
-        [status.updated, status.replicas, status.available].iter().all(|count| *count == deployment.replicas)
-            && status.observed_generation == deployment.meta.generation
+        match self.workload.as_ref().and_then(|key| view.get(key)) {
+            Some(Object::Deployment(deployment)) => {
+                let status = &deployment.status;
+                [status.updated, status.replicas, status.available].iter().all(|count| *count == deployment.replicas)
+                    && status.observed_generation == deployment.meta.generation
+            }
+            Some(Object::StatefulSet(set)) => {
+                let (status, StatefulSetUpdate::RollingUpdate(rolling)) = (&set.status, set.update) else {
+                    return false;
+                };
+                let rolled = match rolling.map_or(0, |rolling| rolling.partition) {
+                    0 => status.current_revision == status.update_revision,
+                    partition => status.updated >= set.replicas - partition,
+                };
+                rolled && status.available == set.replicas && status.observed_generation == set.meta.generation
+            }
+            _ => false,
+        }
     }
 
     fn act(&mut self, cx: &mut Cx<'_>) {
@@ -90,16 +104,24 @@ impl Driver {
         match planned.act {
             Act::Create(document) => {
                 let object = self.decode(&document);
-                if object.kind() == Kind::Deployment {
-                    self.deployment = Some(object.key());
+                if matches!(object.kind(), Kind::Deployment | Kind::StatefulSet) {
+                    self.workload = Some(object.key());
                 }
                 cx.write(Write::Create(object));
             }
             Act::Update(document) => {
-                let Object::Deployment(wish) = self.decode(&document) else { panic!("{document} is no Deployment") };
-                let live = cx.live().get(&Object::Deployment(wish.clone()).key()).expect("it was created");
-                let meta = Meta { resource_version: 0, ..live.meta().clone() };
-                cx.write(Write::Update(Object::from(Deployment { meta, ..Deployment::clone(&wish) })));
+                let mut wish = self.decode(&document);
+                let live = cx.live().get(&wish.key()).expect("it was created");
+                *wish.meta_mut() = Meta { resource_version: 0, ..live.meta().clone() };
+                cx.write(Write::Update(wish));
+            }
+            Act::FailPod(name) => {
+                let key = Key::new(Kind::Pod, self.namespace.clone(), name.as_str());
+                let pod = cx.live().fetch_key::<Pod>(&key).expect("the pod that is to fail");
+                let mut conditions = pod.status.conditions.clone();
+                conditions.iter_mut().filter(|one| one.kind == "Ready").for_each(|one| one.status = Truth::False);
+                let patch = Patch::PodFailed { reason: "Evicted".into(), message: Name::new(), conditions };
+                cx.write(Write::Patch(key, patch, Preconditions::default()));
             }
             Act::Patch { kind, name, patch } => {
                 let kind = Kind::parse(&kind).expect("a kind");

@@ -3,7 +3,7 @@
 use super::recording::{Op, Row};
 use kubesim::model::condition::find;
 use kubesim::model::workload::keys;
-use kubesim::model::{Condition, Meta, Object};
+use kubesim::model::{Condition, Meta, Object, sets};
 use kubesim::runtime::Observer;
 use kubesim::store::{Change, Store, Verb};
 use kubesim::time::SimTime;
@@ -69,7 +69,9 @@ fn fields(object: &Object) -> Fields {
             add("disruptionTarget", target.map(|target| target.reason.to_string()).unwrap_or_default());
             add("restarts", pod.restarts().to_string());
             add("owner", owner(&pod.meta));
-            add("hash", pod.meta.labels.get(&keys::POD_TEMPLATE_HASH).map(|hash| hash.to_string()).unwrap_or_default());
+            let labels = &pod.meta.labels;
+            let hash = labels.get(&keys::POD_TEMPLATE_HASH).or(labels.get(&sets::keys::REVISION_HASH));
+            add("hash", hash.map(|hash| hash.to_string()).unwrap_or_default());
         }
         Object::Node(node) => {
             add("Ready", truth(&node.conditions, "Ready"));
@@ -100,6 +102,25 @@ fn fields(object: &Object) -> Fields {
             }
             add("cond:Progressing", truth_and_reason(&status.conditions, "Progressing"));
             add("cond:Available", truth_and_reason(&status.conditions, "Available"));
+        }
+        Object::StatefulSet(set) => {
+            let status = &set.status;
+            add("spec.replicas", set.replicas.to_string());
+            let counts = [("replicas", status.replicas), ("current", status.current), ("updated", status.updated)];
+            for (name, count) in counts.into_iter().chain([("ready", status.ready), ("available", status.available)]) {
+                add(name, count.to_string());
+            }
+            add("currentRevision", status.current_revision.to_string());
+            add("updateRevision", status.update_revision.to_string());
+        }
+        Object::DaemonSet(set) => {
+            let status = &set.status;
+            let counts = [("desired", status.desired), ("current", status.current), ("updated", status.updated)];
+            let more =
+                [("misscheduled", status.misscheduled), ("ready", status.ready), ("available", status.available)];
+            for (name, count) in counts.into_iter().chain(more).chain([("unavailable", status.unavailable)]) {
+                add(name, count.to_string());
+            }
         }
         Object::ReplicaSet(set) => {
             add("owner", owner(&set.meta));

@@ -5,7 +5,7 @@
 //! recorded; every other action is timed from the action before it, or by the clock.
 
 use super::recording::{Op, Recording, Row, Scenario};
-use super::{deletion, rollout};
+use super::{deletion, rollout, stateful_set};
 use serde_json::{Value, json};
 
 /// When an action is due. Lengths are in seconds.
@@ -15,7 +15,7 @@ pub enum When {
     At(f64),
     /// So long after the action before.
     AfterPrevious(f64),
-    /// So long after the Deployment's rollout was complete, at the same point of a second as the second number:
+    /// So long after the rollout of the newest workload was complete, at the same point of a second as the second number:
     /// timestamps are whole seconds, so that point decides when pods count as available.
     AfterComplete(f64, f64),
     /// So long after the node became Ready=Unknown.
@@ -26,8 +26,10 @@ pub enum When {
 pub enum Act {
     /// Creates the object of a document.
     Create(Value),
-    /// Gives a Deployment the `spec` of this document.
+    /// Gives a workload the `spec` of this document.
     Update(Value),
+    /// Writes a pod's phase: Failed.
+    FailPod(String),
     /// Starts or stops a machine. `detected`: how long after the stop the node became Unknown.
     Power { node: String, up: bool, detected: Option<f64> },
     /// Deletes an object by kind and name; pods and Deployments are in the recording's namespace.
@@ -49,7 +51,7 @@ pub struct Planned {
 }
 
 /// The workload kinds that are replayed so far.
-const KINDS: [&str; 4] = ["Deployment", "ReplicaSet", "Service", "Job"];
+const KINDS: [&str; 6] = ["Deployment", "ReplicaSet", "Service", "Job", "StatefulSet", "DaemonSet"];
 
 pub fn plan(recording: &Recording) -> Vec<Planned> {
     match recording.scenario {
@@ -57,6 +59,7 @@ pub fn plan(recording: &Recording) -> Vec<Planned> {
         Scenario::Rollout => rollouts(recording),
         Scenario::Deletion => deletion::plan(recording),
         Scenario::Jobs => super::jobs::plan(recording),
+        Scenario::StatefulSet => stateful_set::plan(recording),
     }
 }
 

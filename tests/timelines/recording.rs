@@ -53,6 +53,7 @@ pub enum Scenario {
     Rollout,
     Deletion,
     Jobs,
+    StatefulSet,
 }
 
 /// A folder.
@@ -99,6 +100,7 @@ fn read(path: &Path) -> Option<Recording> {
         name if name.starts_with("rollout") && has("create") => Scenario::Rollout,
         name if name.starts_with("deletion") && has("delete-namespace") => Scenario::Deletion,
         name if name.starts_with("jobs") && has("suspend") => Scenario::Jobs,
+        name if name.starts_with("statefulset") && has("create") => Scenario::StatefulSet,
         _ => {
             println!("{name}: skipped, not a kind of timeline that is replayed yet");
             return None;

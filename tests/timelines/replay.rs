@@ -55,7 +55,7 @@ struct Conditions {
 fn capacities(scenario: Scenario) -> &'static [(i64, i64)] {
     match scenario {
         Scenario::NodeCrash => &[(8, 32), (4, 16), (16, 64), (8, 64)],
-        Scenario::Rollout | Scenario::Deletion | Scenario::Jobs => &[(16, 64), (8, 32)],
+        Scenario::Rollout | Scenario::Deletion | Scenario::Jobs | Scenario::StatefulSet => &[(16, 64), (8, 32)],
     }
 }
 
@@ -63,7 +63,7 @@ fn conditions(recording: &Recording) -> Conditions {
     let nodes_up = recording.rows.iter().find(|row| row.whole("Node", Op::Add)).map_or(-WARM_UP, |row| row.t);
     let registered = recording.rows.iter().find(|row| row.kind == "Event" && row.new.contains("|RegisteredNode|"));
     let first_pass = registered.map_or(nodes_up, |row| row.t.max(nodes_up));
-    let workload = |row: &&Row| matches!(row.kind.as_str(), "Deployment" | "Job");
+    let workload = |row: &&Row| matches!(row.kind.as_str(), "Deployment" | "Job" | "StatefulSet");
     let namespace = recording.rows.iter().find(workload).map(|row| row.namespace.clone());
     // Cron jobs go by the minute, everything else by the second.
     let phase = if recording.scenario == Scenario::Jobs { 60 } else { 1 };

@@ -31,7 +31,7 @@ pub fn remove(job: &Job, status: &mut CronJobStatus, control: &PodControl) -> Or
     };
     let told = Told {
         done: Some(control.event(false, crate::name!("SuccessfulDelete"), crate::name!("Deleted job {}"))),
-        refused: Some(control.event(true, crate::name!("FailedDelete"), crate::name!("Deleted job: {}"))),
+        refused: vec![control.event(true, crate::name!("FailedDelete"), crate::name!("Deleted job: {}"))],
         quiet: |_| false,
     };
     Order::telling(Write::Delete(job.key(), options), told)

@@ -55,11 +55,11 @@ impl CronJobs {
             self.made.insert(key.clone(), Made { job: job.meta.name.clone(), run, done: false });
             let told = Told {
                 done: Some(control.event(false, crate::name!("SuccessfulCreate"), crate::name!("Created job {}"))),
-                refused: Some(control.event(
+                refused: vec![control.event(
                     true,
                     crate::name!("FailedCreate"),
                     crate::name!("Error creating job: {}"),
-                )),
+                )],
                 quiet: |error| matches!(error, StoreError::NamespaceTerminating(_) | StoreError::AlreadyExists(_)),
             };
             cx.order_all(vec![Order::telling(Write::Create(job.into_object()), told)]);

@@ -3,7 +3,7 @@
 
 use super::math;
 use crate::model::workload::keys;
-use crate::model::{Deployment, Labels, Name, PodTemplate, ReplicaSet, hash};
+use crate::model::{Deployment, Labels, Name, PodTemplate, ReplicaSet};
 use std::sync::Arc;
 
 /// Longest revision history annotation.
@@ -124,26 +124,4 @@ pub fn rolled_back_annotations(deployment: &Deployment, set: &ReplicaSet) -> Lab
     let own = deployment.meta.annotations.iter().filter(|(key, _)| NOT_COPIED.contains(key));
     let theirs = set.meta.annotations.iter().filter(|(key, _)| !NOT_COPIED.contains(key));
     own.chain(theirs).cloned().collect()
-}
-
-/// The template's hash as names and labels carry it (`pkg/controller/controller_utils.go`, `ComputeHash`).
-/// The dump that Kubernetes hashes is Go's own, so the value differs; all its properties hold.
-pub fn template_hash(template: &PodTemplate, collisions: Option<i32>) -> Name {
-    let mut hash: u32 = 0x811c_9dc5;
-    let mut fold = |bytes: &[u8]| {
-        for byte in bytes {
-            hash = (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
-        }
-    };
-    for (key, value) in template.labels.iter().chain(template.annotations.iter()) {
-        fold(key.as_bytes());
-        fold(b"=");
-        fold(value.as_bytes());
-        fold(b";");
-    }
-    fold(&template.spec.hash.to_le_bytes());
-    if let Some(collisions) = collisions {
-        fold(&i64::from(collisions).to_le_bytes());
-    }
-    Name::from(hash::safe_encode(hash))
 }

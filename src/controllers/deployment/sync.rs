@@ -2,6 +2,7 @@
 //! the deployment and its replica sets, what comes out are writes, events and when to look again
 //! (`pkg/controller/deployment/{deployment_controller,sync,rolling,recreate,rollback}.go`).
 
+use super::super::shared::history::template_hash;
 use super::status::{self, words};
 use super::{math, revision};
 use crate::model::workload::{DeploymentStatus, Strategy, keys};
@@ -241,7 +242,7 @@ impl<'a> Pass<'a> {
     /// Creates the new set; false if its name is taken by another, which is counted instead.
     fn create_new(&mut self) -> bool {
         let deployment = &self.deployment;
-        let hash = revision::template_hash(&deployment.template, deployment.status.collision_count);
+        let hash = template_hash(&deployment.template, deployment.status.collision_count);
         let name = Name::from(format!("{}-{hash}", deployment.meta.name));
         if (self.input.name_taken)(&name) {
             let count = deployment.status.collision_count.unwrap_or(0);

@@ -1,14 +1,18 @@
-//! Keeps as many pods as a ReplicaSet wishes (`pkg/controller/replicaset/replica_set.go`).
+//! Keeps as many pods as a ReplicaSet or a ReplicationController wishes (`pkg/controller/replicaset/replica_set.go`).
 //!
 //! A worked example: a set that wishes 7 pods and has 0 asks for creates in groups of 1, 2 and 4, then
 //! writes its status with the counts from before.
+//!
+//! A ReplicationController is a ReplicaSet under another name: it is converted on the way in and on the way out
+//! (`pkg/controller/replication/conversion.go`).
 
 mod status;
 mod tally;
 
 use super::shared::rank::{self, Candidate};
-use super::shared::{self, Orphans};
-use crate::model::{Key, Kind, Labels, Name, Object, Pod, ReplicaSet, Resource, Uid};
+use super::shared::{self, Orphans, PodControl};
+use crate::model::workload::ReplicaSetStatus;
+use crate::model::{Key, Kind, Labels, Name, Object, Pod, ReplicaSet, ReplicationController, Resource, Selector, Uid};
 use crate::runtime::{Controller, Cx, Requeue, Wake};
 use crate::store::{Change, StoreError, View, Write, Written};
 use crate::time::SimTime;
@@ -18,11 +22,11 @@ use tally::Tallies;
 
 /// Most pods created or deleted in one sync.
 const BURST_REPLICAS: usize = 500;
-const SOURCE: Name = crate::name!("replicaset-controller");
 
-/// The controller.
-#[derive(Debug, Default)]
+/// The controller, for one of the two kinds.
+#[derive(Debug)]
 pub struct ReplicaSets {
+    kind: Kind,
     orphans: Orphans,
     tallies: Tallies,
     last: BTreeMap<Key, LastBatch>,
@@ -39,11 +43,17 @@ struct LastBatch {
 
 impl Controller for ReplicaSets {
     fn name(&self) -> &'static str {
-        "replicaset-controller"
+        match self.kind {
+            Kind::ReplicaSet => "replicaset-controller",
+            _ => "replicationcontroller-controller",
+        }
     }
 
     fn watches(&self) -> &'static [Kind] {
-        &[Kind::ReplicaSet, Kind::Pod]
+        match self.kind {
+            Kind::ReplicaSet => &[Kind::ReplicaSet, Kind::Pod],
+            _ => &[Kind::ReplicationController, Kind::Pod],
+        }
     }
 
     /// `updateReplicaSetStatus` gets the set before its second try.
@@ -53,25 +63,24 @@ impl Controller for ReplicaSets {
 
     fn wake(&mut self, change: &Change, view: View<'_>, wake: &mut Wake<'_>) {
         match change.key.kind {
-            Kind::ReplicaSet if change.new.is_none() => {
+            kind if kind == self.kind && change.new.is_none() => {
                 self.last.remove(&change.key);
             }
-            Kind::ReplicaSet if !only_status(change) => wake.add(change.key.clone()),
+            kind if kind == self.kind && !only_status(change) => wake.add(change.key.clone()),
             Kind::Pod => {
                 self.orphans.follow(change);
                 self.tallies.follow(change);
-                if matters(change) {
-                    shared::owners_in(change, Kind::ReplicaSet).for_each(|key| wake.add(key));
+                if shared::ownership::matters(change) {
+                    shared::owners_in(change, self.kind).for_each(|key| wake.add(key));
                 }
-                let wants = |set: &ReplicaSet, labels: &Labels| set.selector.matches(labels);
-                shared::adopters(change, view, wants).into_iter().for_each(|key| wake.add(key));
+                self.adopters(change, view).into_iter().for_each(|key| wake.add(key));
             }
             _ => {}
         }
     }
 
     fn reconcile(&mut self, key: &Key, cx: &mut Cx<'_>) -> Requeue {
-        let Some(set) = cx.view.fetch_key::<ReplicaSet>(key).cloned() else { return Requeue::Done };
+        let Some(set) = self.fetch(key, cx.view) else { return Requeue::Done };
         if self.claim(key, &set, cx) {
             return Requeue::Done;
         }
@@ -85,30 +94,20 @@ impl Controller for ReplicaSets {
             0 => tally.total().ready,
             seconds => pods().filter(|pod| pod.is_available(seconds, cx.now)).count() as i32,
         };
-        let next = status::of(&set, tally, available, failure);
+        let mut next = status::of(&set, tally, available, failure);
+        next.terminating = next.terminating.filter(|_| self.kind == Kind::ReplicaSet);
         let changed = next != set.status;
         let requeue = match set.min_ready_seconds {
             0 => Requeue::Done,
             seconds => shared::availability::next_check(seconds, pods(), cx.now),
         };
-        let write = || {
-            let updated = ReplicaSet { status: next, ..ReplicaSet::clone(&set) };
-            Write::UpdateStatus(updated.into_object())
-        };
+        let write = changed.then(|| Write::UpdateStatus(self.as_written(&set, next)));
         // What went wrong is said before it is tried again.
         let failed = self.last.get(key).is_some_and(|last| last.error.is_some());
-        match (changed, failed) {
-            (true, true) => {
-                cx.write(write());
-                self.manage(key, &set, active, wished, cx);
-            }
-            _ => {
-                self.manage(key, &set, active, wished, cx);
-                if changed {
-                    cx.write(write());
-                }
-            }
-        }
+        let (before, after) = if failed { (write, None) } else { (None, write) };
+        before.into_iter().for_each(|write| cx.write(write));
+        self.manage(key, &set, active, wished, cx);
+        after.into_iter().for_each(|write| cx.write(write));
         requeue
     }
 
@@ -130,6 +129,64 @@ impl Controller for ReplicaSets {
 }
 
 impl ReplicaSets {
+    /// The controller of ReplicaSets, or of ReplicationControllers.
+    pub fn of(kind: Kind) -> Self {
+        assert!(matches!(kind, Kind::ReplicaSet | Kind::ReplicationController), "{kind} is not controlled here");
+        ReplicaSets { kind, orphans: Orphans::default(), tallies: Tallies::default(), last: BTreeMap::new() }
+    }
+
+    /// The object of a key, as a ReplicaSet.
+    fn fetch(&self, key: &Key, view: View<'_>) -> Option<Arc<ReplicaSet>> {
+        if self.kind == Kind::ReplicaSet {
+            return view.fetch_key::<ReplicaSet>(key).cloned();
+        }
+        let from = view.fetch_key::<ReplicationController>(key)?;
+        Some(Arc::new(ReplicaSet {
+            meta: from.meta.clone(),
+            replicas: from.replicas,
+            selector: Selector::from_labels(&from.selector),
+            template: from.template.clone(),
+            min_ready_seconds: from.min_ready_seconds,
+            status: from.status.clone(),
+            raw: None,
+        }))
+    }
+
+    /// A set with a new status, as an object of its own kind. A ReplicationController says nothing of terminating pods.
+    fn as_written(&self, set: &Arc<ReplicaSet>, status: ReplicaSetStatus) -> Object {
+        if self.kind == Kind::ReplicaSet {
+            return ReplicaSet { status, ..ReplicaSet::clone(set) }.into_object();
+        }
+        let required = set.selector.requirements.iter();
+        let selector = required.filter_map(|r| Some((r.key.clone(), r.values.first()?.clone()))).collect();
+        let written = ReplicationController {
+            meta: set.meta.clone(),
+            replicas: set.replicas,
+            selector,
+            template: set.template.clone(),
+            min_ready_seconds: set.min_ready_seconds,
+            status,
+        };
+        written.into_object()
+    }
+
+    fn control(&self, set: &Arc<ReplicaSet>) -> PodControl {
+        let source = match self.kind {
+            Kind::ReplicaSet => crate::name!("replicaset-controller"),
+            _ => crate::name!("replication-controller"),
+        };
+        PodControl::new(&self.as_written(set, ReplicaSetStatus::default()), source)
+    }
+
+    fn adopters(&self, change: &Change, view: View<'_>) -> Vec<Key> {
+        match self.kind {
+            Kind::ReplicaSet => shared::adopters(change, view, |set: &ReplicaSet, labels| set.selector.matches(labels)),
+            _ => shared::adopters(change, view, |set: &ReplicationController, labels: &Labels| {
+                set.selector.subset_of(labels)
+            }),
+        }
+    }
+
     /// Adopts matching orphans and releases what no longer matches; true if anything was asked for.
     fn claim(&self, key: &Key, set: &Arc<ReplicaSet>, cx: &mut Cx<'_>) -> bool {
         let namespace = &set.meta.namespace;
@@ -137,7 +194,7 @@ impl ReplicaSets {
         if self.orphans.none_in(namespace) && strays == 0 {
             return false;
         }
-        let owner = shared::controller_reference(Kind::ReplicaSet, &set.meta);
+        let owner = shared::controller_reference(self.kind, &set.meta);
         let orphans = cx.view.pods_selected(namespace, &set.selector).into_iter().map(|pod| &**pod);
         let adopt = !set.meta.deleting() && shared::may_adopt(cx, key, set.meta.uid);
         let orphans = orphans.filter(|pod| pod.is_active());
@@ -149,17 +206,20 @@ impl ReplicaSets {
 
     /// Tells in events how the last batch ended; the failure that still stands, if any.
     fn report(&mut self, key: &Key, set: &Arc<ReplicaSet>, cx: &mut Cx<'_>) -> Option<(bool, String)> {
+        if !self.last.contains_key(key) {
+            return None;
+        }
+        let control = self.control(set);
         let last = self.last.get_mut(key)?;
-        let object = Object::ReplicaSet(set.clone());
         let (reason, failed, verb, gerund) = match last.creating {
             true => (crate::name!("SuccessfulCreate"), crate::name!("FailedCreate"), "Created", "creating"),
             false => (crate::name!("SuccessfulDelete"), crate::name!("FailedDelete"), "Deleted", "deleting"),
         };
         for pod in last.done.drain(..) {
-            cx.event(&object, false, SOURCE, reason.clone(), format!("{verb} pod: {pod}"));
+            cx.tell(control.event(false, reason.clone(), format!("{verb} pod: {pod}")));
         }
         if let Some(error) = last.error.as_ref().filter(|_| !last.reported) {
-            cx.event(&object, true, SOURCE, failed, format!("Error {gerund}: {error}"));
+            cx.tell(control.event(true, failed, format!("Error {gerund}: {error}")));
         }
         last.reported = true;
         last.error.clone().map(|error| (last.creating, error))
@@ -174,12 +234,8 @@ impl ReplicaSets {
         let creating = active < wished;
         if creating {
             let missing = (wished - active).min(BURST_REPLICAS);
-            let writes = (0..missing)
-                .map(|_| {
-                    Write::Create(shared::pod_of_template(Kind::ReplicaSet, &set.meta, &set.template).into_object())
-                })
-                .collect();
-            shared::slow_start(writes).into_iter().for_each(|group| cx.write_all(group));
+            let create = |_| Write::Create(shared::pod_of_template(self.kind, &set.meta, &set.template).into_object());
+            shared::slow_start((0..missing).map(create).collect()).into_iter().for_each(|group| cx.write_all(group));
         } else {
             let excess = (active - wished).min(BURST_REPLICAS);
             let active: Vec<&Arc<Pod>> =
@@ -233,14 +289,4 @@ fn only_status(change: &Change) -> bool {
         && old.deletion == new.deletion
         && old.labels == new.labels
         && old.owners == new.owners
-}
-
-/// Whether a change of a pod can matter to its replica set.
-fn matters(change: &Change) -> bool {
-    let (Some(Object::Pod(old)), Some(Object::Pod(new))) = (&change.old, &change.new) else { return true };
-    old.status.phase != new.status.phase
-        || old.meta.deleting() != new.meta.deleting()
-        || old.ready_since() != new.ready_since()
-        || old.meta.labels != new.meta.labels
-        || old.meta.owners != new.meta.owners
 }

@@ -96,3 +96,13 @@ pub fn adopters<T: Resource>(change: &Change, view: View<'_>, selects: impl Fn(&
     let owners = view.list_in::<T>(&meta.namespace);
     owners.filter(|owner| selects(owner, &meta.labels)).map(|owner| owner.key()).collect()
 }
+
+/// Whether a change of a pod can matter to the set that owns it.
+pub fn matters(change: &Change) -> bool {
+    let (Some(Object::Pod(old)), Some(Object::Pod(new))) = (&change.old, &change.new) else { return true };
+    old.status.phase != new.status.phase
+        || old.meta.deleting() != new.meta.deleting()
+        || old.ready_since() != new.ready_since()
+        || old.meta.labels != new.meta.labels
+        || old.meta.owners != new.meta.owners
+}

@@ -32,7 +32,7 @@ impl PodControl {
     pub fn create(&self, pod: Pod) -> Order {
         let told = Told {
             done: Some(self.event(false, crate::name!("SuccessfulCreate"), crate::name!("Created pod: {}"))),
-            refused: Some(self.event(true, crate::name!("FailedCreate"), crate::name!("Error creating: {}"))),
+            refused: vec![self.event(true, crate::name!("FailedCreate"), crate::name!("Error creating: {}"))],
             quiet: |error| matches!(error, StoreError::NamespaceTerminating(_)),
         };
         Order::telling(Write::Create(pod.into_object()), told)
@@ -42,7 +42,7 @@ impl PodControl {
     pub fn delete(&self, pod: &Pod) -> Order {
         let told = Told {
             done: Some(self.event(false, crate::name!("SuccessfulDelete"), crate::name!("Deleted pod: {}"))),
-            refused: Some(self.event(true, crate::name!("FailedDelete"), crate::name!("Error deleting: {}"))),
+            refused: vec![self.event(true, crate::name!("FailedDelete"), crate::name!("Error deleting: {}"))],
             quiet: |error| matches!(error, StoreError::NotFound(_)),
         };
         Order::telling(delete(pod), told)

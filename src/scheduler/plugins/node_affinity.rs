@@ -34,7 +34,7 @@ fn preferred(spec: &PodSpec) -> &[PreferredNode] {
 
 /// Whether the node satisfies the pod's node selector and required node affinity.
 pub fn matches(spec: &PodSpec, node: &Node) -> bool {
-    spec.node_selector.subset_of(&node.meta.labels) && required(spec).is_none_or(|selector| selector.matches(node))
+    spec.wants(node)
 }
 
 /// The node names that a term allows, if it names any.

@@ -21,6 +21,7 @@ mod quota;
 mod rbac;
 mod selector;
 mod service;
+mod sets;
 mod small;
 mod storage;
 mod workload;
@@ -125,12 +126,12 @@ pub fn of_kind(kind: Kind, value: &Value) -> Result<Object, Vec<FieldError>> {
         Kind::StorageClass => storage::class(typed(value)?).map(Object::from),
         Kind::CSINode => storage::csi_node(typed(value)?).map(Object::from),
         Kind::PodDisruptionBudget => policy::budget(typed(value)?).map(Object::from),
-        Kind::StatefulSet => workload::stateful_set(typed(value)?).map(Object::from),
+        Kind::StatefulSet => sets::stateful_set(typed(value)?).map(Object::from),
         Kind::ReplicationController => workload::replication_controller(typed(value)?).map(Object::from),
-        Kind::DaemonSet => plain::daemon_set(typed(value)?).map(Object::from),
+        Kind::DaemonSet => sets::daemon_set(typed(value)?).map(Object::from),
         Kind::Job => batch::job(typed(value)?).map(Object::from),
         Kind::CronJob => batch::cron_job(typed(value)?).map(Object::from),
-        Kind::ControllerRevision => plain::controller_revision(typed(value)?).map(Object::from),
+        Kind::ControllerRevision => sets::controller_revision(typed(value)?).map(Object::from),
         Kind::LimitRange => quota::limit_range(typed(value)?).map(Object::from),
         Kind::ResourceQuota => quota::resource_quota(typed(value)?).map(Object::from),
         Kind::Role => rbac::role(typed(value)?).map(Object::from),

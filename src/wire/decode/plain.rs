@@ -4,7 +4,7 @@ use super::Decoded;
 use super::meta::{meta, namespaced};
 use super::small::rest;
 use crate::model::plain::*;
-use k8s_openapi::api::{apps, core, networking, node};
+use k8s_openapi::api::{core, networking, node};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as apiext;
 
 macro_rules! plain {
@@ -16,8 +16,6 @@ macro_rules! plain {
 }
 
 plain! {
-    daemon_set: DaemonSet, apps::v1::DaemonSet, namespaced;
-    controller_revision: ControllerRevision, apps::v1::ControllerRevision, namespaced;
     custom_resource_definition: CustomResourceDefinition, apiext::CustomResourceDefinition, meta;
     ingress: Ingress, networking::v1::Ingress, namespaced;
     ingress_class: IngressClass, networking::v1::IngressClass, meta;

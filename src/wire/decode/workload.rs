@@ -1,10 +1,10 @@
-//! Deployments, replica sets, stateful sets, replication controllers and pod templates (`pkg/apis/apps/v1/defaults.go`).
+//! Deployments, replica sets, replication controllers and pod templates (`pkg/apis/apps/v1/defaults.go`).
 
 use super::container::unsupported;
 use super::meta::{condition, labels, names, namespaced};
 use super::{Decoded, FieldError, Within, defaults, label_selector, pod_spec};
 use crate::model::workload::{DeploymentStatus, IntOrPercent, ReplicaSetStatus, Strategy};
-use crate::model::{Deployment, PodTemplate, ReplicaSet, ReplicationController, Selector, StatefulSet};
+use crate::model::{Deployment, PodTemplate, ReplicaSet, ReplicationController, Selector};
 use k8s_openapi::api::apps::v1 as apps;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
@@ -51,28 +51,6 @@ pub(super) fn replica_set(from: apps::ReplicaSet) -> Decoded<ReplicaSet> {
     })
 }
 
-pub(super) fn stateful_set(from: apps::StatefulSet) -> Decoded<StatefulSet> {
-    let meta = namespaced(&from.metadata)?;
-    let mut spec = from.spec.ok_or_else(|| FieldError::new("spec", "Required value"))?;
-    let replicas = spec.replicas.take().unwrap_or(1);
-    spec.revision_history_limit.get_or_insert(10);
-    defaults::text(&mut spec.pod_management_policy, "OrderedReady");
-    let update = spec.update_strategy.get_or_insert_default();
-    defaults::text(&mut update.type_, "RollingUpdate");
-    if update.type_.as_deref() == Some("RollingUpdate") {
-        update.rolling_update.get_or_insert_default().partition.get_or_insert(0);
-    }
-    let keep = spec.persistent_volume_claim_retention_policy.get_or_insert_default();
-    defaults::text(&mut keep.when_deleted, "Retain");
-    defaults::text(&mut keep.when_scaled, "Retain");
-    let selector = selector(&spec.selector).within("spec.selector")?;
-    let template = template(std::mem::take(&mut spec.template)).within("spec.template")?;
-    let service_name = super::meta::name(&spec.service_name.take());
-    let min_ready_seconds = spec.min_ready_seconds.take().unwrap_or(0);
-    let raw = super::storage::both(&spec, &from.status)?;
-    Ok(StatefulSet { meta, replicas, selector, template: Arc::new(template), service_name, min_ready_seconds, raw })
-}
-
 pub(super) fn replication_controller(from: core::ReplicationController) -> Decoded<ReplicationController> {
     let mut meta = namespaced(&from.metadata)?;
     let spec = from.spec.ok_or_else(|| FieldError::new("spec", "Required value"))?;
@@ -91,7 +69,7 @@ pub(super) fn replication_controller(from: core::ReplicationController) -> Decod
         selector,
         template: Arc::new(template),
         min_ready_seconds: spec.min_ready_seconds.unwrap_or(0),
-        raw: super::storage::both(&Value::Null, &from.status)?,
+        status: replication_controller_status(&from.status.unwrap_or_default()),
     })
 }
 
@@ -112,7 +90,7 @@ pub(super) fn template(from: core::PodTemplateSpec) -> Decoded<PodTemplate> {
 }
 
 /// A selector of `apps/v1`, which is never missing.
-fn selector(from: &LabelSelector) -> Decoded<Selector> {
+pub(super) fn selector(from: &LabelSelector) -> Decoded<Selector> {
     Ok(label_selector(Some(from))?.unwrap_or_default())
 }
 
@@ -170,6 +148,21 @@ fn deployment_status(from: &apps::DeploymentStatus) -> DeploymentStatus {
                 let times = (&c.last_transition_time, &c.last_update_time);
                 condition((&c.type_, &c.status), &c.reason, &c.message, times.0, times.1)
             })
+            .collect(),
+    }
+}
+
+fn replication_controller_status(from: &core::ReplicationControllerStatus) -> ReplicaSetStatus {
+    let conditions = from.conditions.iter().flatten();
+    ReplicaSetStatus {
+        observed_generation: from.observed_generation.unwrap_or(0),
+        replicas: from.replicas,
+        fully_labeled: from.fully_labeled_replicas.unwrap_or(0),
+        ready: from.ready_replicas.unwrap_or(0),
+        available: from.available_replicas.unwrap_or(0),
+        terminating: None,
+        conditions: conditions
+            .map(|c| condition((&c.type_, &c.status), &c.reason, &c.message, &c.last_transition_time, &None))
             .collect(),
     }
 }

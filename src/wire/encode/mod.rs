@@ -11,6 +11,7 @@ mod pod;
 mod quota;
 mod rbac;
 mod service;
+mod sets;
 mod small;
 mod storage;
 mod workload;
@@ -41,12 +42,12 @@ pub fn object(object: &Object) -> Value {
         Object::StorageClass(class) => value(&storage::class(class)),
         Object::CSINode(node) => value(&storage::csi_node(node)),
         Object::PodDisruptionBudget(budget) => value(&storage::budget(budget)),
-        Object::StatefulSet(set) => value(&workload::stateful_set(set)),
+        Object::StatefulSet(set) => value(&sets::stateful_set(set)),
         Object::ReplicationController(controller) => value(&workload::replication_controller(controller)),
-        Object::DaemonSet(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
+        Object::DaemonSet(set) => value(&sets::daemon_set(set)),
         Object::Job(job) => value(&batch::job(job)),
         Object::CronJob(cron) => value(&batch::cron_job(cron)),
-        Object::ControllerRevision(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
+        Object::ControllerRevision(revision) => value(&sets::controller_revision(revision)),
         Object::LimitRange(object) => value(&quota::limit_range(object)),
         Object::ResourceQuota(object) => value(&quota::resource_quota(object)),
         Object::Role(object) => value(&rbac::role(object)),

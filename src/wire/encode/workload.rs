@@ -1,9 +1,9 @@
-//! Deployments, replica sets, stateful sets, replication controllers and pod templates.
+//! Deployments, replica sets, replication controllers and pod templates.
 
 use super::meta::{labels, list, meta, selector, text, texts, time};
 use super::{from_raw, nonzero};
 use crate::model::workload::{IntOrPercent, Strategy};
-use crate::model::{Deployment, PodTemplate, ReplicaSet, ReplicationController, Selector, StatefulSet};
+use crate::model::{Deployment, PodTemplate, ReplicaSet, ReplicationController, Selector};
 use crate::wire::decode::label_selector;
 use k8s_openapi::api::apps::v1 as apps;
 use k8s_openapi::api::core::v1 as core;
@@ -71,16 +71,6 @@ pub(super) fn replica_set(from: &ReplicaSet) -> apps::ReplicaSet {
     apps::ReplicaSet { metadata: meta(&from.meta), spec: Some(spec), status: Some(status) }
 }
 
-pub(super) fn stateful_set(from: &StatefulSet) -> apps::StatefulSet {
-    let mut spec: apps::StatefulSetSpec = from_raw(from.raw.get("spec"));
-    spec.replicas = Some(from.replicas);
-    spec.template = template(&from.template);
-    spec.service_name = text(&from.service_name);
-    spec.min_ready_seconds = nonzero(from.min_ready_seconds);
-    let status: Option<apps::StatefulSetStatus> = from_raw(from.raw.get("status"));
-    apps::StatefulSet { metadata: meta(&from.meta), spec: Some(spec), status }
-}
-
 pub(super) fn replication_controller(from: &ReplicationController) -> core::ReplicationController {
     let spec = core::ReplicationControllerSpec {
         replicas: Some(from.replicas),
@@ -88,8 +78,22 @@ pub(super) fn replication_controller(from: &ReplicationController) -> core::Repl
         template: Some(template(&from.template)),
         min_ready_seconds: nonzero(from.min_ready_seconds),
     };
-    let status: Option<core::ReplicationControllerStatus> = from_raw(from.raw.get("status"));
-    core::ReplicationController { metadata: meta(&from.meta), spec: Some(spec), status }
+    let status = &from.status;
+    let status = core::ReplicationControllerStatus {
+        observed_generation: nonzero(status.observed_generation),
+        replicas: status.replicas,
+        fully_labeled_replicas: nonzero(status.fully_labeled),
+        ready_replicas: nonzero(status.ready),
+        available_replicas: nonzero(status.available),
+        conditions: list(&status.conditions, |c| core::ReplicationControllerCondition {
+            type_: c.kind.to_string(),
+            status: c.status.as_str().to_string(),
+            reason: text(&c.reason),
+            message: text(&c.message),
+            last_transition_time: Some(time(c.last_transition)),
+        }),
+    };
+    core::ReplicationController { metadata: meta(&from.meta), spec: Some(spec), status: Some(status) }
 }
 
 pub(super) fn template(from: &PodTemplate) -> core::PodTemplateSpec {

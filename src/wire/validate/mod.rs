@@ -12,6 +12,7 @@ mod policy;
 mod resources;
 mod scheduling;
 mod service;
+mod sets;
 mod storage;
 pub mod update;
 pub mod update_pod;
@@ -123,6 +124,7 @@ fn remedy(detail: &str) -> &'static str {
     // (part of the detail, what to do)
     const REMEDIES: &[(&str, &str)] = &[
         ("does not match template", "give the template every label that the selector asks for"),
+        ("may not be set when maxUnavailable", "set `maxUnavailable: 0`, or remove `maxSurge`"),
         ("may not be 0 when", "let maxSurge or maxUnavailable be at least 1"),
         ("indexed completion mode", "set `completionMode: Indexed`, or remove this field"),
         ("invalid DNS label", "shorten the name: each index is appended to it"),

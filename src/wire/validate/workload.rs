@@ -36,7 +36,7 @@ impl Validate for ReplicaSet {
         findings.not_negative("spec.minReadySeconds", spec.min_ready_seconds);
         findings.selector(&spec.selector, "deployment");
         match &spec.template {
-            Some(template) => findings.template(&spec.selector, template),
+            Some(template) => findings.template(&spec.selector, template, "ReplicaSet"),
             None => findings.required("spec.template", ""),
         }
         findings.0
@@ -47,7 +47,7 @@ impl Findings {
     fn deployment_spec(&mut self, spec: &DeploymentSpec) {
         self.not_negative("spec.replicas", spec.replicas);
         self.selector(&spec.selector, "deployment");
-        self.template(&spec.selector, &spec.template);
+        self.template(&spec.selector, &spec.template, "ReplicaSet");
         if let Some(strategy) = &spec.strategy {
             self.strategy(strategy);
         }
@@ -62,7 +62,7 @@ impl Findings {
         }
     }
 
-    fn selector(&mut self, selector: &LabelSelector, kind: &str) {
+    pub(super) fn selector(&mut self, selector: &LabelSelector, kind: &str) {
         self.label_selector("spec.selector", selector);
         let empty = selector.match_labels.as_ref().is_none_or(|labels| labels.is_empty())
             && selector.match_expressions.as_ref().is_none_or(Vec::is_empty);
@@ -72,8 +72,8 @@ impl Findings {
         }
     }
 
-    /// The template of a workload whose pods never end by themselves.
-    fn template(&mut self, selector: &LabelSelector, template: &PodTemplateSpec) {
+    /// The template of a workload whose pods never end by themselves; `kind` is what the message calls it.
+    pub(super) fn template(&mut self, selector: &LabelSelector, template: &PodTemplateSpec, kind: &str) {
         let labels = template.metadata.as_ref().and_then(|metadata| metadata.labels.clone()).unwrap_or_default();
         if !selects(selector, &labels) {
             let detail = "`selector` does not match template `labels`";
@@ -85,8 +85,8 @@ impl Findings {
             self.one_of("spec.template.spec.restartPolicy", spec.restart_policy.as_ref(), &["Always"]);
         }
         if spec.active_deadline_seconds.is_some() {
-            let detail = "activeDeadlineSeconds in ReplicaSet is not Supported";
-            self.forbidden("spec.template.spec.activeDeadlineSeconds", detail);
+            let detail = format!("activeDeadlineSeconds in {kind} is not Supported");
+            self.forbidden("spec.template.spec.activeDeadlineSeconds", &detail);
         }
     }
 
