@@ -588,6 +588,6 @@ mod tests {
         for (index, form) in MEASURES.iter().enumerate() {
             assert!(MEASURES[..index].iter().all(|f| f.measure != form.measure && f.name != form.name));
         }
-        assert_eq!(MEASURES.len(), Measure::Utilization as usize + 1);
+        assert_eq!(MEASURES.len(), Measure::WorkLost as usize + 1);
     }
 }
