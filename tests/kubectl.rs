@@ -49,7 +49,10 @@ fn printed(store: &Store) -> Vec<String> {
     let mut said: Vec<(String, String)> = store
         .live()
         .list::<Incident>()
-        .map(|incident| (incident.meta.name.to_string(), incident.description.to_string()))
+        .map(|incident| {
+            let said = std::iter::once(&incident.description).chain(incident.output.iter().map(|(_, line)| line));
+            (incident.meta.name.to_string(), said.map(|line| line.to_string()).collect::<Vec<_>>().join(": "))
+        })
         .collect();
     said.sort();
     said.into_iter().map(|(_, text)| text).collect()
@@ -169,19 +172,19 @@ fn refusals_are_printed_and_the_rest_goes_on() {
     let rows = [
         (
             json!({"patch": {"object": "deployment/web", "type": "json", "patch": [{"op": "test", "path": "/spec/replicas", "value": 9}]}}),
-            "kubectl patch deployment/web --type=json: Error from server: the server rejected our request due to an error in our request: testing value /spec/replicas failed: test failed",
+            "kubectl patch deployment/web --type=json: The request is invalid: the server rejected our request due to an error in our request: testing value /spec/replicas failed: test failed",
         ),
         (
             json!({"delete": {"object": "pod/nobody"}}),
-            "kubectl delete pod/nobody: Error from server: pods \"nobody\" not found",
+            "kubectl delete pod/nobody: Error from server (NotFound): pods \"nobody\" not found",
         ),
         (
             json!({"apply": {"inline": [config("one", "2"), config("two", "2")]}}),
-            "kubectl apply (2 objects): Error from server: ConfigMap \"one\" is invalid: data: Forbidden: field is immutable when `immutable` is set",
+            "kubectl apply (2 objects): The ConfigMap \"one\" is invalid: data: Forbidden: field is immutable when `immutable` is set",
         ),
         (
             json!({"apply": {"inline": [web(json!({"replicas": 9}))], "serverSide": true, "fieldManager": "ci"}}),
-            "kubectl apply --server-side --field-manager=ci deployment/web: Error from server: Apply failed with 1 conflict: conflict with \"kubectl-client-side-apply\" using apps/v1: .spec.replicas",
+            "kubectl apply --server-side --field-manager=ci deployment/web: error: Apply failed with 1 conflict: conflict with \"kubectl-client-side-apply\" using apps/v1: .spec.replicas",
         ),
         (
             json!({"apply": {"inline": [web(json!({"replicas": 9}))], "serverSide": true, "fieldManager": "ci", "forceConflicts": true}}),

@@ -123,8 +123,9 @@ impl Runtime {
         for observer in &mut self.observers {
             observer.seated(controller.name(), controller.watches());
         }
-        // Two actors of one name (replicas of a component) draw from streams of their own.
-        let name = format!("{}#{id}", controller.name());
+        // By name, so that one more actor moves no other; two of one name (replicas of a component) have their own.
+        let namesakes = self.actors.iter().filter(|actor| actor.controller.name() == controller.name()).count();
+        let name = format!("{}#{namesakes}", controller.name());
         self.actors.push(Actor {
             controller,
             settings,

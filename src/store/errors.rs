@@ -94,6 +94,9 @@ impl StoreError {
             StoreError::Refused(_, refusal) if refusal.code == 403 => "Forbidden",
             StoreError::Refused(_, refusal) if refusal.code == 429 => "TooManyRequests",
             StoreError::Request(_, 415, _) => "UnsupportedMediaType",
+            // What kubectl itself says of a conflict of server-side apply (`pkg/cmd/apply/apply.go`).
+            StoreError::Request(_, 409, _) => return format!("error: {self}"),
+            StoreError::Request(_, 422, _) => return format!("The request is invalid: {self}"),
             StoreError::Request(_, 400..500, _) => "BadRequest",
             StoreError::Refused(..) | StoreError::Request(..) => "InternalError",
             StoreError::Invalid(..) => return format!("The {self}"),

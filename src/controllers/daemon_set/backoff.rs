@@ -10,9 +10,12 @@ use std::collections::BTreeMap;
 const FIRST: SimDuration = SimDuration::from_secs(1);
 const LONGEST: SimDuration = SimDuration::from_secs(15 * 60);
 
-/// The last replacement of a failed pod by set, generation and node: when, and how long the next has to wait.
+/// The last replacement on a node, by generation and node: when, and how long the next has to wait.
+type Replacements = BTreeMap<(i64, Name), (SimTime, SimDuration)>;
+
+/// The replacements of each set.
 #[derive(Debug, Default)]
-pub(super) struct FailedPods(BTreeMap<Key, BTreeMap<(i64, Name), (SimTime, SimDuration)>>);
+pub(super) struct FailedPods(BTreeMap<Key, Replacements>);
 
 impl FailedPods {
     /// How long the failed pod on `node` must stay; none: it may go now, and the next must wait longer.

@@ -123,9 +123,11 @@ fn manage(input: &Input<'_>, node: &Node, plan: &mut Plan) {
     }
 }
 
-/// The new and the old pod of a node that are not on their way out; none if there are several of a kind
-/// (`findUpdatedPodsOnNode`).
-fn pair<'a>(input: &Input<'_>, pods: &'a [Arc<Pod>]) -> Option<(Option<&'a Arc<Pod>>, Option<&'a Arc<Pod>>)> {
+/// The new and the old pod of a node.
+type Pair<'a> = (Option<&'a Arc<Pod>>, Option<&'a Arc<Pod>>);
+
+/// Those that are not on their way out; none if there are several of a kind (`findUpdatedPodsOnNode`).
+fn pair<'a>(input: &Input<'_>, pods: &'a [Arc<Pod>]) -> Option<Pair<'a>> {
     let staying = pods.iter().filter(|pod| !pod.meta.deleting());
     let (new, old): (Vec<_>, Vec<_>) = staying.partition(|pod| placement::is_updated(input.set, input.hash, pod));
     (new.len() <= 1 && old.len() <= 1).then(|| (new.first().copied(), old.first().copied()))
