@@ -102,6 +102,8 @@ fn fold_object(print: &mut Fingerprint, object: &Object) {
         Object::Machine(machine) => {
             print.word(u64::from(machine.up) | u64::from(machine.boot) << 1);
             print.word(machine.up_since.0 as u64);
+            // Troubles are small plain data; their debug text says everything.
+            machine.troubles.0.iter().for_each(|trouble| write!(print, "{trouble:?}").expect("hashing cannot fail"));
         }
         Object::Lease(lease) => print.text(&lease.holder),
         Object::PriorityClass(class) => print.word(class.value as u64),

@@ -134,6 +134,8 @@ fn machine(setup: &NodeSetup, index: usize) -> Machine {
         up_since: BOOT,
         down_since: BOOT,
         boot: 0,
+        setup: Default::default(),
+        troubles: Default::default(),
         price_per_hour_micros: (setup.price_per_hour * 1_000_000.0).round() as i64,
     }
 }

@@ -338,6 +338,8 @@ mod tests {
             up_since: SimTime::ZERO,
             down_since: SimTime::ZERO,
             boot: 0,
+            setup: Default::default(),
+            troubles: Default::default(),
             price_per_hour_micros: 0,
         };
         let mut node =

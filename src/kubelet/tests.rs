@@ -84,6 +84,8 @@ impl World {
                 up_since: now,
                 down_since: now,
                 boot,
+                setup: Default::default(),
+                troubles: Default::default(),
                 price_per_hour_micros: 0,
             },
         };

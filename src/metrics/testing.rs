@@ -95,6 +95,8 @@ impl Play {
             up_since: s(at),
             down_since: SimTime::ZERO,
             boot: 1,
+            setup: Default::default(),
+            troubles: Default::default(),
             price_per_hour_micros: 200_000,
         };
         self.create(at, machine);

@@ -1,5 +1,6 @@
 //! A node as the API server knows it, and the machine behind it as only the simulation knows it.
 
+use super::machine::{KubeletSetup, Trouble, Troubles};
 use super::{Condition, Meta, Name, Resources};
 use crate::time::SimTime;
 use schemars::JsonSchema;
@@ -124,6 +125,17 @@ pub struct Machine {
     pub down_since: SimTime,
     /// Counts boots: containers of an earlier boot are gone.
     pub boot: u32,
+    /// How its kubelet is set up.
+    pub setup: Arc<KubeletSetup>,
+    /// What is wrong with it.
+    pub troubles: Troubles,
     /// Price of an hour in millionths of the currency unit.
     pub price_per_hour_micros: i64,
+}
+
+impl Machine {
+    /// Whether its containers run and can be reached, whether or not its kubelet is heard.
+    pub fn serves(&self) -> bool {
+        self.up || self.troubles.has(Trouble::KubeletDown)
+    }
 }

@@ -1,7 +1,7 @@
 //! What a reconcile sees and how it asks for writes.
 
 use crate::model::rbac::User;
-use crate::model::{Name, Object};
+use crate::model::{Key, Name, Object};
 use crate::rng::Seed;
 use crate::store::{EventRecord, Store, StoreError, View, Write, Written};
 use crate::time::SimTime;
@@ -22,6 +22,7 @@ pub struct Cx<'a> {
     pub(super) foreground: Batch,
     pub(super) background: Vec<Batch>,
     pub(super) events: Vec<EventRecord>,
+    pub(super) wakes: Vec<(Key, SimTime)>,
 }
 
 /// A write, and what is told about it.
@@ -142,6 +143,11 @@ impl<'a> Cx<'a> {
     /// Record an event.
     pub fn tell(&mut self, event: EventRecord) {
         self.events.push(event);
+    }
+
+    /// Look at another key of this actor at `at`, or now if that is past.
+    pub fn wake(&mut self, key: Key, at: SimTime) {
+        self.wakes.push((key, at));
     }
 
     /// Whether any write has been asked for in this reconcile.

@@ -389,9 +389,10 @@ impl Runtime {
             foreground: Batch::default(),
             background: Vec::new(),
             events: Vec::new(),
+            wakes: Vec::new(),
         };
         let requeue = actor.controller.reconcile(&key, &mut cx);
-        let Cx { view, foreground, background, events, .. } = cx;
+        let Cx { view, foreground, background, events, wakes, .. } = cx;
         let lane =
             if foreground.groups.is_empty() && background.is_empty() { 0 } else { actor.controller.lane(&key, view) };
         let (name, cursor) = (actor.controller.name(), actor.cursor);
@@ -414,6 +415,9 @@ impl Runtime {
             self.release(id, &key, requeue, true);
         }
         self.record(busy_until, id, events);
+        if !wakes.is_empty() {
+            self.enqueue(id, wakes);
+        }
     }
 
     pub(super) fn latency(&mut self, id: usize) -> SimDuration {

@@ -83,6 +83,8 @@ impl Cluster {
                 up_since: runtime.now(),
                 down_since: runtime.now(),
                 boot: 0,
+                setup: Default::default(),
+                troubles: Default::default(),
                 price_per_hour_micros: 0,
             };
             runtime.commit_now(Write::Create(machine.into_object()), "bootstrap").unwrap();

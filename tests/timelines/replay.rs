@@ -159,6 +159,8 @@ pub fn machine(name: &str, zone: &str, (cores, gibibytes): (i64, i64), index: us
         up_since: up,
         down_since: up,
         boot: 0,
+        setup: Default::default(),
+        troubles: Default::default(),
         price_per_hour_micros: 0,
     }
 }

@@ -50,6 +50,8 @@ fn cluster(nodes: usize, eager: bool) -> (Runtime, Story) {
             up_since: SimTime::ZERO,
             down_since: SimTime::ZERO,
             boot: 0,
+            setup: Default::default(),
+            troubles: Default::default(),
             price_per_hour_micros: 0,
         };
         runtime.commit_now(Write::Create(machine.into_object()), "test").unwrap();

@@ -1,0 +1,171 @@
+//! An amount over time: what a container uses of memory or disk, as straight pieces between points.
+//!
+//! A leak of 10 MiB a minute that begins after two minutes, from 100 MiB up to 1 GiB:
+//!
+//! ```text
+//! Curve::ramp(100 MiB, after 2m, 10 MiB, each 1m, most 1 GiB)
+//!   at 2m 100 MiB   at 12m 200 MiB   at 1000m 1 GiB   first above 200 MiB: a moment after 12m
+//! ```
+//!
+//! Everything is in integers, so that the instant at which an amount passes a level is one instant.
+
+use crate::time::SimDuration;
+
+/// An amount over the time since something began. Before its first point it is what it is there, after its last
+/// what it is there.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Curve {
+    /// Instants and amounts, in order of time; two of one instant are a jump.
+    points: Vec<(SimDuration, i64)>,
+}
+
+impl Curve {
+    /// Always the same.
+    pub fn constant(amount: i64) -> Self {
+        Curve { points: vec![(SimDuration::ZERO, amount)] }
+    }
+
+    /// `start` until `after`, then `by` more in every `each`, up to `most`.
+    pub fn ramp(start: i64, after: SimDuration, by: i64, each: SimDuration, most: i64) -> Self {
+        let mut curve = Curve::constant(start);
+        curve.grow(after, by, each, most);
+        curve
+    }
+
+    /// `start`, then at each instant another amount.
+    pub fn steps(start: i64, steps: &[(SimDuration, i64)]) -> Self {
+        let mut points = vec![(SimDuration::ZERO, start)];
+        for (at, amount) in steps {
+            let before = points.last().map_or(start, |(_, amount)| *amount);
+            points.extend([(*at, before), (*at, *amount)]);
+        }
+        Curve { points }
+    }
+
+    /// From `after` on it grows by `by` in every `each`, up to `most`, whatever it would have been.
+    pub fn grow(&mut self, after: SimDuration, by: i64, each: SimDuration, most: i64) {
+        let begins = self.at(after);
+        self.points.retain(|(at, _)| *at <= after);
+        self.points.push((after, begins));
+        if by > 0 && most > begins {
+            let time = i128::from(most - begins) * i128::from(each.0.max(1)) / i128::from(by);
+            // A thousand years are for ever.
+            let time = SimDuration(i64::try_from(time.min(1 << 62)).unwrap_or(i64::MAX).min(i64::MAX - after.0));
+            self.points.push((after + time, most));
+        }
+    }
+
+    /// Whether it never changes.
+    pub fn is_constant(&self) -> bool {
+        self.points.windows(2).all(|pair| pair[0].1 == pair[1].1)
+    }
+
+    /// The amount after `time`.
+    pub fn at(&self, time: SimDuration) -> i64 {
+        let next = self.points.partition_point(|(at, _)| *at <= time);
+        let Some((from, low)) = next.checked_sub(1).map(|last| self.points[last]) else {
+            return self.points.first().map_or(0, |(_, amount)| *amount);
+        };
+        let Some((to, high)) = self.points.get(next).copied() else { return low };
+        let (gone, whole) = (i128::from((time - from).0), i128::from((to - from).0));
+        low + i64::try_from((i128::from(high) - i128::from(low)) * gone / whole).unwrap_or(0)
+    }
+
+    /// The largest amount there ever is.
+    pub fn most(&self) -> i64 {
+        self.points.iter().map(|(_, amount)| *amount).max().unwrap_or(0)
+    }
+
+    /// The instants at which it bends or jumps, after `time`.
+    pub fn bends(&self, time: SimDuration) -> impl Iterator<Item = SimDuration> {
+        self.points.iter().map(|(at, _)| *at).filter(move |at| *at > time)
+    }
+
+    /// The first instant from `from` on at which it is more than `level`.
+    pub fn first_above(&self, from: SimDuration, level: i64) -> Option<SimDuration> {
+        first_above(|time| self.at(time), self.bends(from).collect(), from, level)
+    }
+}
+
+/// The first instant from `from` on at which `amount` is more than `level`, where `amount` is straight between
+/// `bends` and constant after the last. A sum of curves is such an amount, too.
+pub fn first_above(
+    amount: impl Fn(SimDuration) -> i64,
+    mut bends: Vec<SimDuration>,
+    from: SimDuration,
+    level: i64,
+) -> Option<SimDuration> {
+    if amount(from) > level {
+        return Some(from);
+    }
+    bends.sort_unstable();
+    bends.dedup();
+    let mut low = from;
+    for bend in bends.into_iter().filter(|bend| *bend > from) {
+        let last = SimDuration(bend.0 - 1);
+        if amount(last) > level {
+            // Straight in between: it passes the level once.
+            let (mut below, mut above) = (low, last);
+            while below.0 + 1 < above.0 {
+                let middle = SimDuration(below.0 + (above.0 - below.0) / 2);
+                if amount(middle) > level { above = middle } else { below = middle }
+            }
+            return Some(above);
+        }
+        if amount(bend) > level {
+            return Some(bend);
+        }
+        low = bend;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: fn(i64) -> SimDuration = SimDuration::from_secs;
+
+    #[test]
+    fn amounts_and_crossings() {
+        // 10 a second from second 5 on, from 100 to 300: 300 is reached at second 25.
+        let ramp = Curve::ramp(100, S(5), 10, S(1), 300);
+        let steps = Curve::steps(100, &[(S(10), 400), (S(20), 50)]);
+        // (curve, second, amount)
+        let amounts = [
+            (&ramp, 0, 100),
+            (&ramp, 5, 100),
+            (&ramp, 6, 110),
+            (&ramp, 25, 300),
+            (&ramp, 99, 300),
+            (&steps, 9, 100),
+            (&steps, 10, 400),
+            (&steps, 20, 50),
+        ];
+        for (curve, second, amount) in amounts {
+            assert_eq!(curve.at(S(second)), amount, "{curve:?} at {second}");
+        }
+        // (curve, from, level, nanoseconds of the first instant above it): 150 + 1 is there 5.1 s after second 5.
+        let crossings = [
+            (&ramp, 0, 99, Some(0)),
+            (&ramp, 0, 150, Some(10_100_000_000)),
+            (&ramp, 0, 300, None),
+            (&steps, 0, 100, Some(10_000_000_000)),
+            (&steps, 20, 100, None),
+            (&steps, 15, 100, Some(15_000_000_000)),
+        ];
+        for (curve, from, level, at) in crossings {
+            assert_eq!(curve.first_above(S(from), level).map(|time| time.0), at, "{curve:?} over {level}");
+        }
+    }
+
+    #[test]
+    fn a_leak_may_begin_at_any_time() {
+        let mut curve = Curve::steps(100, &[(S(10), 400), (S(20), 50)]);
+        curve.grow(S(12), 1, S(1), 1000);
+        // 400 at second 12, one more each second; the step at 20 is no more.
+        assert_eq!([S(5), S(12), S(32), S(612), S(700)].map(|at| curve.at(at)), [100, 400, 420, 1000, 1000]);
+        assert!(!curve.is_constant() && Curve::constant(3).is_constant());
+        assert_eq!(curve.most(), 1000);
+    }
+}
