@@ -4,6 +4,7 @@ use super::{Options, boot, machines, settings, steps};
 use crate::error::Result;
 use crate::faults;
 use crate::kubelet::{Kubelet, KubeletSettings, ScenarioBehavior};
+use crate::metrics::Meters;
 use crate::model::Object;
 use crate::runtime::{ActorSettings, Controller};
 use crate::scenario::Scenario;
@@ -44,7 +45,8 @@ pub fn all(scenario: &Scenario, options: &Options) -> Result<Seats> {
         let settings = ActorSettings { milli_qps, burst, ..settings::scheduler(&scenario.timing) };
         clients.push((Box::new(scheduler(scenario, options, configuration, &explanations)), settings));
     }
-    clients.push((Box::new(kubelet(scenario, options)), settings::kubelet()));
+    let meters = Meters::default();
+    clients.push((Box::new(kubelet(scenario, options).metering(meters.clone())), settings::kubelet()));
     let controllers = crate::controllers::all(&scenario.timing);
     let first = storage_objects(scenario);
     for (controller, own) in

@@ -35,6 +35,8 @@ pub struct Instance {
     pub environment: Vec<crate::model::pod::ConfigSeen>,
     /// A probe had it killed: the back-off counts from the run before.
     pub killed_by_probe: bool,
+    /// The run that the meters know of: when it started, and whether they know its end.
+    pub metered: Option<(SimTime, bool)>,
 }
 
 /// What a container does.

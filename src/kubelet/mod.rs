@@ -41,6 +41,7 @@ mod tests;
 pub use behavior::{AnnotatedBehavior, BehaviorSource, ContainerBehavior, ScenarioBehavior};
 pub use settings::KubeletSettings;
 
+use crate::metrics::Meters;
 use crate::model::core::{Fault, Incident};
 use crate::model::{Key, Kind, Machine, Name, Node, Object, Pod, Truth};
 use crate::rng::Seed;
@@ -73,6 +74,7 @@ pub struct Kubelet {
     /// Pods by node that wait for their volumes.
     waiting: BTreeMap<Name, BTreeSet<Key>>,
     next_block: u32,
+    meters: Meters,
 }
 
 /// A fault that ends containers of a pod.
@@ -97,7 +99,13 @@ impl Kubelet {
             readers: FxHashMap::default(),
             waiting: BTreeMap::new(),
             next_block: u32::from(POD_NETWORK),
+            meters: Meters::default(),
         }
+    }
+
+    /// Tells these meters what containers use.
+    pub fn metering(self, meters: Meters) -> Self {
+        Kubelet { meters, ..self }
     }
 
     fn node_of(&self, name: &Name) -> Option<usize> {
@@ -188,6 +196,7 @@ impl Kubelet {
                 cx.event(&object, event.warning, node::SOURCE, event.reason, event.message);
             }
         }
+        worker.meter(pod, &self.meters);
         report(&mut worker, pod, host, cx);
         let next = worker.next;
         let waits = matches!(worker.stage, Stage::Volumes { .. });
@@ -219,6 +228,7 @@ impl Kubelet {
         self.crashes.remove(key);
         self.waiting.values_mut().for_each(|waiting| _ = waiting.remove(key));
         if let Some(mut worker) = self.workers.remove(key) {
+            self.meters.forget(worker.uid);
             let node = &mut self.nodes[worker.node];
             node.use_volumes(&worker.mounts.in_use, &[]);
             // One that is over has given back everything.

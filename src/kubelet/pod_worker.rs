@@ -15,6 +15,7 @@ use super::node::NodeState;
 use super::probes::{self, ProbeKind};
 use super::settings::KubeletSettings;
 use super::volumes::{Mounts, Waiting};
+use crate::metrics::Meters;
 use crate::model::pod::ConfigSeen;
 use crate::model::{Container, Name, Pod, Uid};
 use crate::rng::{Delay, Seed};
@@ -325,6 +326,30 @@ impl PodWorker {
     /// Whether the pod is being stopped or over.
     pub fn stopping(&self) -> bool {
         matches!(self.stage, Stage::Stopping | Stage::Stopped { .. } | Stage::Final { .. })
+    }
+
+    /// Tells the meters which processes have started and which are gone.
+    pub fn meter(&mut self, pod: &Pod, meters: &Meters) {
+        let containers = pod.spec.init_containers.iter().chain(&pod.spec.containers);
+        for (instance, container) in self.instances.iter_mut().zip(containers) {
+            let (started, ended) = match &instance.state {
+                State::Running { started } => (*started, None),
+                State::Ended { how, .. } => (how.started, Some(how.finished)),
+                State::Waiting(_) => match &instance.last {
+                    Some(how) => (how.started, Some(how.finished)),
+                    None => continue,
+                },
+            };
+            let known = instance.metered.filter(|(known, _)| *known == started);
+            if known.is_none() {
+                let usage = instance.behavior.map_or_else(Default::default, |behavior| behavior.usage);
+                meters.start(self.uid, &container.name, started, usage);
+            }
+            if let Some(at) = ended.filter(|_| known.is_none_or(|(_, over)| !over)) {
+                meters.end(self.uid, &container.name, at);
+            }
+            instance.metered = Some((started, ended.is_some()));
+        }
     }
 
     /// A process is gone and the kubelet sees it.

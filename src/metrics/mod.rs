@@ -7,6 +7,7 @@
 
 pub mod fragmentation;
 pub mod jobs;
+pub mod meters;
 pub mod record;
 pub mod recorder;
 pub mod recovery;
@@ -21,6 +22,7 @@ mod tests;
 
 pub use fragmentation::fragmentation;
 pub use jobs::{JobRecord, JobState};
+pub use meters::Meters;
 pub use record::{
     EventRow, IncidentRecord, NodeMark, NodeRecord, PodRecord, Record, Rollout, RolloutState, ServiceRecord,
     WorkloadRecord,
