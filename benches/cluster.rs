@@ -15,6 +15,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Instant;
 
+/// The program's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const NODES: u32 = 1_000;
 const DEPLOYMENTS: u32 = 30;
 const REPLICAS: u32 = 1_000;

@@ -30,6 +30,10 @@ use cases::CASES;
 use criterion::{BatchSize, Criterion, SamplingMode, Throughput};
 use std::time::Duration;
 
+/// The program's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     if words.iter().any(|word| word == "--table") {

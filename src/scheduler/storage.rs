@@ -14,6 +14,8 @@ pub struct Storage {
     claims: FxHashMap<(Name, Name), Arc<PersistentVolumeClaim>>,
     classes: FxHashMap<Name, Arc<StorageClass>>,
     csi_nodes: FxHashMap<Name, Arc<CSINode>>,
+    /// By driver, the smallest limit that any node ever had.
+    least_limits: FxHashMap<Name, i32>,
 }
 
 /// Why a pod's claim cannot be looked up, as the API server would say it.
@@ -51,7 +53,13 @@ impl Storage {
                 self.claims.insert((new.meta.namespace.clone(), name), new.clone());
             }
             Object::StorageClass(new) => drop(self.classes.insert(name, new.clone())),
-            Object::CSINode(new) => drop(self.csi_nodes.insert(name, new.clone())),
+            Object::CSINode(new) => {
+                for (driver, limit) in new.drivers.iter().filter_map(|d| Some((&d.name, d.count?))) {
+                    let least = self.least_limits.entry(driver.clone()).or_insert(limit);
+                    *least = limit.min(*least);
+                }
+                self.csi_nodes.insert(name, new.clone());
+            }
             _ => return false,
         }
         true
@@ -117,6 +125,11 @@ impl Storage {
     /// The drivers of a node.
     pub fn csi_node(&self, name: &Name) -> Option<&Arc<CSINode>> {
         self.csi_nodes.get(name)
+    }
+
+    /// No node takes fewer volumes of `driver` than this, if any limits them.
+    pub(super) fn least_limit(&self, driver: &Name) -> Option<i32> {
+        self.least_limits.get(driver).copied()
     }
 
     /// What the pod attaches to its node through CSI drivers

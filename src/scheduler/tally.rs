@@ -259,27 +259,24 @@ impl Tallies {
 impl Tally {
     fn new(snapshot: &Snapshot, rule: &dyn Rule) -> Tally {
         let mut sums = Sums::default();
-        let mut by_group: Vec<Adds> = Vec::new();
         let mut adds: Vec<(u64, Adds)> = Vec::new();
         let mut look_at = |id: GroupId| {
             let group = snapshot.group(id);
             let each = if group.count == 0 { Adds::new() } else { rule.adds(group) };
-            if !each.is_empty() {
-                by_group.resize(by_group.len().max(id.0 as usize + 1), Adds::new());
-                by_group[id.0 as usize] = each.clone();
-                adds.push((group.birth, each));
+            if each.is_empty() {
+                return;
             }
+            let counted = group.nodes.iter().filter(|(node, _)| snapshot.nodes[node.at()].is_some());
+            for (node, count) in counted.filter(|(node, _)| rule.counts(**node)) {
+                for (topology, amount) in &each {
+                    sums.add(snapshot, *topology, *node, *amount, i64::from(*count));
+                }
+            }
+            adds.push((group.birth, each));
         };
         match rule.of_terms_only() {
             true => snapshot.term_groups.iter().for_each(|id| look_at(*id)),
             false => (0..snapshot.group_table.len()).for_each(|at| look_at(GroupId(at as u32))),
-        }
-        for node in snapshot.order().iter().filter(|node| !adds.is_empty() && rule.counts(**node)) {
-            for (group, count) in &snapshot.groups[node.at()] {
-                for (topology, amount) in by_group.get(group.0 as usize).into_iter().flatten() {
-                    sums.add(snapshot, *topology, *node, *amount, i64::from(*count));
-                }
-            }
         }
         if let Some(topology) = rule.domains_of() {
             sums.present = Rc::new(present(snapshot, snapshot.topology_of(topology), rule));

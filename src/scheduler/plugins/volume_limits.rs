@@ -36,7 +36,11 @@ impl Plugin for VolumeLimits {
     fn filter(&self, cycle: Cycle<'_>, state: &State, nodes: &mut Candidates<'_>) {
         let Some(wanted) = state_of::<BTreeSet<Attachment>>(state).filter(|wanted| !wanted.is_empty()) else { return };
         let storage = &cycle.snapshot.listers.storage;
+        let least = wanted.iter().filter_map(|new| storage.least_limit(&new.driver)).min();
         nodes.retain(Code::Unschedulable, name!("node(s) exceed max volume count"), |node| {
+            if least.is_none_or(|least| i64::from(least) >= most_attached(cycle, wanted, node)) {
+                return true;
+            }
             let drivers = storage.csi_node(cycle.snapshot.name(node));
             drivers.is_none_or(|drivers| has_room(cycle, wanted, node, drivers))
         });
@@ -58,17 +62,21 @@ impl Plugin for VolumeLimits {
     }
 }
 
+/// No more volumes than this are attached for the pods there and the new one: a claim is attached at most once.
+fn most_attached(cycle: Cycle<'_>, wanted: &BTreeSet<Attachment>, node: NodeId) -> i64 {
+    wanted.len() as i64 + cycle.snapshot.rows[node.at()].volumes
+}
+
 /// Whether the node's drivers can attach what the pod brings beside what is there.
 fn has_room(cycle: Cycle<'_>, wanted: &BTreeSet<Attachment>, node: NodeId, drivers: &CSINode) -> bool {
-    let there = || cycle.snapshot.pods[node.at()].iter().filter(|other| other.spec.has_claims);
-    // A claim is attached at most once, so this many are certainly enough; counting names is the slow way.
-    let most = wanted.len() + there().map(|other| other.spec.spec.volumes.len()).sum::<usize>();
-    let limits = || wanted.iter().filter_map(|new| drivers.limit(&new.driver));
-    if limits().all(|limit| i64::from(limit) >= most as i64) {
+    let most = most_attached(cycle, wanted, node);
+    if wanted.iter().filter_map(|new| drivers.limit(&new.driver)).all(|limit| i64::from(limit) >= most) {
         return true;
     }
+    // Counting names is the slow way.
+    let there = cycle.snapshot.pods[node.at()].iter().filter(|other| other.spec.has_claims);
     let mut attached = BTreeSet::new();
-    there().for_each(|other| cycle.snapshot.listers.storage.attachments(&other.pod, &mut attached));
+    there.for_each(|other| cycle.snapshot.listers.storage.attachments(&other.pod, &mut attached));
     wanted.iter().filter(|new| !attached.contains(new)).all(|new| {
         let Some(limit) = drivers.limit(&new.driver) else { return true };
         let of_driver = |set: &mut dyn Iterator<Item = &Attachment>| set.filter(|a| a.driver == new.driver).count();

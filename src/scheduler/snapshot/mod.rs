@@ -17,6 +17,7 @@ use crate::model::{Labels, Name, Node, Pod, PodSpec};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -59,6 +60,8 @@ pub struct Row {
     pub nonzero_milli_cpu: i64,
     /// Memory with defaults.
     pub nonzero_memory: i64,
+    /// Volumes of the pods on it that bring claims: no fewer than are attached for them.
+    pub volumes: i64,
 }
 
 /// Scalar resources of a node: resource, allocatable, requested. Only what the node offers or pods use.
@@ -113,6 +116,8 @@ pub struct Group {
     pub terms: Option<Arc<SpecInfo>>,
     /// How many pods.
     pub count: u32,
+    /// How many on which node.
+    pub nodes: BTreeMap<NodeId, u32>,
     /// The how manieth group it is of all there ever were.
     pub birth: u64,
 }
@@ -133,8 +138,6 @@ pub struct Snapshot {
     pub ports: Vec<Vec<HostPort>>,
     /// Pods on the node, in order of arrival.
     pub pods: Vec<Vec<Arc<PodInfo>>>,
-    /// The same by group, with counts.
-    pub groups: Vec<SmallVec<[(GroupId, u32); 4]>>,
     /// Images on the node, sorted.
     pub node_images: Vec<Vec<ImageId>>,
     /// Moves with every change of a slot.
@@ -313,7 +316,6 @@ impl Snapshot {
             self.scalars.push(Scalars::new());
             self.ports.push(Vec::new());
             self.pods.push(Vec::new());
-            self.groups.push(SmallVec::new());
             self.node_images.push(Vec::new());
             self.generation.push(0);
             self.topologies.iter_mut().for_each(|topology| topology.of.push(Topology::NONE));

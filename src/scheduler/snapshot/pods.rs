@@ -4,6 +4,7 @@ use super::{Group, GroupId, GroupKey, Row, Scalars, Snapshot, scalar_at};
 use crate::model::Name;
 use crate::scheduler::plugin::NodeId;
 use crate::scheduler::pod_info::{HostPort, PodInfo};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// All of a node that [`Snapshot::restore`] needs.
@@ -83,24 +84,22 @@ impl Snapshot {
 
     fn join_group(&mut self, id: NodeId, pod: &PodInfo) {
         let group = self.group_id(pod);
-        self.group_table[group.0 as usize].count += 1;
-        match self.groups[id.at()].iter_mut().find(|(known, _)| *known == group) {
-            Some((_, count)) => *count += 1,
-            None => self.groups[id.at()].push((group, 1)),
-        }
+        let table = &mut self.group_table[group.0 as usize];
+        table.count += 1;
+        *table.nodes.entry(id).or_default() += 1;
         self.journal.note(id, group, self.group_table[group.0 as usize].birth, 1);
     }
 
     fn leave_group(&mut self, id: NodeId, pod: &PodInfo) {
         let group = self.group_id(pod);
         self.journal.note(id, group, self.group_table[group.0 as usize].birth, -1);
-        let groups = &mut self.groups[id.at()];
-        let at = groups.iter().position(|(known, _)| *known == group).expect("its group is counted there");
-        groups[at].1 -= 1;
-        if groups[at].1 == 0 {
-            groups.remove(at);
+        let table = &mut self.group_table[group.0 as usize];
+        table.count -= 1;
+        let here = table.nodes.get_mut(&id).expect("its group is counted there");
+        *here -= 1;
+        if *here == 0 {
+            table.nodes.remove(&id);
         }
-        self.group_table[group.0 as usize].count -= 1;
         self.release_group(group, pod);
     }
 
@@ -141,6 +140,9 @@ impl Snapshot {
         row.used_ephemeral_storage += sign * spec.requests.ephemeral_storage;
         row.nonzero_milli_cpu += sign * spec.nonzero.0;
         row.nonzero_memory += sign * spec.nonzero.1;
+        if spec.has_claims {
+            row.volumes += sign * spec.spec.volumes.len() as i64;
+        }
         for (resource, amount) in &spec.requests.scalar {
             let at = scalar_at(&mut self.scalars[id.at()], *resource);
             self.scalars[id.at()][at].2 += sign * amount;
@@ -161,7 +163,8 @@ impl Snapshot {
         let has_terms = terms.is_some();
         self.births += 1;
         let (namespace, labels, terminating) = (key.0.clone(), key.1.clone(), key.2);
-        let group = Group { namespace, labels, terminating, terms, count: 0, birth: self.births };
+        let group =
+            Group { namespace, labels, terminating, terms, count: 0, nodes: BTreeMap::new(), birth: self.births };
         let id = match self.free_groups.pop() {
             Some(id) => {
                 self.group_table[id.0 as usize] = group;
