@@ -2,12 +2,15 @@
 
 use super::registry::UPSTREAM;
 use super::{API_VERSION, Configuration, KIND, read_text};
+use crate::model::builder;
 use crate::rng::Seed;
-use crate::scheduler::plugin::Point;
+use crate::scheduler::plugin::{Cycle, Point};
 use crate::scheduler::plugins;
 use crate::scheduler::preemption::CandidateLimits;
 use crate::scheduler::profile::Profile;
+use crate::scheduler::snapshot::Snapshot;
 use crate::time::SimDuration;
+use std::sync::Arc;
 
 fn read(body: &str) -> Configuration {
     let text = format!("apiVersion: {API_VERSION}\nkind: {KIND}\n{body}");
@@ -148,5 +151,26 @@ fn what_has_no_effect_is_said() {
     for (body, expected) in table {
         let warnings = read(body).warnings;
         assert!(warnings.iter().any(|w| w.message.contains(expected) && w.place.is_some()), "{body}: {warnings:?}");
+    }
+}
+
+/// (arguments, the score of an empty node of 4 CPUs for a pod of 2): what is expected of the pod's 2000m leaves
+/// 4000 - 85 % or 4000 - 50 % of it; memory is all left, and the score the mean of both.
+#[test]
+fn arguments_of_strategies_take_effect() {
+    let mut snapshot = Snapshot::default();
+    snapshot.set_node(&Arc::new(builder::node("node", 4000, 16 << 30, 110)));
+    snapshot.refresh();
+    let pod = snapshot.compile(&Arc::new(builder::pod("pod", builder::spec("image", 2000, 0))));
+    for (args, expected) in [("{}", (57 + 100) / 2), ("{estimatedScalingFactors: {cpu: 50}}", (75 + 100) / 2)] {
+        let body = format!(
+            "profiles:\n- pluginConfig: [{{name: LoadAware, args: {args}}}]\n  plugins:\n    multiPoint: \
+             {{enabled: [{{name: LoadAware}}]}}\n"
+        );
+        let profile = read(&body).profiles.remove(0);
+        let plugin = profile.plugins.iter().find(|plugin| plugin.name() == "LoadAware").expect("it is enabled");
+        let mut score = [0];
+        plugin.score(Cycle { pod: &pod, snapshot: &snapshot }, &None, snapshot.order(), &mut score);
+        assert_eq!(score, [expected], "{args}");
     }
 }

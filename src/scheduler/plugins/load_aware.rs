@@ -74,3 +74,63 @@ impl Plugin for LoadAware {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::pod::{ContainerState, ContainerStatus};
+    use crate::model::{Name, builder};
+    use crate::name;
+    use crate::scheduler::snapshot::Snapshot;
+    use crate::time::SimTime;
+    use std::sync::Arc;
+
+    /// A pod of 4 GiB that requests `cpu` on `node`; running, it uses `milli_cpu` and half of its memory.
+    fn on(snapshot: &mut Snapshot, node: &str, cpu: i64, milli_cpu: Option<i64>) {
+        let mut pod = builder::pod(&format!("{node}-{cpu}"), builder::spec("image", cpu, 4 << 30)).on(node);
+        if let Some(milli_cpu) = milli_cpu {
+            pod.status.phase = Phase::Running;
+            pod.status.containers = vec![ContainerStatus {
+                name: name!("c"),
+                state: ContainerState::Running { started: SimTime::ZERO },
+                last: None,
+                ready: true,
+                started: true,
+                restart_count: 0,
+                usage: Usage { milli_cpu, memory: 2 << 30 },
+            }];
+        }
+        let info = snapshot.compile(&Arc::new(pod));
+        snapshot.place(info, &Name::from(node));
+    }
+
+    /// Three nodes of 4 CPUs and 16 GiB, as in the worked example, and one whose pod does not run yet.
+    #[test]
+    fn measured_use_decides() {
+        let mut snapshot = Snapshot::default();
+        for node in ["asks-much", "uses-much", "starting"] {
+            snapshot.set_node(&Arc::new(builder::node(node, 4000, 16 << 30, 110)));
+        }
+        on(&mut snapshot, "asks-much", 3000, Some(1000));
+        on(&mut snapshot, "uses-much", 1000, Some(2000));
+        on(&mut snapshot, "starting", 2000, None);
+        snapshot.refresh();
+        let nodes = snapshot.order().to_vec();
+        let score = |plugin: &LoadAware, milli_cpu: i64| {
+            let pod = Arc::new(builder::pod("new", builder::spec("image", milli_cpu, 0)));
+            let pod = snapshot.clone().compile(&pod);
+            let mut out = vec![0; nodes.len()];
+            plugin.score(Cycle { pod: &pod, snapshot: &snapshot }, &None, &nodes, &mut out);
+            out
+        };
+        let default = LoadAware::default();
+        // CPU left of 4000 by what is used: 3000 is 75, 2000 is 50, 4000 - 85 % of 2000 = 2300 is 57. Memory left of
+        // 16 GiB: 14 is 87, and 16 - 70 % of 4 = 13.2 is 82. The score is the mean of both, rounded down.
+        assert_eq!(score(&default, 0), [(75 + 87) / 2, (50 + 87) / 2, (57 + 82) / 2]);
+        // The new pod counts with 85 % of 1000 on each: 2150 is 53, 1150 is 28, 1450 is 36.
+        assert_eq!(score(&default, 1000), [(53 + 87) / 2, (28 + 87) / 2, (36 + 82) / 2]);
+        // Other estimates: 4000 - 50 % of 2000 = 3000 is 75, 16 - 25 % of 4 = 15 GiB is 93.
+        let own = LoadAware { cpu_percent: 50, memory_percent: 25 };
+        assert_eq!(score(&own, 0)[2], (75 + 93) / 2);
+    }
+}
