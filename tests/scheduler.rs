@@ -268,44 +268,66 @@ fn strategies_choose_their_nodes() {
     }
 }
 
-fn gang(minimum: &str, names: &[&str]) -> (Bed, Vec<Pod>) {
+/// A cluster where Coscheduling takes part and orders the queue.
+fn gang_bed() -> Bed {
     let mut plugins = plugins::defaults();
+    plugins.retain(|(plugin, _)| plugin.name() != "PrioritySort");
     plugins.push((Rc::new(Coscheduling::default()), 0));
     let profile = Profile::new(Name::from("default-scheduler"), plugins);
-    let member = |name: &&str| {
-        let group = "pod-group.scheduling.sigs.k8s.io/";
-        pod(name, 1000).label(&format!("{group}name"), "train").label(&format!("{group}min-available"), minimum)
-    };
-    (Bed::new(Options { profiles: vec![profile], ..Options::default() }), names.iter().map(member).collect())
+    Bed::new(Options { profiles: vec![profile], ..Options::default() })
+}
+
+/// A pod of one CPU that starts with two others of its gang, or not.
+fn member(gang: &str, name: &str) -> Pod {
+    let group = "pod-group.scheduling.sigs.k8s.io/";
+    pod(name, 1000).label(&format!("{group}name"), gang).label(&format!("{group}min-available"), "3")
 }
 
 #[test]
 fn a_gang_starts_together() {
-    let (mut bed, mut members) = gang("3", &["a", "b", "c"]);
+    let mut bed = gang_bed();
     bed.join(node("one", 2000));
-    let last = members.pop().unwrap();
-    members.into_iter().for_each(|member| bed.create(member));
+    bed.create(member("train", "a"));
+    bed.create(member("train", "b"));
     bed.run_until(5.0);
-    assert_eq!([bed.place("a"), bed.place("b")], [None, None], "two of three wait");
+    assert_eq!(["a", "b"].map(|name| bed.place(name)), [None, None], "two of three are not looked at");
+    let text = "0/1 nodes are available: pre-filter pod b cannot find enough sibling pods, current pods number: 2, \
+                minMember of group: 3.";
+    assert!(bed.events("b").last().unwrap().1.starts_with(text), "{:?}", bed.events("b"));
     bed.join(node("two", 1000));
-    bed.create(last);
-    bed.run_until(6.0);
+    bed.create(member("train", "c"));
+    bed.run_until(7.0);
     assert_eq!(["a", "b", "c"].map(|name| bed.place(name).is_some()), [true; 3]);
 }
 
-/// The third member never comes: after 60 s the places of the first two go to someone else.
+/// The third member fits nowhere: after 60 s the first two give their places back, and have their turn again.
 #[test]
-fn a_gang_that_cannot_start_gives_its_places_back() {
-    let (mut bed, members) = gang("3", &["a", "b"]);
+fn a_gang_that_waits_in_vain_gives_its_places_back() {
+    let mut bed = gang_bed();
     bed.join(node("one", 2000));
-    members.into_iter().for_each(|member| bed.create(member));
-    bed.run_until(1.0);
-    bed.create(pod("other", 2000));
+    ["a", "b", "c"].into_iter().for_each(|name| bed.create(member("train", name)));
+    let gave_up = |bed: &Bed| ["a", "b"].map(|name| bed.events(name).iter().any(|(_, text)| text == TIMEOUT));
+    const TIMEOUT: &str = "timeout waiting for permission";
     bed.run_until(59.0);
-    assert_eq!(bed.place("other"), None);
+    assert_eq!(gave_up(&bed), [false, false]);
     bed.run_until(62.0);
-    assert_eq!(bed.place("other").as_deref(), Some("one"));
-    assert_eq!(["a", "b"].map(|name| bed.place(name)), [None, None]);
+    assert_eq!(gave_up(&bed), [true, true]);
+    assert_eq!(["a", "b", "c"].map(|name| bed.place(name)), [None, None, None]);
+}
+
+/// Two gangs come mixed, and there is room for one: that which came first has it. In the order of the pods each would
+/// hold a part of what the other needs.
+#[test]
+fn gangs_take_turns() {
+    let mut bed = gang_bed();
+    for name in ["x-1", "y-1", "x-2", "y-2", "x-3", "y-3"] {
+        bed.create(member(&name[..1], name));
+        bed.run_until(bed.0.now().as_secs_f64() + 0.1);
+    }
+    bed.join(node("one", 3000));
+    bed.run_until(15.0);
+    assert_eq!(["x-1", "x-2", "x-3"].map(|name| bed.place(name).is_some()), [true; 3]);
+    assert_eq!(["y-1", "y-2", "y-3"].map(|name| bed.place(name).is_some()), [false; 3]);
 }
 
 #[test]

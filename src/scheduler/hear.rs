@@ -26,6 +26,9 @@ impl Scheduler {
     }
 
     fn hear_pod(&mut self, old: Option<Arc<Pod>>, new: Option<Arc<Pod>>, now: SimTime) -> bool {
+        if self.follows_pods {
+            self.followed_pod(old.as_ref(), new.as_ref(), now);
+        }
         let bound = |pod: &Option<Arc<Pod>>| pod.as_ref().is_some_and(|pod| pod.node.is_some());
         match (&old, &new) {
             (Some(old), Some(new)) if old.node.is_some() => self.bound_pod_changed(old, new, now),
@@ -37,6 +40,16 @@ impl Scheduler {
             }
             (Some(old), None) => self.waiting_pod_gone(old, now),
             (None, None) => false,
+        }
+    }
+
+    /// Plugins that follow all pods are told; a new one may help others even before it has a node.
+    fn followed_pod(&mut self, old: Option<&Arc<Pod>>, new: Option<&Arc<Pod>>, now: SimTime) {
+        for plugin in self.frameworks.iter().flat_map(|framework| &framework.profile.plugins) {
+            plugin.pod_changed(old.map(|pod| &**pod), new.map(|pod| &**pod), now);
+        }
+        if let (None, Some(new)) = (old, new) {
+            self.tell(&Occasion::PodSeen(new), now);
         }
     }
 

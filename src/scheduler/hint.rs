@@ -35,6 +35,8 @@ pub enum Occasion<'a> {
     },
     /// A node went.
     NodeDelete(&'a Arc<Node>),
+    /// A pod appeared, assigned or not; told only where a plugin follows all pods.
+    PodSeen(&'a Arc<Pod>),
     /// An assigned pod appeared.
     PodAdd(&'a Arc<Pod>),
     /// An assigned pod, or the waiting pod itself, changed.
@@ -70,6 +72,8 @@ pub enum Kept {
     NodeUpdate(Arc<Node>, Arc<Node>, NodeChange),
     /// A node went.
     NodeDelete(Arc<Node>),
+    /// A pod appeared.
+    PodSeen(Arc<Pod>),
     /// An assigned pod appeared.
     PodAdd(Arc<Pod>),
     /// A pod changed.
@@ -91,6 +95,7 @@ impl Occasion<'_> {
             Occasion::NodeAdd(node) => Kept::NodeAdd(Arc::clone(node)),
             Occasion::NodeUpdate { old, new, what } => Kept::NodeUpdate(Arc::clone(old), Arc::clone(new), *what),
             Occasion::NodeDelete(node) => Kept::NodeDelete(Arc::clone(node)),
+            Occasion::PodSeen(pod) => Kept::PodSeen(Arc::clone(pod)),
             Occasion::PodAdd(pod) => Kept::PodAdd(Arc::clone(pod)),
             Occasion::PodUpdate { old, new, what } => Kept::PodUpdate(Arc::clone(old), Arc::clone(new), *what),
             Occasion::PodDelete(pod) => Kept::PodDelete(Arc::clone(pod)),
@@ -108,6 +113,7 @@ impl Kept {
             Kept::NodeAdd(node) => Occasion::NodeAdd(node),
             Kept::NodeUpdate(old, new, what) => Occasion::NodeUpdate { old, new, what: *what },
             Kept::NodeDelete(node) => Occasion::NodeDelete(node),
+            Kept::PodSeen(pod) => Occasion::PodSeen(pod),
             Kept::PodAdd(pod) => Occasion::PodAdd(pod),
             Kept::PodUpdate(old, new, what) => Occasion::PodUpdate { old, new, what: *what },
             Kept::PodDelete(pod) => Occasion::PodDelete(pod),

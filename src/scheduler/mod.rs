@@ -43,7 +43,7 @@ use explain::{Explanation, Explanations};
 use fit_error::FitError;
 use hint::{Hint, Occasion};
 use nominated::Nominated;
-use plugin::{NodeId, Permit, Point, QueueRank, Reasons};
+use plugin::{NodeId, Permit, Plugin, Point, QueueRank, Reasons};
 use pod_info::PodInfo;
 use preemption::{Candidate, Preemption};
 use profile::Profile;
@@ -114,6 +114,8 @@ pub struct Scheduler {
     frameworks: Vec<Framework>,
     /// Whether a plugin looks at what containers use.
     measures: bool,
+    /// Whether a plugin wants to be told of every pod.
+    follows_pods: bool,
     snapshot: Snapshot,
     queue: SchedulingQueue,
     nominated: Nominated,
@@ -133,10 +135,20 @@ pub struct Scheduler {
 /// What the profiles say about waiting pods.
 struct ProfileRules<'a>(&'a [Framework]);
 
+impl ProfileRules<'_> {
+    /// The one that orders the queue.
+    fn sort(&self) -> Option<&dyn Plugin> {
+        self.0.iter().flat_map(|framework| framework.profile.at(Point::QueueSort)).map(|(_, plugin)| plugin).next()
+    }
+}
+
 impl Rules for ProfileRules<'_> {
+    fn rank(&self, pod: &PodInfo, own: QueueRank) -> QueueRank {
+        self.sort().map_or(own, |plugin| plugin.rank(&pod.pod, own))
+    }
+
     fn compare(&self, a: QueueRank, b: QueueRank) -> Ordering {
-        let mut sorts = self.0.iter().flat_map(|framework| framework.profile.at(Point::QueueSort));
-        sorts.next().map_or(Ordering::Equal, |(_, plugin)| plugin.compare(a, b))
+        self.sort().map_or(Ordering::Equal, |plugin| plugin.compare(a, b))
     }
 
     fn gate(&self, pod: &PodInfo) -> Option<&'static str> {
@@ -161,7 +173,10 @@ impl Scheduler {
     /// A scheduler that knows nothing yet.
     pub fn new(options: Options) -> Self {
         let mut snapshot = Snapshot::default();
-        let measures = options.profiles.iter().any(|profile| profile.plugins.iter().any(|plugin| plugin.measures()));
+        let any = |asks: fn(&dyn Plugin) -> bool| {
+            options.profiles.iter().any(|profile| profile.plugins.iter().any(|plugin| asks(&**plugin)))
+        };
+        let (measures, follows_pods) = (any(|plugin| plugin.measures()), any(|plugin| plugin.follows_pods()));
         let framework = |profile: Profile| {
             let offsets = Some(options.seed.stream("scheduler/preemption", &profile.scheduler_name));
             Framework { offsets, ..Framework::new(profile, &mut snapshot) }
@@ -170,6 +185,7 @@ impl Scheduler {
         Scheduler {
             frameworks,
             measures,
+            follows_pods,
             snapshot,
             queue: SchedulingQueue::new(options.queue),
             nominated: Nominated::default(),

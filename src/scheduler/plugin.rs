@@ -283,6 +283,8 @@ pub struct QueueRank {
     pub priority: i32,
     /// When it entered the queue (again).
     pub since: crate::time::SimTime,
+    /// Whether of two that are otherwise alike the one with the smaller name comes first, not who was sooner.
+    pub by_name: bool,
 }
 
 /// A scheduler plugin. Every method has the answer of a plugin that does not take part. What a plugin remembers
@@ -321,6 +323,11 @@ pub trait Plugin {
         Vec::new()
     }
 
+    /// QueueSort: what of a pod is compared, if it is not its own time in the queue.
+    fn rank(&self, _pod: &Pod, own: QueueRank) -> QueueRank {
+        own
+    }
+
     /// QueueSort: which of two waiting pods comes first.
     fn compare(&self, _a: QueueRank, _b: QueueRank) -> Ordering {
         Ordering::Equal
@@ -330,6 +337,14 @@ pub trait Plugin {
     fn pre_enqueue(&self, _pod: &Pod) -> Option<String> {
         None
     }
+
+    /// Whether it wants to be told of every pod, by [`Plugin::pod_changed`].
+    fn follows_pods(&self) -> bool {
+        false
+    }
+
+    /// A pod appeared (`old` is `None`), changed, or went or ended (`new` is `None`), bound or not.
+    fn pod_changed(&self, _old: Option<&Pod>, _new: Option<&Pod>, _now: crate::time::SimTime) {}
 
     /// PreFilter: look at the pod once, before all nodes.
     fn pre_filter(&self, _cycle: Cycle<'_>) -> PreFilter {

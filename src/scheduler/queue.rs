@@ -79,6 +79,10 @@ pub struct QueuedPod {
 
 /// Which comes first, and which plugin keeps a pod out: what the profile says.
 pub trait Rules {
+    /// What of a pod is compared.
+    fn rank(&self, _pod: &PodInfo, own: QueueRank) -> QueueRank {
+        own
+    }
     /// Order of waiting pods.
     fn compare(&self, a: QueueRank, b: QueueRank) -> Ordering;
     /// The plugin that keeps the pod out of the queue.
@@ -98,7 +102,8 @@ struct Heap(Vec<(QueueRank, u64, PodKey)>);
 impl Heap {
     fn before(&self, a: usize, b: usize, rules: &dyn Rules) -> bool {
         let (a, b) = (&self.0[a], &self.0[b]);
-        rules.compare(a.0, b.0).then(a.1.cmp(&b.1)) == Ordering::Less
+        let by_name = || if a.0.by_name && b.0.by_name { a.2.cmp(&b.2) } else { Ordering::Equal };
+        rules.compare(a.0, b.0).then_with(by_name).then(a.1.cmp(&b.1)) == Ordering::Less
     }
 
     fn push(&mut self, item: (QueueRank, u64, PodKey), rules: &dyn Rules) {
@@ -350,8 +355,9 @@ impl SchedulingQueue {
         pod.ticket = self.tickets;
         pod.gated_by = if place == Place::Unschedulable { None } else { rules.gate(&pod.info) };
         pod.place = if pod.gated_by.is_some() { Place::Unschedulable } else { place };
-        let rank = QueueRank { priority: pod.info.pod.spec.priority, since: pod.since };
-        let backoff_key = |expiry| (expiry, std::cmp::Reverse(rank.priority), rank.since, pod.ticket);
+        let own = QueueRank { priority: pod.info.pod.spec.priority, since: pod.since, by_name: false };
+        let rank = rules.rank(&pod.info, own);
+        let backoff_key = |expiry| (expiry, std::cmp::Reverse(own.priority), own.since, pod.ticket);
         match pod.place {
             Place::Active => {
                 self.active.push((rank, pod.ticket, key.clone()), rules);
