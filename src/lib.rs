@@ -31,6 +31,7 @@
 //! 8. Checks and metrics can be off, and what nobody observes is computed instead of ticked, without changing the
 //!    fingerprint (`tests/runs.rs`, `observers_and_threads_change_nothing`, `shortcuts_change_nothing`).
 
+pub mod autoscaler;
 pub mod checks;
 pub mod cli;
 pub mod cloud;
@@ -53,3 +54,4 @@ pub mod script;
 pub mod store;
 pub mod time;
 pub mod wire;
+pub mod workload;

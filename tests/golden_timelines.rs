@@ -16,6 +16,8 @@ mod deletion;
 mod drain;
 #[path = "timelines/driver.rs"]
 mod driver;
+#[path = "timelines/hpa.rs"]
+mod hpa;
 #[path = "timelines/jobs.rs"]
 mod jobs;
 #[path = "timelines/node_crash.rs"]
@@ -109,6 +111,7 @@ fn extract(recording: &Recording, rows: &[Row], marks: &[Mark]) -> (Vec<Step>, V
         Scenario::Deletion => (deletion::steps(rows, marks), Vec::new()),
         Scenario::Jobs => (jobs::steps(rows, marks), Vec::new()),
         Scenario::StatefulSet => (stateful_set::steps(rows, marks), Vec::new()),
+        Scenario::Autoscaling => (hpa::steps(rows, marks), Vec::new()),
     }
 }
 
@@ -122,8 +125,8 @@ struct Outcome {
 fn golden_timelines() {
     let recordings = recording::all();
     let mut problems = Vec::new();
-    use Scenario::{Deletion, Jobs, NodeCrash, Rollout, StatefulSet};
-    for scenario in [NodeCrash, Rollout, Deletion, Jobs, StatefulSet] {
+    use Scenario::{Autoscaling, Deletion, Jobs, NodeCrash, Rollout, StatefulSet};
+    for scenario in [NodeCrash, Rollout, Deletion, Jobs, StatefulSet, Autoscaling] {
         let of_kind: Vec<&Recording> = recordings.iter().filter(|one| one.scenario == scenario).collect();
         problems.extend(replay_all(scenario, &of_kind));
     }
@@ -169,8 +172,13 @@ fn replay_all(scenario: Scenario, recordings: &[&Recording]) -> Vec<String> {
         problems.extend(outcome.problems);
         steps.extend(outcome.steps);
     }
-    problems.extend(recorded.table(&format!("{scenario:?}"), &steps));
+    problems.extend(recorded.table(&format!("{scenario:?}"), &steps, tolerance(scenario)));
     problems
+}
+
+/// Seconds by which recorded spreads are widened. Autoscalers are looked at every 15 seconds, at whatever phase.
+fn tolerance(scenario: Scenario) -> f64 {
+    if scenario == Scenario::Autoscaling { 15.0 } else { 1.0 }
 }
 
 /// Milestones that do not depend on which pods the victim happened to have.

@@ -13,7 +13,7 @@ const ROWS: &[&[&str]] = &[
     &["metrics"],
     &["runtime", "scenario"],
     &["controllers", "scheduler", "kubelet", "network", "cloud", "faults", "script", "traffic", "checks", "workload"],
-    &["outcome"],
+    &["autoscaler", "outcome"],
     &["cluster"],
     &["experiment", "serve"],
     &["report"],

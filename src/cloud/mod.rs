@@ -5,6 +5,8 @@
 //! provisioner.rs  makes and deletes volumes        (external-provisioner)
 //! attacher.rs     attaches and detaches them       (external-attacher)
 //! resizer.rs      makes them larger                (external-resizer)
+//! machines.rs     machines that come and go
+//! node_lifecycle.rs deletes nodes without machine  (cloud-controller-manager)
 //! nodes.rs        tells which drivers a node has   (node-driver-registrar, kubelet)
 //! ```
 //!
@@ -13,6 +15,8 @@
 
 pub mod attacher;
 pub mod disks;
+pub mod machines;
+pub mod node_lifecycle;
 pub mod nodes;
 pub mod provisioner;
 pub mod resizer;

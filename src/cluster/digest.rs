@@ -2,6 +2,7 @@
 
 use crate::engine::Fingerprint;
 use crate::model::core::Fault;
+use crate::model::provision::Provision;
 use crate::model::quota::Amounts;
 use crate::model::rbac::PolicyRule;
 use crate::model::sets::RevisionData;
@@ -102,6 +103,10 @@ fn fold_object(print: &mut Fingerprint, object: &Object) {
         Object::Machine(machine) => {
             print.word(u64::from(machine.up) | u64::from(machine.boot) << 1);
             print.word(machine.up_since.0 as u64);
+            let provision = Provision::text(machine);
+            if !provision.is_empty() {
+                print.text(provision);
+            }
             // Troubles are small plain data; their debug text says everything.
             machine.troubles.0.iter().for_each(|trouble| write!(print, "{trouble:?}").expect("hashing cannot fail"));
         }

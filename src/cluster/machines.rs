@@ -1,6 +1,7 @@
 //! From the scenario's pools and nodes to the machines that are there when the run begins.
 
 use super::BOOT;
+use crate::autoscaler::Group;
 use crate::model::core::{Namespace, PriorityClass};
 use crate::model::node::NodeImage;
 use crate::model::{Labels, Machine, Meta, Name, Node, Object, Resources, Taint, TaintEffect};
@@ -9,6 +10,7 @@ use crate::scenario::cluster::Pool;
 use crate::scenario::{Cluster, NodeSetup};
 use crate::time::{SimDuration, SimTime};
 use std::net::Ipv4Addr;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// Size of an image in a pool's cache, where only its name is known.
@@ -64,6 +66,22 @@ pub fn machines(cluster: &Cluster, seed: Seed) -> Vec<(SimTime, Machine)> {
             let phase = SimDuration::from_secs_f64(stream.uniform(0.0, 10.0));
             machine.up_since = if delay.is_some() { up_at } else { up_at - phase };
             (up_at, machine)
+        })
+        .collect()
+}
+
+/// The pools that the Cluster Autoscaler scales: whatever number of machines they will have.
+pub fn groups(cluster: &Cluster) -> Vec<Group> {
+    // Addresses behind those of the machines that are there from the start, so many for each pool.
+    let first = cluster.control_plane.replicas as usize + cluster.setups().len();
+    let scaled = cluster.pools.iter().filter_map(|pool| Some((pool, pool.autoscale?)));
+    scaled
+        .enumerate()
+        .map(|(place, (pool, bounds))| {
+            let (name, next, own) = (Name::from(pool.name.as_str()), pool.count, pool.clone());
+            let address = first + (place << 18);
+            let make = Rc::new(move |number: u32| machine(&own.setup(number), address + number as usize));
+            Group { name, min: bounds.min, max: bounds.max, make, next }
         })
         .collect()
 }

@@ -1,10 +1,13 @@
 //! Who sits at the table, in a fixed order, with what machinery.
 
 use super::{Options, boot, machines, settings, steps};
+use crate::autoscaler::{self, ClusterAutoscaler};
+use crate::cloud::machines::MachineProvider;
+use crate::cloud::node_lifecycle::{self, CloudNodeLifecycle};
 use crate::error::Result;
 use crate::faults;
 use crate::kubelet::{Kubelet, KubeletSettings, ScenarioBehavior};
-use crate::metrics::Meters;
+use crate::metrics::{Meters, MetricsServer};
 use crate::model::Object;
 use crate::runtime::{ActorSettings, Controller};
 use crate::scenario::Scenario;
@@ -33,6 +36,8 @@ pub fn all(scenario: &Scenario, options: &Options) -> Result<Seats> {
     let mut actors: Vec<(Box<dyn Controller>, ActorSettings)> =
         vec![(Box::new(boot::Deliveries::new(machines)), ActorSettings::immediate())];
     actors.extend(faults::all(&scenario.timeline));
+    let meters = Meters::default();
+    actors.extend(crate::workload::all(&scenario.load, &meters));
     let explanations = Explanations::default();
     let mut clients: Vec<(Box<dyn Controller>, ActorSettings)> =
         vec![(Box::new(Kubectl::new(steps::steps(scenario)?)), settings::kubectl())];
@@ -45,15 +50,26 @@ pub fn all(scenario: &Scenario, options: &Options) -> Result<Seats> {
         let settings = ActorSettings { milli_qps, burst, ..settings::scheduler(&scenario.timing) };
         clients.push((Box::new(scheduler(scenario, options, configuration, &explanations)), settings));
     }
-    let meters = Meters::default();
     clients.push((Box::new(kubelet(scenario, options).metering(meters.clone())), settings::kubelet()));
-    let controllers = crate::controllers::all(&scenario.timing);
+    let metrics_server = MetricsServer::new(meters.clone(), options.seed);
+    let controllers = crate::controllers::all(&scenario.timing, Box::new(metrics_server));
     let first = storage_objects(scenario);
     for (controller, own) in
         clients.into_iter().chain(controllers).chain(crate::cloud::all(&scenario.cluster.cloud, &first))
     {
         let settings = settings::actor(&scenario.timing, controller.name(), own);
         actors.push((controller, settings));
+    }
+    let groups = machines::groups(&scenario.cluster);
+    if !groups.is_empty() {
+        let cloud = &scenario.cluster.cloud;
+        actors.push(MachineProvider::new(&cloud.machines).seat());
+        let autoscaler = ClusterAutoscaler::new(scenario.cluster.autoscaler.clone(), groups);
+        let lifecycle = (Box::new(CloudNodeLifecycle) as Box<dyn Controller>, node_lifecycle::settings());
+        for (controller, own) in [(Box::new(autoscaler) as Box<dyn Controller>, autoscaler::settings()), lifecycle] {
+            let settings = settings::actor(&scenario.timing, controller.name(), own);
+            actors.push((controller, settings));
+        }
     }
     Ok(Seats { actors, explanations })
 }

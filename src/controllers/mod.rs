@@ -23,6 +23,7 @@ pub mod taint_eviction;
 pub mod ttl_after_finished;
 pub mod volume;
 
+use crate::metrics::MetricsApi;
 use crate::model::Kind;
 use crate::runtime::{ActorSettings, Controller};
 use crate::scenario::Timing;
@@ -30,7 +31,7 @@ use node_lifecycle::{NodeLifecycle, NodeLifecycleSettings};
 
 /// Every controller of the controller manager with its own machinery
 /// (`cmd/kube-controller-manager/app/controllermanager.go`).
-pub fn all(timing: &Timing) -> Vec<(Box<dyn Controller>, ActorSettings)> {
+pub fn all(timing: &Timing, metrics: Box<dyn MetricsApi>) -> Vec<(Box<dyn Controller>, ActorSettings)> {
     let own = ActorSettings::default();
     let by_node = ActorSettings { workers: 8, ..own };
     let node_lifecycle = NodeLifecycle::new(NodeLifecycleSettings::from_timing(timing));
@@ -60,5 +61,6 @@ pub fn all(timing: &Timing) -> Vec<(Box<dyn Controller>, ActorSettings)> {
         (Box::new(stateful_set::StatefulSets::default()), own),
         (Box::new(replica_set::ReplicaSets::of(Kind::ReplicationController)), own),
         (Box::new(daemon_set::DaemonSets::default()), ActorSettings { workers: 2, ..own }),
+        (Box::new(horizontal::HorizontalAutoscalers::new(metrics)), horizontal::settings()),
     ]
 }

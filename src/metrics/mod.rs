@@ -11,6 +11,7 @@ pub mod meters;
 pub mod record;
 pub mod recorder;
 pub mod recovery;
+pub mod scrape;
 pub mod series;
 pub mod usage;
 pub mod workloads;
@@ -29,5 +30,6 @@ pub use record::{
 };
 pub use recorder::Recorder;
 pub use recovery::{Impact, PodRecovery, Recovery};
+pub use scrape::{MetricsApi, MetricsServer};
 pub use series::Series;
 pub use usage::{Usage, UsageRow};

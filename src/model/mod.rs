@@ -27,6 +27,7 @@ pub mod plain;
 pub mod pod;
 pub mod pod_spec;
 pub mod policy;
+pub mod provision;
 pub mod quantity;
 pub mod quota;
 pub mod rbac;

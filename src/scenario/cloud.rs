@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::autoscaler::Machines;
 use super::units::{Distribution, Duration, Factor};
 
 /// The provider behind the cluster.
@@ -12,6 +13,8 @@ pub struct Cloud {
     /// Its disks, by storage driver. Every driver that a StorageClass, a PersistentVolume or a CSIDriver names is
     /// there; an entry here says more about one of them, or about all.
     pub disks: Vec<Disks>,
+    /// Its machines, as far as an autoscaler asks for them.
+    pub machines: Machines,
 }
 
 /// The disks of one storage driver. Where several entries concern a driver, a later one wins field by field.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::autoscaler::{Autoscaler, PoolBounds};
 use super::cloud::Cloud;
 use super::units::{Distribution, Duration, Quantity};
 use crate::model::{self, TaintEffect, quantity};
@@ -22,8 +23,10 @@ pub struct Cluster {
     pub pools: Vec<Pool>,
     /// Single nodes with names of their own.
     pub nodes: Vec<NodeEntry>,
-    /// The provider behind the cluster: its disks.
+    /// The provider behind the cluster: its machines and disks.
     pub cloud: Cloud,
+    /// How the Cluster Autoscaler decides; it works as soon as a pool has `autoscale`.
+    pub autoscaler: Autoscaler,
 }
 
 /// The control plane.
@@ -78,6 +81,9 @@ pub struct Pool {
     /// How long after the start of the run the machine is up and registers.
     #[serde(default)]
     pub start_after: Option<Distribution<Duration>>,
+    /// The Cluster Autoscaler adds nodes to this pool and takes them away, between these bounds.
+    #[serde(default)]
+    pub autoscale: Option<PoolBounds>,
 }
 
 /// One node with a name of its own.

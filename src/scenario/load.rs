@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::Scenario;
+use super::amount::Amount;
 use super::check;
 use super::check_kubectl;
 use super::expect::Expectation;
@@ -53,6 +54,9 @@ pub fn load(file: &str, text: &str, assignments: &[String], files: &dyn SourceFi
     })?;
     let mut problems = check::before_manifests(&scenario, &places);
     problems.extend(check_kubectl::problems(&scenario, &places));
+    problems.extend(super::autoscaler::problems(&scenario.cluster, &places));
+    let loads = scenario.load.iter().enumerate();
+    problems.extend(loads.flat_map(|(index, load)| load.problems(&format!("load[{index}]"), &places)));
     let mut warnings = Vec::new();
     let mut resolver = Resolver { files, problems: &mut problems, warnings: &mut warnings };
     resolver.resolve(&mut scenario.manifests, "manifests", &places, &value);
@@ -66,6 +70,11 @@ pub fn load(file: &str, text: &str, assignments: &[String], files: &dyn SourceFi
     }
     for (path, config) in scenario.scheduler.configs_mut() {
         resolver.configuration(config, &path, &places);
+    }
+    for (index, load) in scenario.load.iter_mut().enumerate() {
+        for (at, amount) in load.amounts_mut() {
+            resolver.amount(amount, &format!("load[{index}].{at}"), &places);
+        }
     }
     scenario.warnings = warnings;
     // Objects that could not be read would only make every reference to them look wrong, too.
@@ -186,6 +195,17 @@ impl Resolver<'_> {
         };
         let Document { value, places } = document;
         config.document = Some(ManifestDocument { file: places.file.to_string(), places, value });
+    }
+
+    /// Reads the rows of an amount that comes from a file.
+    fn amount(&mut self, amount: &mut Amount, path: &str, places: &Places) {
+        let Some(csv) = amount.csv_mut() else { return };
+        let path = format!("{path}.csv.file");
+        let read = self.files.read(&csv.file).map_err(|why| (why, "paths are relative to the scenario file"));
+        let form = "a row is a time in seconds and a number, such as 60,12.5";
+        if let Err((why, help)) = read.and_then(|text| csv.read(&text).map_err(|why| (why, form))) {
+            self.problems.push(places.problem(&path, format!("cannot read {:?}: {why}", csv.file), help));
+        }
     }
 
     /// The only document of a file that the scenario names at `path`.

@@ -1,5 +1,7 @@
 //! The scenario file: a cluster, what runs on it, what happens to it, and what is expected of it.
 
+pub mod amount;
+pub mod autoscaler;
 pub mod behavior;
 pub mod check;
 pub mod check_kubectl;
@@ -9,6 +11,7 @@ pub mod expect;
 pub mod kubectl;
 pub mod limits;
 pub mod load;
+pub mod loads;
 pub mod manifests;
 pub mod scheduler;
 pub mod schema;
@@ -58,6 +61,9 @@ pub struct Scenario {
     /// How containers behave; a manifest cannot say it.
     #[serde(default)]
     pub behavior: Vec<Behavior>,
+    /// What pods have to do: amounts over time that the pods of a workload share.
+    #[serde(default)]
+    pub load: Vec<loads::Load>,
     /// How fast the parts of the cluster are. The default is a real cluster.
     #[serde(default)]
     pub timing: Timing,

@@ -76,6 +76,7 @@ pub const COMPONENTS: &[(&str, u32, u32, u32)] = &[
     ("persistentvolume-protection-controller", 20, 30, 1),
     ("persistentvolume-attach-detach-controller", 20, 30, 10),
     ("ephemeral-volume-controller", 20, 30, 5),
+    ("horizontal-pod-autoscaler", 20, 30, 5),
     ("csi-provisioner", 5, 10, 100),
     ("csi-attacher", 5, 10, 10),
     ("csi-resizer", 5, 10, 10),

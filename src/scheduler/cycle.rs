@@ -181,6 +181,32 @@ impl Framework {
         Decision::fits(feasible.into_iter().zip(totals).collect(), evaluated, record)
     }
 
+    /// The first of `nodes` that no filter rejects, without a look at scores.
+    ///
+    /// # Errors
+    /// The reasons of the last node's rejection, or of the pod's as a whole.
+    pub fn first_fit(
+        &mut self,
+        snapshot: &mut Snapshot,
+        nominated: &Nominated,
+        pod: &PodInfo,
+        nodes: &[NodeId],
+    ) -> Result<NodeId, Vec<Name>> {
+        snapshot.refresh();
+        let spec = if pod.pod.node.is_some() { Memory::NOBODY } else { pod.spec.id };
+        self.memory.open(spec, snapshot.nodes.len());
+        self.why.resize(snapshot.nodes.len(), Why::FITS);
+        let prepared = self.pre_filter(snapshot, pod).map_err(|rejection| rejection.reasons.to_vec())?;
+        let named = |id: &&NodeId| prepared.names.as_ref().is_none_or(|names| names.contains(snapshot.name(**id)));
+        let nodes: Vec<NodeId> = nodes.iter().filter(named).copied().collect();
+        let (feasible, rejected) = self.search(snapshot, nominated, pod, &prepared, &nodes, 0, 1);
+        let why = || {
+            let said = rejected.last().and_then(|(_, why)| self.memory.verdicts().get(*why));
+            said.or(prepared.absent.as_ref()).map(|rejection| rejection.reasons.to_vec()).unwrap_or_default()
+        };
+        feasible.first().copied().ok_or_else(why)
+    }
+
     /// Tells the plugins where the pod goes; the annotation that its binding writes.
     pub fn assign(&self, snapshot: &Snapshot, pod: &PodInfo, node: NodeId) -> Option<(Name, Name)> {
         let told = self.profile.at(Point::Reserve).map(|(_, plugin)| plugin.assign(Cycle { pod, snapshot }, node));

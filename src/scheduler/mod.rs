@@ -23,6 +23,7 @@ pub mod plugin;
 pub mod plugins;
 pub mod pod_info;
 mod pre_bind;
+pub mod predicates;
 pub mod preemption;
 pub mod profile;
 pub mod queue;

@@ -172,6 +172,9 @@ pub(super) fn with_status_of(wish: &Object, status: &Object) -> Object {
         (Object::Job(a), Object::Job(b)) => Arc::make_mut(a).status = b.status.clone(),
         (Object::CronJob(a), Object::CronJob(b)) => Arc::make_mut(a).status = b.status.clone(),
         (Object::ResourceQuota(a), Object::ResourceQuota(b)) => Arc::make_mut(a).status = b.status.clone(),
+        (Object::HorizontalPodAutoscaler(a), Object::HorizontalPodAutoscaler(b)) => {
+            Arc::make_mut(a).status = b.status.clone();
+        }
         (Object::Service(a), Object::Service(b)) => Arc::make_mut(a).ingress = b.ingress.clone(),
         _ => {}
     }

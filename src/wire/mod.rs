@@ -1,5 +1,6 @@
 //! Kubernetes YAML and JSON at the edge: the only place that knows field names.
 
+pub mod convert;
 pub mod decode;
 pub mod encode;
 pub mod managed;

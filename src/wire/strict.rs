@@ -3,6 +3,7 @@
 //! The texts are those of the API server with `fieldValidation=Strict`; the place and the suggestion are ours.
 
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet};
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod};
@@ -41,6 +42,7 @@ pub const KINDS: &[(&str, &str)] = &[
     ("apps/v1", "Deployment"),
     ("apps/v1", "ReplicaSet"),
     ("apps/v1", "StatefulSet"),
+    ("autoscaling/v2", "HorizontalPodAutoscaler"),
     ("batch/v1", "CronJob"),
     ("batch/v1", "Job"),
     ("coordination.k8s.io/v1", "Lease"),
@@ -58,11 +60,11 @@ pub const KINDS: &[(&str, &str)] = &[
 ];
 
 /// Kinds of Kubernetes that are not simulated, so that the message can say so.
-const KNOWN_ELSEWHERE: &[&str] =
-    &["Ingress", "HorizontalPodAutoscaler", "NetworkPolicy", "CustomResourceDefinition", "Endpoints"];
+const KNOWN_ELSEWHERE: &[&str] = &["Ingress", "NetworkPolicy", "CustomResourceDefinition", "Endpoints"];
 
 /// A `List` as the documents of its items; any other document as itself.
-pub fn flatten(document: Document) -> Vec<Document> {
+pub fn flatten(mut document: Document) -> Vec<Document> {
+    super::convert::to_stored(&mut document.value);
     let is_list = document.value["kind"].as_str().is_some_and(|kind| kind.ends_with("List"));
     let Some(items) = document.value["items"].as_array().filter(|_| is_list) else { return vec![document] };
     let item = |(index, value): (usize, &Value)| {
@@ -192,6 +194,7 @@ fn examine(value: &Value, places: &Places, values: bool) -> Vec<Problem> {
             CSIDriver,
             CSINode,
             StorageClass,
+            HorizontalPodAutoscaler,
             VolumeAttachment
         ),
         Some((right, _)) => {

@@ -5,6 +5,7 @@ use kubesim::cluster::machines::bootstrap_objects;
 use kubesim::cluster::settings;
 use kubesim::controllers;
 use kubesim::kubelet::{AnnotatedBehavior, Kubelet, KubeletSettings};
+use kubesim::metrics::{Meters, MetricsServer};
 use kubesim::model::core::Event;
 use kubesim::model::{Key, Kind, Labels, Machine, Meta, Name, Node, Object, Pod, Resource, builder};
 use kubesim::rng::Seed;
@@ -90,7 +91,7 @@ impl Cluster {
             runtime.commit_now(Write::Create(machine.into_object()), "bootstrap").unwrap();
         }
         let kubelet = Kubelet::new(KubeletSettings::work_free(), Box::new(AnnotatedBehavior), Seed(3));
-        let mut actors = controllers::all(&timing);
+        let mut actors = controllers::all(&timing, Box::new(MetricsServer::new(Meters::default(), Seed(3))));
         actors.push((Box::new(Scheduler::new(Options::default())), settings::scheduler(&timing)));
         actors.push((Box::new(kubelet) as Box<dyn Controller>, settings::kubelet()));
         for (actor, own) in actors {

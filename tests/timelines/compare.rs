@@ -4,8 +4,7 @@ use super::steps::Step;
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
 
-/// Seconds by which every recorded spread is widened on both sides, or this share of what was recorded if that is more.
-const TOLERANCE: f64 = 1.0;
+/// Every recorded spread is widened on both sides by some seconds, or by this share of what was recorded if that is more.
 const SHARE: f64 = 0.05;
 
 /// Steps that were always further apart than this come in an order that is no accident: the recordings
@@ -108,8 +107,8 @@ impl Recorded {
             .collect()
     }
 
-    /// Prints the table and gives the keys outside of their spread.
-    pub fn table(&self, title: &str, ours: &[Step]) -> Vec<String> {
+    /// Prints the table and gives the keys outside of their spread, widened by so many seconds.
+    pub fn table(&self, title: &str, ours: &[Step], tolerance: f64) -> Vec<String> {
         let mut mine: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
         for step in ours {
             mine.entry(&step.key).or_default().extend(step.interval());
@@ -126,7 +125,7 @@ impl Recorded {
             };
             mine.sort_by(f64::total_cmp);
             let (least, median, most) = (mine[0], mine[mine.len() / 2], mine[mine.len() - 1]);
-            let wider = |limit: f64| TOLERANCE.max(limit.abs() * SHARE);
+            let wider = |limit: f64| tolerance.max(limit.abs() * SHARE);
             let good = least >= low - wider(low) && most <= high + wider(high);
             let verdict = if good { "ok" } else { "MISSED" };
             println!(" {:6} {least:9.3} {median:10.3} {most:9.3} | {verdict}", mine.len());

@@ -134,6 +134,16 @@ fn fields(object: &Object) -> Fields {
                 add(name, count.to_string());
             }
         }
+        Object::HorizontalPodAutoscaler(autoscaler) => {
+            let status = &autoscaler.status;
+            add("current", status.current.to_string());
+            add("desired", status.desired.to_string());
+            for kind in ["AbleToScale", "ScalingActive", "ScalingLimited"] {
+                add(&format!("cond:{kind}"), truth_and_reason(&status.conditions, kind));
+            }
+            let utilization = status.metrics.first().copied().flatten().and_then(|metric| metric.utilization);
+            add("utilization", utilization.map(|percent| percent.to_string()).unwrap_or_default());
+        }
         Object::PodDisruptionBudget(budget) => {
             let status = &budget.status;
             add("allowed", status.disruptions_allowed.to_string());

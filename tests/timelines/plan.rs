@@ -60,6 +60,7 @@ pub fn plan(recording: &Recording) -> Vec<Planned> {
         Scenario::Deletion => deletion::plan(recording),
         Scenario::Jobs => super::jobs::plan(recording),
         Scenario::StatefulSet => stateful_set::plan(recording),
+        Scenario::Autoscaling => super::hpa::plan(recording),
     }
 }
 

@@ -54,6 +54,7 @@ pub enum Scenario {
     Deletion,
     Jobs,
     StatefulSet,
+    Autoscaling,
 }
 
 /// A folder.
@@ -100,6 +101,7 @@ fn read(path: &Path) -> Option<Recording> {
         name if name.starts_with("rollout") && has("create") => Scenario::Rollout,
         name if name.starts_with("deletion") && has("delete-namespace") => Scenario::Deletion,
         name if name.starts_with("jobs") && has("suspend") => Scenario::Jobs,
+        name if name.starts_with("hpa") && has("create-hpa") => Scenario::Autoscaling,
         name if name.starts_with("statefulset") && has("create") => Scenario::StatefulSet,
         _ => {
             println!("{name}: skipped, not a kind of timeline that is replayed yet");

@@ -12,6 +12,7 @@ use kubesim::controllers::{
     node_lifecycle::{NodeLifecycle, NodeLifecycleSettings},
 };
 use kubesim::kubelet::{AnnotatedBehavior, Kubelet, KubeletSettings};
+use kubesim::metrics::{Meters, MetricsApi, MetricsServer};
 use kubesim::model::core::Namespace;
 use kubesim::model::{Labels, Machine, Meta, Name, Node, Object, Resources};
 use kubesim::rng::Seed;
@@ -55,7 +56,9 @@ struct Conditions {
 fn capacities(scenario: Scenario) -> &'static [(i64, i64)] {
     match scenario {
         Scenario::NodeCrash => &[(8, 32), (4, 16), (16, 64), (8, 64)],
-        Scenario::Rollout | Scenario::Deletion | Scenario::Jobs | Scenario::StatefulSet => &[(16, 64), (8, 32)],
+        Scenario::Rollout | Scenario::Deletion | Scenario::Jobs | Scenario::StatefulSet | Scenario::Autoscaling => {
+            &[(16, 64), (8, 32)]
+        }
     }
 }
 
@@ -210,7 +213,11 @@ pub fn run(recording: &Recording, plan: &[Planned], seed: u64) -> (Vec<Row>, Vec
     let diary = Rc::new(RefCell::new(Diary::default()));
     let driver = Driver::new(plan.to_vec(), conditions.zero, &conditions.namespace, passes, diary.clone());
     runtime.add(Box::new(driver), ActorSettings::immediate());
-    for (actor, settings) in actors(Seed(seed), &Timing::default(), monitor) {
+    let metrics: Box<dyn MetricsApi> = match recording.scenario {
+        Scenario::Autoscaling => Box::new(super::hpa::Stub::new(recording, conditions.zero)),
+        _ => Box::new(MetricsServer::new(Meters::default(), Seed(seed))),
+    };
+    for (actor, settings) in actors_asking(Seed(seed), &Timing::default(), monitor, metrics) {
         runtime.add(actor, settings);
     }
     // Twice the recorded time is plenty; a driver that waits for ever ends here.
@@ -242,10 +249,20 @@ pub fn actors(
     timing: &Timing,
     monitor: NodeLifecycleSettings,
 ) -> Vec<(Box<dyn Controller>, ActorSettings)> {
+    actors_asking(seed, timing, monitor, Box::new(MetricsServer::new(Meters::default(), seed)))
+}
+
+/// The same, with autoscalers that ask these metrics APIs.
+fn actors_asking(
+    seed: Seed,
+    timing: &Timing,
+    monitor: NodeLifecycleSettings,
+    metrics: Box<dyn MetricsApi>,
+) -> Vec<(Box<dyn Controller>, ActorSettings)> {
     let monitor = NodeLifecycle::new(monitor);
     let kubelets = Kubelet::new(KubeletSettings::work_free(), Box::new(AnnotatedBehavior), seed);
     let mut monitor: Option<Box<dyn Controller>> = Some(Box::new(monitor));
-    let mut actors = controllers::all(timing);
+    let mut actors = controllers::all(timing, metrics);
     // ConfigMaps are not among what was recorded.
     actors.retain(|(actor, _)| actor.name() != "root-ca-cert-publisher");
     for (actor, _) in &mut actors {

@@ -16,6 +16,10 @@ const TOLERANCE: f64 = 0.1;
 
 /// Where metrics come from: the three metrics APIs. An error is what the API would say.
 pub trait Metrics {
+    /// Why nothing may be computed from the target's pods: another autoscaler has some of them, too.
+    fn refusal(&self) -> Option<String> {
+        None
+    }
     /// `cpu` or `memory` of the target's pods, or of one container of each.
     ///
     /// # Errors
@@ -164,6 +168,13 @@ impl Pass<'_> {
 
     /// The largest proposal and the metric that made it (`computeReplicasForMetrics`).
     fn proposal(&mut self, metrics: &mut dyn Metrics) -> Option<(i32, String)> {
+        if let Some(why) = metrics.refusal() {
+            self.note(true, "AmbiguousSelector", why.clone());
+            self.condition("ScalingActive", Truth::False, "AmbiguousSelector", why.clone());
+            self.note(true, "FailedComputeMetricsReplicas", why.clone());
+            self.error = Some(why);
+            return None;
+        }
         let mut best: (i32, String) = (0, String::new());
         let mut failed: Vec<(Failure, &'static str)> = Vec::new();
         let mut values = Vec::new();

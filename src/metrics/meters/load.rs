@@ -172,9 +172,19 @@ impl Load {
         before + self.cpu.integral(*from, at, most) / i128::from(pods)
     }
 
+    /// How many share it.
+    pub(super) fn pods_at(&self, at: SimTime) -> i64 {
+        self.crews.iter().rev().find(|crew| crew.from <= at).map_or(0, |crew| crew.pods)
+    }
+
+    /// Milli-CPU in all, whoever there is.
+    pub(super) fn cpu_wanted(&self, at: SimTime) -> i64 {
+        self.cpu.at(at)
+    }
+
     /// Bytes for each pod.
     pub(super) fn memory_each(&self, at: SimTime) -> i64 {
-        let pods = self.crews.iter().rev().find(|crew| crew.from <= at).map_or(0, |crew| crew.pods);
+        let pods = self.pods_at(at);
         if pods == 0 { 0 } else { self.memory.at(at) / pods }
     }
 }

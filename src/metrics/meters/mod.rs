@@ -13,16 +13,18 @@
 //! A worked example: a container runs from 10 s on at 200m. At 40 s it has used 30 s × 0.2 = 6 core-seconds. A request
 //! that takes 3 ms of a core makes it 6.003.
 
+mod gauge;
 pub mod load;
 
 use crate::model::pod::Usage;
 use crate::model::{Name, Uid};
 use crate::time::{SimDuration, SimTime};
+pub use gauge::{Gauge, GaugeKey, GaugeKind, Queue};
 use load::{Curve, Load, LoadId};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 /// How far back meters can be read exactly.
@@ -85,6 +87,17 @@ type Containers = SmallVec<[Meter; 1]>;
 struct Table {
     pods: FxHashMap<Uid, Containers>,
     loads: Vec<Load>,
+    gauges: BTreeMap<GaugeKey, Vec<Gauge>>,
+}
+
+impl Table {
+    /// So many more, or fewer, share a load.
+    fn count(&mut self, load: LoadId, delta: i64, at: SimTime) {
+        let shared = &mut self.loads[load.0];
+        let pods = shared.pods_at(at);
+        self.gauges.values_mut().flatten().for_each(|gauge| gauge.settle(load, pods, at));
+        shared.count(delta, at);
+    }
 }
 
 /// The meters of all containers: a handle that who knows and who asks share.
@@ -184,14 +197,30 @@ impl Meter {
 }
 
 impl Meters {
-    fn with<R>(&self, pod: Uid, container: &Name, act: impl FnOnce(&mut Meter, &mut [Load]) -> R) -> R {
-        let Table { pods, loads } = &mut *self.0.borrow_mut();
-        let containers = pods.entry(pod).or_default();
-        let at = containers.iter().position(|meter| meter.name == *container).unwrap_or_else(|| {
-            containers.push(Meter { name: container.clone(), ..Meter::default() });
-            containers.len() - 1
-        });
-        act(&mut containers[at], loads)
+    /// Changes a container's meters; `new` makes them if they are not there.
+    fn change(&self, pod: Uid, container: &Name, new: bool, act: impl FnOnce(&mut Meter, &mut [Load])) {
+        let Table { pods, loads, .. } = &mut *self.0.borrow_mut();
+        let containers = match new {
+            true => pods.entry(pod).or_default(),
+            false => match pods.get_mut(&pod) {
+                Some(containers) => containers,
+                None => return,
+            },
+        };
+        let at = containers.iter().position(|meter| meter.name == *container);
+        match at {
+            Some(at) => act(&mut containers[at], loads),
+            None if new => {
+                containers.push(Meter { name: container.clone(), ..Meter::default() });
+                act(containers.last_mut().expect("just pushed"), loads);
+            }
+            None => {}
+        }
+    }
+
+    /// Changes the meters of a container that there are.
+    fn with(&self, pod: Uid, container: &Name, act: impl FnOnce(&mut Meter, &mut [Load])) {
+        self.change(pod, container, false, act);
     }
 
     fn look<R>(&self, pod: Uid, container: &Name, ask: impl FnOnce(&Meter, &[Load]) -> R) -> Option<R> {
@@ -202,7 +231,7 @@ impl Meters {
 
     /// A container's process starts and uses this much from then on; its counters begin anew.
     pub fn start(&self, pod: Uid, container: &Name, at: SimTime, usage: Usage) {
-        self.with(pod, container, |meter, loads| {
+        self.change(pod, container, true, |meter, loads| {
             let (name, load) = (std::mem::take(&mut meter.name), meter.load);
             *meter = Meter { name, started: at, running: true, own: usage, load, ..Meter::default() };
             meter.turn(at, loads);
@@ -270,6 +299,36 @@ impl Meters {
         self.look(pod, container, |meter, loads| meter.memory(at, loads))
     }
 
+    /// A metric beside those of resources; several of one key add up.
+    pub fn add_gauge(&self, key: GaugeKey, gauge: Gauge) {
+        self.0.borrow_mut().gauges.entry(key).or_default().push(gauge);
+    }
+
+    /// A metric of an object, or of something outside, in thousandths; none if nobody has it.
+    pub fn gauge(&self, key: &GaugeKey, at: SimTime) -> Option<i64> {
+        let Table { loads, gauges, .. } = &mut *self.0.borrow_mut();
+        gauges.get_mut(key).map(|gauges| gauges.iter_mut().map(|gauge| gauge.total(loads, at)).sum())
+    }
+
+    /// A metric that pods have, of one of them, in thousandths: its part of what the pods of the load share. None if
+    /// nobody has the metric.
+    pub fn gauge_of_pod(&self, key: &GaugeKey, pod: Uid, at: SimTime) -> Option<i64> {
+        let Table { pods, loads, gauges } = &mut *self.0.borrow_mut();
+        let joined = |load: LoadId| {
+            let containers = pods.get(&pod).into_iter().flatten();
+            containers.filter_map(|meter| meter.load).any(|(joined, _)| joined == load)
+        };
+        let gauges = gauges.get_mut(key)?.iter_mut();
+        Some(gauges.map(|gauge| if gauge.load().is_some_and(joined) { gauge.each(loads, at) } else { 0 }).sum())
+    }
+
+    /// What a load wants of processor time (milli-CPU) at an instant, and how many pods share it.
+    pub fn demand(&self, load: LoadId, at: SimTime) -> (i64, i64) {
+        let table = self.0.borrow();
+        let load = &table.loads[load.0];
+        (load.cpu_wanted(at), load.pods_at(at))
+    }
+
     /// A load that pods will share.
     pub fn add_load(&self, cpu: Curve, memory: Curve) -> LoadId {
         let loads = &mut self.0.borrow_mut().loads;
@@ -279,14 +338,15 @@ impl Meters {
 
     /// A container takes its part of a load from `at` on: at most `cap` milli-CPU of it, unless that is 0.
     pub fn join(&self, load: LoadId, pod: Uid, container: &Name, cap: i64, at: SimTime) {
-        self.0.borrow_mut().loads[load.0].count(1, at);
+        self.0.borrow_mut().count(load, 1, at);
+        self.change(pod, container, true, |_, _| {});
         self.attach(pod, container, Some((load, cap)), at);
     }
 
     /// A container takes no part of its load any more.
     pub fn leave(&self, load: LoadId, pod: Uid, container: &Name, at: SimTime) {
         self.attach(pod, container, None, at);
-        self.0.borrow_mut().loads[load.0].count(-1, at);
+        self.0.borrow_mut().count(load, -1, at);
     }
 
     fn attach(&self, pod: Uid, container: &Name, load: Option<(LoadId, i64)>, at: SimTime) {

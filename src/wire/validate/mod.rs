@@ -4,6 +4,7 @@
 //! `staging/src/k8s.io/apimachinery/pkg/util/validation/field/errors.go`. Objects are validated as written, before
 //! defaulting: what is absent would get a valid default.
 
+mod autoscaling;
 mod batch;
 mod config;
 mod meta;
