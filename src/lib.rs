@@ -6,9 +6,10 @@
 //! * [`error`], [`time`], [`rng`]: what a person can cause, virtual time, named random streams.
 //! * [`engine`], [`model`]: an event queue that has never heard of Kubernetes; Kubernetes' nouns as plain data.
 //! * [`store`], [`wire`], [`metrics`]: the API server; Kubernetes' JSON and YAML; what the log comes to.
-//! * [`runtime`], [`scenario`]: from changes to work; the file that a person writes.
-//! * [`controllers`], [`cloud`], [`scheduler`], [`kubelet`], [`faults`], [`script`], [`checks`]: those who act, and
-//!   those who watch.
+//! * [`runtime`], [`scenario`], [`network`]: from changes to work; the file that a person writes; how packets find
+//!   pods.
+//! * [`controllers`], [`cloud`], [`scheduler`], [`kubelet`], [`faults`], [`script`], [`traffic`], [`checks`]: those who
+//!   act, and those who watch.
 //! * [`outcome`], [`cluster`]: what a run comes to; who sits at the table.
 //! * [`experiment`], [`report`], [`cli`]: many runs, files and pictures, the program.
 //!
@@ -44,6 +45,7 @@ pub mod faults;
 pub mod kubelet;
 pub mod metrics;
 pub mod model;
+pub mod network;
 pub mod outcome;
 pub mod report;
 pub mod rng;
@@ -53,5 +55,6 @@ pub mod scheduler;
 pub mod script;
 pub mod store;
 pub mod time;
+pub mod traffic;
 pub mod wire;
 pub mod workload;

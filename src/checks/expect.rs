@@ -4,6 +4,7 @@
 //! comparison held.
 
 use super::expect_jobs as jobs;
+use super::expect_traffic as traffic;
 use crate::metrics::{PodRecord, Record, Recovery, Series, Usage, WorkloadRecord};
 use crate::model::Phase;
 use crate::model::quantity::Quantity;
@@ -233,6 +234,9 @@ fn phase(record: &Record, one: &Expectation) -> Result<Steps, String> {
 
 fn whole(record: &Record, one: &Expectation) -> Result<Value, String> {
     let count = |number: usize| Value::Number(number as i128 * 1_000_000_000);
+    if let Some(value) = traffic::whole(record, one) {
+        return value;
+    }
     match one.measure {
         Measure::RecoveryTime => longest(record, one, full_strength),
         Measure::DetectionTime => longest(record, one, |recovery, _| match recovery.nodes.is_empty() {

@@ -24,6 +24,12 @@ impl Observer for Digest {
         fold_change(&mut print, change);
         print.end_entry();
     }
+
+    fn plant(&mut self, digest: u64) {
+        let mut print = self.0.borrow_mut();
+        print.word(digest);
+        print.end_entry();
+    }
 }
 
 /// Folds one change.

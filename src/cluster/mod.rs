@@ -13,6 +13,7 @@ pub mod steps;
 
 use crate::checks::{Checker, Checks, expect};
 use crate::error::{Error, Result};
+use crate::metrics::{Record, TrafficRecord};
 use crate::model::Name;
 use crate::outcome::Outcome;
 use crate::rng::Seed;
@@ -22,6 +23,7 @@ use crate::scheduler::explain::Explanations;
 use crate::scheduler::strategies::Strategy;
 use crate::store::{Store, StoreError, Write};
 use crate::time::SimTime;
+use crate::traffic;
 use digest::Digest;
 use observe::RecorderSeat;
 
@@ -68,6 +70,7 @@ pub struct Cluster {
     runtime: Runtime,
     end: SimTime,
     explanations: Explanations,
+    traffic: Option<traffic::Seat>,
 }
 
 impl Cluster {
@@ -83,18 +86,22 @@ impl Cluster {
         for observer in observers {
             runtime.observe(observer);
         }
+        let seats = seats::all(scenario, options)?;
+        if let Some(traffic) = &seats.traffic {
+            runtime.observe(Box::new(traffic.clone()));
+            runtime.attach(Box::new(traffic.clone()));
+        }
         // Without users nobody asks what roles allow.
         let named = scenario.timeline.iter().any(|entry| entry.user.is_some());
         let roles = if named { roles::default_roles() } else { Vec::new() };
         for object in machines::bootstrap_objects().into_iter().chain(roles) {
             runtime.commit_now(Write::Create(object), "bootstrap").map_err(refused)?;
         }
-        let seats = seats::all(scenario, options)?;
         for (controller, own) in seats.actors {
             runtime.add(controller, own);
         }
         let end = options.until.map_or(scenario.end(), |until| until.min(scenario.end()));
-        Ok(Cluster { runtime, end, explanations: seats.explanations })
+        Ok(Cluster { runtime, end, explanations: seats.explanations, traffic: seats.traffic })
     }
 
     /// Runs to the end, calling `progress` now and then; it answers whether to go on.
@@ -110,6 +117,11 @@ impl Cluster {
     /// The runtime, for those who look closer.
     pub fn runtime(&self) -> &Runtime {
         &self.runtime
+    }
+
+    /// What became of requests; the engine is gone then.
+    pub fn take_traffic(&mut self) -> Option<TrafficRecord> {
+        self.traffic.take().and_then(|seat| seat.take())
     }
 
     /// Why the pods named in the options are where they are, as far as it was decided.
@@ -141,7 +153,13 @@ pub fn run(
     }
     let mut cluster = Cluster::new(scenario, options, observers)?;
     let stop = cluster.run(progress).err();
-    let record = recorder.0.take().into_record();
+    let traffic = cluster.take_traffic();
+    let mut broken = Vec::new();
+    if let Some(traffic) = &traffic {
+        // A limit or a person may stop a run between two halves of one thing.
+        broken.extend(traffic.unaccounted().filter(|_| stop.is_none()));
+    }
+    let record = Record { traffic, ..recorder.0.take().into_record() };
     let mut findings = findings.take();
     if stop.is_none() {
         findings.busy_at_end(&cluster.runtime.busy_keys());
@@ -156,7 +174,7 @@ pub fn run(
         stats: cluster.runtime.stats(),
         expectations: expect::evaluate(&record, &scenario.expect),
         record,
-        violations: findings.violations.iter().map(ToString::to_string).collect(),
+        violations: findings.violations.iter().map(ToString::to_string).chain(broken).collect(),
         stopped: stop.as_ref().map(ToString::to_string),
     };
     Ok((outcome, stop))

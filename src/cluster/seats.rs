@@ -9,6 +9,7 @@ use crate::faults;
 use crate::kubelet::{Kubelet, KubeletSettings, ScenarioBehavior};
 use crate::metrics::{Meters, MetricsServer};
 use crate::model::Object;
+use crate::network::listeners::Listeners;
 use crate::runtime::{ActorSettings, Controller};
 use crate::scenario::Scenario;
 use crate::scheduler::config::{self, Configuration};
@@ -17,6 +18,7 @@ use crate::scheduler::profile::Profile;
 use crate::scheduler::queue::QueueSettings;
 use crate::scheduler::{self, Scheduler};
 use crate::script::Kubectl;
+use crate::traffic;
 use crate::wire::decode;
 
 /// The actors, and where explanations of placements will be found.
@@ -25,6 +27,8 @@ pub struct Seats {
     pub actors: Vec<(Box<dyn Controller>, ActorSettings)>,
     /// Filled by the scheduler for the pods named in the options.
     pub explanations: Explanations,
+    /// The traffic engine, if the scenario has traffic.
+    pub traffic: Option<traffic::Seat>,
 }
 
 /// Everyone that the scenario needs.
@@ -50,7 +54,10 @@ pub fn all(scenario: &Scenario, options: &Options) -> Result<Seats> {
         let settings = ActorSettings { milli_qps, burst, ..settings::scheduler(&scenario.timing) };
         clients.push((Box::new(scheduler(scenario, options, configuration, &explanations)), settings));
     }
-    clients.push((Box::new(kubelet(scenario, options).metering(meters.clone())), settings::kubelet()));
+    let listeners = Listeners::default();
+    let kubelet = kubelet(scenario, options).metering(meters.clone());
+    let kubelet = if scenario.traffic.is_some() { kubelet.telling(listeners.clone()) } else { kubelet };
+    clients.push((Box::new(kubelet), settings::kubelet()));
     let metrics_server = MetricsServer::new(meters.clone(), options.seed);
     let controllers = crate::controllers::all(&scenario.timing, Box::new(metrics_server));
     let first = storage_objects(scenario);
@@ -71,7 +78,13 @@ pub fn all(scenario: &Scenario, options: &Options) -> Result<Seats> {
             actors.push((controller, settings));
         }
     }
-    Ok(Seats { actors, explanations })
+    let traffic = scenario.traffic.as_ref().map(|written| {
+        let end = options.until.map_or(scenario.end(), |until| until.min(scenario.end()));
+        let watch_delay = scenario.timing.watch_delay.into();
+        let settings = traffic::Settings { seed: options.seed, end, watch_delay };
+        traffic::Seat::new(written, &settings, listeners, meters.clone())
+    });
+    Ok(Seats { actors, explanations, traffic })
 }
 
 /// The classes, volumes and drivers of the scenario's manifests.

@@ -21,6 +21,8 @@ pub struct Instance {
     pub behavior: Option<ContainerBehavior>,
     /// When and how this run ends, as far as is known.
     pub end: Option<Ending>,
+    /// When this run gets SIGTERM, if it is to stop.
+    pub signalled: Option<SimTime>,
     /// Whether a status has shown this run.
     pub seen: bool,
     /// Its probes, if it has any and runs.

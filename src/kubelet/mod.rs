@@ -44,6 +44,7 @@ pub use settings::KubeletSettings;
 use crate::metrics::Meters;
 use crate::model::core::{Fault, Incident};
 use crate::model::{Key, Kind, Machine, Name, Node, Object, Pod, Truth};
+use crate::network::listeners::Listeners;
 use crate::rng::Seed;
 use crate::runtime::{Controller, Cx, Requeue, Wake};
 use crate::store::{Change, DeleteOptions, Patch, Preconditions, StoreError, Verb, View, Write, Written};
@@ -75,6 +76,7 @@ pub struct Kubelet {
     waiting: BTreeMap<Name, BTreeSet<Key>>,
     next_block: u32,
     meters: Meters,
+    listeners: Option<Listeners>,
 }
 
 /// A fault that ends containers of a pod.
@@ -100,12 +102,19 @@ impl Kubelet {
             waiting: BTreeMap::new(),
             next_block: u32::from(POD_NETWORK),
             meters: Meters::default(),
+            listeners: None,
         }
     }
 
     /// Tells these meters what containers use.
     pub fn metering(self, meters: Meters) -> Self {
         Kubelet { meters, ..self }
+    }
+
+    /// Kubelets that tell the network which processes listen.
+    #[must_use]
+    pub fn telling(self, listeners: Listeners) -> Self {
+        Kubelet { listeners: Some(listeners), ..self }
     }
 
     fn node_of(&self, name: &Name) -> Option<usize> {
@@ -197,6 +206,9 @@ impl Kubelet {
             }
         }
         worker.meter(pod, &self.meters);
+        if let Some(listeners) = &self.listeners {
+            listeners.report(worker.uid, worker.processes(pod));
+        }
         report(&mut worker, pod, host, cx);
         let next = worker.next;
         let waits = matches!(worker.stage, Stage::Volumes { .. });
@@ -229,6 +241,7 @@ impl Kubelet {
         self.waiting.values_mut().for_each(|waiting| _ = waiting.remove(key));
         if let Some(mut worker) = self.workers.remove(key) {
             self.meters.forget(worker.uid);
+            self.listeners.iter().for_each(|listeners| listeners.report(worker.uid, Default::default()));
             let node = &mut self.nodes[worker.node];
             node.use_volumes(&worker.mounts.in_use, &[]);
             // One that is over has given back everything.

@@ -18,6 +18,7 @@ use super::volumes::{Mounts, Waiting};
 use crate::metrics::Meters;
 use crate::model::pod::ConfigSeen;
 use crate::model::{Container, Name, Pod, Uid};
+use crate::network::listeners::{Process, Processes};
 use crate::rng::{Delay, Seed};
 use crate::store::View;
 use crate::time::{SimDuration, SimTime};
@@ -311,6 +312,23 @@ impl PodWorker {
     pub fn config_seen(&self) -> Vec<ConfigSeen> {
         let variables = self.instances.iter().flat_map(|instance| &instance.environment);
         self.mounts.files.iter().chain(variables).cloned().collect()
+    }
+
+    /// The processes that may listen at the pod's address.
+    pub fn processes(&self, pod: &Pod) -> Processes {
+        let inits = &pod.spec.init_containers;
+        let containers = inits.iter().chain(&pod.spec.containers);
+        let serving = |at: usize| at >= inits.len() || inits[at].sidecar;
+        let process = |(at, (instance, container)): (usize, (&Instance, &Container))| {
+            let State::Running { started } = instance.state else { return None };
+            serving(at).then(|| Process {
+                container: container.name.clone(),
+                listens: started + instance.behavior.map_or(SimDuration::ZERO, |behavior| behavior.serve_after),
+                signalled: instance.signalled,
+                ends: instance.end.as_ref().map(|end| end.at),
+            })
+        };
+        self.instances.iter().zip(containers).enumerate().filter_map(process).collect()
     }
 
     /// Whether nothing has been done for the pod yet.

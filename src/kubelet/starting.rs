@@ -344,6 +344,7 @@ impl PodWorker {
         instance.starts += 1;
         instance.sandbox = self.sandboxes;
         instance.seen = false;
+        instance.signalled = None;
         instance.pull = None;
         let behavior = instance.behavior.expect("resolved before the start");
         instance.end = behavior.run_time.map(|time| Ending {

@@ -81,6 +81,7 @@ impl PodWorker {
         let killed = behavior.termination_time > left;
         let exit_code = if killed { KILLED } else { behavior.termination_exit_code };
         let end = now + hook + behavior.termination_time.min(left);
+        instance.signalled = Some(now + hook);
         // It may end by itself before that.
         if let Some(own) = instance.end.as_mut().filter(|own| own.at <= end) {
             own.observed = own.at.max(now);

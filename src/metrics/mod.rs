@@ -13,6 +13,7 @@ pub mod recorder;
 pub mod recovery;
 pub mod scrape;
 pub mod series;
+pub mod traffic;
 pub mod usage;
 pub mod workloads;
 
@@ -32,4 +33,5 @@ pub use recorder::Recorder;
 pub use recovery::{Impact, PodRecovery, Recovery};
 pub use scrape::{MetricsApi, MetricsServer};
 pub use series::Series;
+pub use traffic::TrafficRecord;
 pub use usage::{Usage, UsageRow};

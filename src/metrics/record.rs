@@ -3,6 +3,7 @@
 use super::jobs::JobRecord;
 use super::recovery::Recovery;
 use super::series::{Series, together};
+use super::traffic::TrafficRecord;
 use crate::model::core::Fault;
 use crate::model::{Kind, Name, Phase, Uid};
 use crate::time::{SimDuration, SimTime};
@@ -33,6 +34,8 @@ pub struct Record {
     pub incidents: Vec<IncidentRecord>,
     /// How the cluster recovered, one for each incident that had an effect.
     pub recoveries: Vec<Recovery>,
+    /// What became of requests, if the scenario has traffic.
+    pub traffic: Option<TrafficRecord>,
 }
 
 /// Names of the rows of [`Record::phases`].

@@ -28,6 +28,7 @@ pub mod pod;
 pub mod pod_spec;
 pub mod policy;
 pub mod provision;
+pub mod proxy;
 pub mod quantity;
 pub mod quota;
 pub mod rbac;

@@ -24,6 +24,7 @@ pub fn contents(outcome: &Outcome) -> Vec<Content> {
         ("nodes.csv", csv::nodes(record, &usage)),
     ]
     .into_iter()
+    .chain(record.traffic.iter().map(|traffic| ("traffic.csv", super::traffic::csv(traffic))))
     .map(|(name, bytes)| (name.to_string(), bytes))
     // A chart that cannot be drawn costs the chart, not the result.
     .chain(plots::all(outcome).unwrap_or_default())
@@ -31,12 +32,13 @@ pub fn contents(outcome: &Outcome) -> Vec<Content> {
 }
 
 /// Every file that a result may hold.
-const NAMES: [&str; 20] = [
+const NAMES: [&str; 21] = [
     "summary.json",
     "timeseries.csv",
     "events.csv",
     "pods.csv",
     "nodes.csv",
+    "traffic.csv",
     "replicas.svg",
     "replicas.png",
     "utilization.svg",

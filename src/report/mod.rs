@@ -23,6 +23,7 @@ pub mod tables;
 pub mod terminal;
 pub mod text;
 pub mod trace;
+pub mod traffic;
 
 #[cfg(test)]
 mod tests;

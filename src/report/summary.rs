@@ -36,6 +36,8 @@ pub struct Summary<'a> {
     pub recoveries: Vec<Recovered<'a>>,
     pub workloads: Vec<Workload<'a>>,
     pub jobs: Vec<super::jobs::JobRow<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<super::traffic::TrafficRow<'a>>,
     pub pods: Pods,
     pub utilization: Utilization<'a>,
     pub cost: f64,
@@ -226,6 +228,7 @@ impl<'a> Summary<'a> {
             recoveries: record.recoveries.iter().map(|recovery| recovered(record, recovery)).collect(),
             workloads: record.workloads.iter().map(|row| workload(record, row)).collect(),
             jobs: record.jobs.iter().map(super::jobs::row).collect(),
+            traffic: super::traffic::summary(record),
             pods: pods(record),
             utilization: Utilization {
                 workers: share("", &usage.all),

@@ -28,6 +28,7 @@ pub fn render(outcome: &Outcome) -> String {
         timeline(record),
         recoveries(record),
         rollouts(record),
+        super::traffic::table(record),
         super::jobs::table(record),
         charts(record),
         pods(record),

@@ -25,6 +25,9 @@ pub trait Observer {
     /// has seen that.
     fn landed(&mut self, _now: SimTime, _actor: &'static str, _key: &Key, _written: u64) {}
 
+    /// What the plant came to, if there is one: a hash of everything that happened in it.
+    fn plant(&mut self, _digest: u64) {}
+
     /// The run is over.
     fn finish(&mut self, _now: SimTime, _store: &Store) {}
 }

@@ -11,6 +11,7 @@ use super::batch::Flight;
 use super::context::{Batch, Cx};
 use super::controller::{Controller, Requeue, Wake};
 use super::observer::Observer;
+use super::plant::Plant;
 use super::queue::WorkQueue;
 use super::server::{Server, ServerSettings};
 use super::settings::{ActorSettings, RuntimeLimits, Stats};
@@ -40,6 +41,9 @@ pub(super) enum Event {
     /// A request that waited for the API server is done.
     Served(Box<Event>),
 }
+
+/// Events of the plant between two looks at whether the run is to go on.
+const PLANT_EVENTS: u64 = 1 << 18;
 
 /// Why a run stopped before its end.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -71,6 +75,7 @@ pub struct Runtime {
     pub(super) flights: Vec<Option<Box<Flight>>>,
     pub(super) free_flights: Vec<usize>,
     pub(super) observers: Vec<Box<dyn Observer>>,
+    plant: Option<Box<dyn Plant>>,
     pub(super) limits: RuntimeLimits,
     pub(super) stats: Stats,
     server: Option<Server>,
@@ -91,6 +96,7 @@ impl Runtime {
             flights: Vec::new(),
             free_flights: Vec::new(),
             observers: Vec::new(),
+            plant: None,
             limits,
             stats: Stats::default(),
             server: None,
@@ -160,10 +166,17 @@ impl Runtime {
         self.observers.push(observer);
     }
 
+    /// Gives the cluster a plant.
+    pub fn attach(&mut self, plant: Box<dyn Plant>) {
+        self.plant = Some(plant);
+    }
+
     /// Takes the observers back, in the order they were given, after telling them that it is over.
     pub fn finish(&mut self) -> Vec<Box<dyn Observer>> {
         let mut observers = std::mem::take(&mut self.observers);
+        let digest = self.plant.as_ref().map(|plant| plant.digest());
         for observer in &mut observers {
+            digest.into_iter().for_each(|digest| observer.plant(digest));
             observer.finish(self.now(), &self.store);
         }
         observers
@@ -178,6 +191,7 @@ impl Runtime {
             if next > end {
                 break;
             }
+            self.advance_plant(next, progress)?;
             let (now, event) = self.events.pop().expect("there is a next event");
             self.count_event(now);
             self.handle(now, event);
@@ -191,7 +205,19 @@ impl Runtime {
                 return Err(stop);
             }
         }
+        self.advance_plant(SimTime(end.0 + 1), progress)?;
         self.events.advance_to(end);
+        Ok(())
+    }
+
+    /// Brings the plant up to what happens next in the cluster.
+    fn advance_plant(&mut self, until: SimTime, progress: &mut dyn FnMut(SimTime, Stats) -> bool) -> Result<(), Stop> {
+        let Some(plant) = &mut self.plant else { return Ok(()) };
+        while !plant.advance(until, PLANT_EVENTS) {
+            if !progress(plant.next().unwrap_or(until), self.stats) {
+                return Err(Stop::Interrupted);
+            }
+        }
         Ok(())
     }
 

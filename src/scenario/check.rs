@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Scenario;
+use super::check_traffic;
 use super::cluster::CONTROL_PLANE;
 use super::expect::{Argument, When};
 use super::manifests::ManifestDocument;
@@ -44,6 +45,12 @@ pub fn references(scenario: &Scenario, places: &Places) -> Vec<Problem> {
     checker.expectations();
     checker.behaviors();
     checker.scheduler_names();
+    let services: Vec<(String, String)> = checker
+        .documents()
+        .map(identity)
+        .filter_map(|(kind, namespace, name)| (kind == "Service").then_some((namespace, name)))
+        .collect();
+    checker.problems.extend(check_traffic::references(scenario, places, &services));
     checker.problems
 }
 
@@ -519,13 +526,16 @@ impl Checker<'_> {
     fn expectations(&mut self) {
         let scenario = self.scenario;
         let known: BTreeSet<(String, String, String)> = self.documents().map(identity).collect();
+        let clients: Vec<&str> =
+            scenario.traffic.iter().flat_map(|traffic| &traffic.clients).map(|one| one.name.as_str()).collect();
         for (index, expectation) in scenario.expect.iter().enumerate() {
             let path = format!("expect[{index}]");
             let kinds: &[&str] = match expectation.form().argument {
                 Argument::Workload | Argument::OptionalWorkload => {
                     &["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "ReplicationController"]
                 }
-                Argument::Service => &["Service"],
+                Argument::Flow if expectation.argument.as_deref().is_some_and(|name| clients.contains(&name)) => &[],
+                Argument::Service | Argument::Flow => &["Service"],
                 Argument::Job => &["Job", "CronJob"],
                 _ => &[],
             };

@@ -16,159 +16,10 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer};
 
+pub use super::measures::{Argument, MEASURES, Measure, MeasureForm, Yields};
 use crate::error::did_you_mean;
 use crate::model::quantity::{Quantity, parse_quantity};
 use crate::time::{SimDuration, SimTime};
-
-/// What can be measured.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Measure {
-    /// Wanted replicas of a workload.
-    Replicas,
-    /// Pods of a workload that are ready.
-    Ready,
-    /// Pods of a workload that are available.
-    Available,
-    /// Wanted replicas that are not available.
-    Unavailable,
-    /// Pods of a workload of its newest template.
-    Updated,
-    /// Container restarts of a workload's pods.
-    Restarts,
-    /// The state of the rollout of a Deployment, StatefulSet or DaemonSet: `complete`, `progressing`, `failed`, `paused`.
-    Rollout,
-    /// Ready endpoints of a Service.
-    Endpoints,
-    /// The phase of a pod.
-    Phase,
-    /// Pods.
-    Pods,
-    /// Pods in phase Pending.
-    PendingPods,
-    /// Pods in phase Running.
-    RunningPods,
-    /// Nodes.
-    Nodes,
-    /// Nodes that are ready.
-    ReadyNodes,
-    /// From a fault until every workload (or the given one) is at full strength again; the longest of all faults.
-    RecoveryTime,
-    /// From a fault until the node counts as Unknown; the longest.
-    DetectionTime,
-    /// From a fault until the last replacement pod is ready; the longest.
-    ReplacementTime,
-    /// Missing replicas times the seconds they were missing, of a workload.
-    UnavailableSeconds,
-    /// Pods evicted.
-    Evictions,
-    /// Kubernetes events with the given reason.
-    Events,
-    /// Requests of the timeline's users that were refused with the given reason, such as `Forbidden`.
-    Refusals,
-    /// What the cluster cost.
-    Cost,
-    /// Requested share of a resource, averaged over time.
-    Utilization,
-    /// What a job does, or the last job of a cron job: `running`, `suspended`, `complete`, `failed`.
-    Job,
-    /// Jobs that a cron job has made.
-    Jobs,
-    /// Pods of a job, or jobs of a cron job, that ended well.
-    Succeeded,
-    /// Pods of a job, or jobs of a cron job, that ended badly.
-    Failed,
-    /// Pods of a job, or jobs of a cron job, that run.
-    Active,
-    /// From a job's creation to its end; of a cron job's jobs the longest.
-    JobDuration,
-    /// Time that pods of a job, or of a cron job's jobs, ran in vain.
-    WorkLost,
-}
-
-/// What a measure takes and gives.
-#[derive(Clone, Copy, Debug)]
-pub struct MeasureForm {
-    /// Its name in an expression.
-    pub name: &'static str,
-    /// Which one it is.
-    pub measure: Measure,
-    /// What its argument is.
-    pub argument: Argument,
-    /// What it yields.
-    pub yields: Yields,
-    /// Whether it has a value at every instant, or one for the whole run.
-    pub instant: bool,
-}
-
-/// The argument of a measure.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Argument {
-    /// None.
-    None,
-    /// A workload: `web` or `deployment/web`, optionally followed by its namespace.
-    Workload,
-    /// The same, or nothing for all of them.
-    OptionalWorkload,
-    /// A Service, optionally followed by its namespace.
-    Service,
-    /// A pod, optionally followed by its namespace.
-    Pod,
-    /// Any word, such as the reason of an event.
-    Word,
-    /// `cpu` or `memory`.
-    Resource,
-    /// A job or a cron job: `batch` or `cronjob/report`, optionally followed by its namespace.
-    Job,
-}
-
-/// The kind of value a measure yields.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Yields {
-    /// A number.
-    Number,
-    /// A length of time.
-    Time,
-    /// A word, compared with `==` and `!=` only.
-    Word,
-}
-
-const fn form(name: &'static str, measure: Measure, argument: Argument, yields: Yields, instant: bool) -> MeasureForm {
-    MeasureForm { name, measure, argument, yields, instant }
-}
-
-/// Every measure by name.
-pub const MEASURES: &[MeasureForm] = &[
-    form("replicas", Measure::Replicas, Argument::Workload, Yields::Number, true),
-    form("ready", Measure::Ready, Argument::Workload, Yields::Number, true),
-    form("available", Measure::Available, Argument::Workload, Yields::Number, true),
-    form("unavailable", Measure::Unavailable, Argument::Workload, Yields::Number, true),
-    form("updated", Measure::Updated, Argument::Workload, Yields::Number, true),
-    form("restarts", Measure::Restarts, Argument::Workload, Yields::Number, true),
-    form("rollout", Measure::Rollout, Argument::Workload, Yields::Word, true),
-    form("endpoints", Measure::Endpoints, Argument::Service, Yields::Number, true),
-    form("phase", Measure::Phase, Argument::Pod, Yields::Word, true),
-    form("pods", Measure::Pods, Argument::None, Yields::Number, true),
-    form("pending_pods", Measure::PendingPods, Argument::None, Yields::Number, true),
-    form("running_pods", Measure::RunningPods, Argument::None, Yields::Number, true),
-    form("nodes", Measure::Nodes, Argument::None, Yields::Number, true),
-    form("ready_nodes", Measure::ReadyNodes, Argument::None, Yields::Number, true),
-    form("recovery_time", Measure::RecoveryTime, Argument::OptionalWorkload, Yields::Time, false),
-    form("detection_time", Measure::DetectionTime, Argument::None, Yields::Time, false),
-    form("replacement_time", Measure::ReplacementTime, Argument::OptionalWorkload, Yields::Time, false),
-    form("unavailable_seconds", Measure::UnavailableSeconds, Argument::Workload, Yields::Number, false),
-    form("evictions", Measure::Evictions, Argument::None, Yields::Number, false),
-    form("events", Measure::Events, Argument::Word, Yields::Number, false),
-    form("refusals", Measure::Refusals, Argument::Word, Yields::Number, false),
-    form("cost", Measure::Cost, Argument::None, Yields::Number, false),
-    form("utilization", Measure::Utilization, Argument::Resource, Yields::Number, false),
-    form("job", Measure::Job, Argument::Job, Yields::Word, true),
-    form("jobs", Measure::Jobs, Argument::Job, Yields::Number, true),
-    form("succeeded", Measure::Succeeded, Argument::Job, Yields::Number, true),
-    form("failed", Measure::Failed, Argument::Job, Yields::Number, true),
-    form("active", Measure::Active, Argument::Job, Yields::Number, true),
-    form("job_duration", Measure::JobDuration, Argument::Job, Yields::Time, false),
-    form("work_lost", Measure::WorkLost, Argument::Job, Yields::Time, false),
-];
 
 /// The words that `rollout(…)`, `job(…)` and `phase(…)` can yield.
 const JOB_WORDS: &[&str] = &["running", "suspended", "complete", "failed", "removed"];
@@ -450,6 +301,7 @@ fn check_arguments(form: &MeasureForm, name: &Token, arguments: &[Token]) -> Par
         Argument::Word => (1, 1, "(BackOff)"),
         Argument::Resource => (1, 1, "(cpu)"),
         Argument::Job => (1, 2, "(batch)"),
+        Argument::Flow => (1, 2, "(web)"),
     };
     if (least..=most).contains(&arguments.len()) {
         if let (Argument::Resource, Some(token)) = (form.argument, arguments.first())
@@ -581,13 +433,5 @@ mod tests {
             assert_eq!(error.offset, offset, "{text}: {error:?}");
             assert!(error.message.contains(part) && !error.help.is_empty(), "{text}: {error:?}");
         }
-    }
-
-    #[test]
-    fn every_measure_has_one_form() {
-        for (index, form) in MEASURES.iter().enumerate() {
-            assert!(MEASURES[..index].iter().all(|f| f.measure != form.measure && f.name != form.name));
-        }
-        assert_eq!(MEASURES.len(), Measure::WorkLost as usize + 1);
     }
 }

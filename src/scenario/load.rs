@@ -11,6 +11,7 @@ use super::Scenario;
 use super::amount::Amount;
 use super::check;
 use super::check_kubectl;
+use super::check_traffic;
 use super::expect::Expectation;
 use super::manifests::{ManifestDocument, Manifests};
 use super::scheduler::{SchedulerConfig, WrittenConfig};
@@ -57,6 +58,7 @@ pub fn load(file: &str, text: &str, assignments: &[String], files: &dyn SourceFi
     problems.extend(super::autoscaler::problems(&scenario.cluster, &places));
     let loads = scenario.load.iter().enumerate();
     problems.extend(loads.flat_map(|(index, load)| load.problems(&format!("load[{index}]"), &places)));
+    problems.extend(check_traffic::problems(&scenario, &places));
     let mut warnings = Vec::new();
     let mut resolver = Resolver { files, problems: &mut problems, warnings: &mut warnings };
     resolver.resolve(&mut scenario.manifests, "manifests", &places, &value);

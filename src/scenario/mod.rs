@@ -5,6 +5,7 @@ pub mod autoscaler;
 pub mod behavior;
 pub mod check;
 pub mod check_kubectl;
+pub mod check_traffic;
 pub mod cloud;
 pub mod cluster;
 pub mod expect;
@@ -13,12 +14,14 @@ pub mod limits;
 pub mod load;
 pub mod loads;
 pub mod manifests;
+pub mod measures;
 pub mod scheduler;
 pub mod schema;
 pub mod selector;
 pub mod set;
 pub mod timeline;
 pub mod timing;
+pub mod traffic;
 pub mod units;
 
 use schemars::JsonSchema;
@@ -37,6 +40,7 @@ pub use manifests::{ManifestDocument, Manifests};
 pub use scheduler::Scheduling;
 pub use timeline::{Action, TimelineEntry};
 pub use timing::Timing;
+pub use traffic::Traffic;
 
 /// A cluster, what runs on it, what happens to it, and what is expected of it.
 #[derive(Clone, PartialEq, Debug, Deserialize, JsonSchema)]
@@ -70,6 +74,9 @@ pub struct Scenario {
     /// How kube-scheduler is configured, and schedulers beside it.
     #[serde(default)]
     pub scheduler: Scheduling,
+    /// Requests: who asks which service, and how pods answer. Absent: none.
+    #[serde(default)]
+    pub traffic: Option<Traffic>,
     /// What happens when.
     #[serde(default)]
     pub timeline: Vec<TimelineEntry>,

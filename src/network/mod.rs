@@ -1,0 +1,341 @@
+//! The network as packets meet it: services through each node's own kube-proxy, names, distances, processes that listen.
+//!
+//! ```text
+//! change log ──▶ Network: services, slices, nodes ──▶ each node's proxy, as late as it is ──▶ a backend for a packet
+//! kubelets ──▶ Listeners: who really listens there
+//! ```
+//!
+//! It reads and remembers; it writes nothing. Proxies cost nothing until a packet asks.
+
+pub mod balance;
+pub mod endpoints;
+pub mod listeners;
+pub mod proxy;
+
+use self::balance::Balance;
+use self::endpoints::{Reachable, Scope, reachable};
+use self::proxy::{Proxy, ProxyTiming, Verdict};
+use crate::model::pod_spec::PodSpec;
+use crate::model::service::{Endpoint, EndpointSlice, SERVICE_NAME, Service};
+use crate::model::{Container, Machine, Name, Node, Object, Uid};
+use crate::rng::Seed;
+use crate::store::Change;
+use crate::time::{SimDuration, SimTime};
+use rustc_hash::FxHashMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+/// How the network of a cluster is set up.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Settings {
+    /// How a node chooses a backend.
+    pub balance: Balance,
+    /// How fast proxies are.
+    pub proxy: ProxyTiming,
+}
+
+/// Versions of a service that are kept at least this long: no proxy lags more.
+const KEPT: SimDuration = SimDuration::from_secs(120);
+
+/// A node as the network sees it.
+#[derive(Clone, Debug)]
+pub struct NodeSeen {
+    /// Its name.
+    pub name: Name,
+    /// Its zone; may be empty.
+    pub zone: Name,
+    /// Its machine runs.
+    pub up: bool,
+    /// Its node object exists.
+    pub exists: bool,
+    /// It is of the control plane.
+    pub control_plane: bool,
+    /// Thousandths of a core that pods may use.
+    pub milli_cpu: i64,
+}
+
+/// Where packets may go: one for each pod that was ever an endpoint.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The pod; zero for an address without pod.
+    pub pod_uid: Uid,
+    /// The pod's name; may be empty.
+    pub pod: Name,
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// Its node, by index.
+    pub node: Option<u32>,
+    /// The service that it was an endpoint of first, by number.
+    pub service: u32,
+    /// The port that it was asked on.
+    pub port: u16,
+}
+
+impl Target {
+    /// The container that listens on the port, or else the first.
+    pub fn container(&self, spec: Option<&PodSpec>) -> Name {
+        let Some(spec) = spec else { return Name::new() };
+        let listens = |container: &&Container| container.ports.iter().any(|port| port.container_port == self.port);
+        let found = spec.containers.iter().find(listens).or(spec.containers.first());
+        found.map(|container| container.name.clone()).unwrap_or_default()
+    }
+}
+
+/// What becomes of a new connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Choice {
+    /// It goes to this target.
+    To(u32),
+    /// There is no endpoint: rejected at once.
+    Rejected,
+    /// No endpoint that the policy allows: no answer at all.
+    Dropped,
+}
+
+#[derive(Debug)]
+struct Version {
+    since: SimTime,
+    service: Option<Arc<Service>>,
+    slices: Vec<Arc<EndpointSlice>>,
+}
+
+#[derive(Debug)]
+struct ServiceSeen {
+    port: Name,
+    now: Option<Arc<Service>>,
+    slices: BTreeMap<Name, Arc<EndpointSlice>>,
+    versions: VecDeque<Version>,
+    /// The number of the oldest version that is kept.
+    first: u64,
+}
+
+/// The network.
+#[derive(Debug)]
+pub struct Network {
+    settings: Settings,
+    seed: Seed,
+    /// Nodes, in order of appearance.
+    pub nodes: Vec<NodeSeen>,
+    node_by_name: FxHashMap<Name, u32>,
+    services: Vec<ServiceSeen>,
+    by_name: FxHashMap<(Name, Name), u32>,
+    /// Targets, in order of appearance.
+    pub targets: Vec<Target>,
+    by_pod: FxHashMap<(Uid, Ipv4Addr), u32>,
+    proxies: Vec<Option<Box<Proxy>>>,
+    changes: Vec<SimTime>,
+}
+
+impl Network {
+    /// A network that has seen nothing yet.
+    pub fn new(settings: Settings, seed: Seed) -> Self {
+        Network {
+            settings,
+            seed,
+            nodes: Vec::new(),
+            node_by_name: FxHashMap::default(),
+            services: Vec::new(),
+            by_name: FxHashMap::default(),
+            targets: Vec::new(),
+            by_pod: FxHashMap::default(),
+            proxies: Vec::new(),
+            changes: Vec::new(),
+        }
+    }
+
+    /// The number of a service and of one of its ports, by which it is asked for; it need not exist yet.
+    pub fn service(&mut self, namespace: &Name, name: &Name, port: &Name) -> u32 {
+        let next = self.services.len() as u32;
+        let id = *self.by_name.entry((namespace.clone(), name.clone())).or_insert(next);
+        if id == next {
+            let (port, now, slices, versions) = (port.clone(), None, BTreeMap::new(), VecDeque::new());
+            self.services.push(ServiceSeen { port, now, slices, versions, first: 0 });
+        }
+        id
+    }
+
+    /// The service as it is now.
+    pub fn service_now(&self, service: u32) -> Option<&Arc<Service>> {
+        self.services[service as usize].now.as_ref()
+    }
+
+    /// The number of a node.
+    pub fn node(&self, name: &str) -> Option<u32> {
+        self.node_by_name.get(name).copied()
+    }
+
+    /// Takes in a change of the cluster. Nodes whose machine went down or came up are returned.
+    pub fn change(&mut self, change: &Change) -> Option<u32> {
+        match change.object() {
+            Object::Service(service) => {
+                let key = (service.meta.namespace.clone(), service.meta.name.clone());
+                if let Some(id) = self.by_name.get(&key).copied() {
+                    self.services[id as usize].now = change.new.as_ref().map(|_| service.clone());
+                    self.version(id, change.time);
+                }
+            }
+            Object::EndpointSlice(slice) => self.slice(slice, change),
+            Object::Node(node) => self.node_changed(node, change),
+            Object::Machine(machine) => return self.machine_changed(machine, change),
+            _ => {}
+        }
+        None
+    }
+
+    fn slice(&mut self, slice: &Arc<EndpointSlice>, change: &Change) {
+        let Some(service) = slice.meta.labels.get(&SERVICE_NAME) else { return };
+        let Some(id) = self.by_name.get(&(slice.meta.namespace.clone(), service.clone())).copied() else { return };
+        let seen = &mut self.services[id as usize];
+        match change.new {
+            Some(_) => _ = seen.slices.insert(slice.meta.name.clone(), slice.clone()),
+            None => _ = seen.slices.remove(&slice.meta.name),
+        }
+        let port = slice.ports.first().map_or(0, |port| port.port);
+        for endpoint in slice.endpoints.iter() {
+            self.target(endpoint, id, port);
+        }
+        self.version(id, change.time);
+    }
+
+    /// The number of an endpoint's target.
+    fn target(&mut self, endpoint: &Endpoint, service: u32, port: u16) -> u32 {
+        let next = self.targets.len() as u32;
+        let id = *self.by_pod.entry((endpoint.pod_uid, endpoint.address)).or_insert(next);
+        if id == next {
+            let node = endpoint.node.as_ref().and_then(|name| self.node_by_name.get(name).copied());
+            let (pod_uid, pod, address) = (endpoint.pod_uid, endpoint.pod.clone(), endpoint.address);
+            self.targets.push(Target { pod_uid, pod, address, node, service, port });
+        }
+        id
+    }
+
+    fn version(&mut self, id: u32, since: SimTime) {
+        let seen = &mut self.services[id as usize];
+        let version = Version { since, service: seen.now.clone(), slices: seen.slices.values().cloned().collect() };
+        seen.versions.push_back(version);
+        while seen.versions.len() > 2 && seen.versions[1].since + KEPT < since {
+            seen.versions.pop_front();
+            seen.first += 1;
+        }
+        if self.changes.last() != Some(&since) {
+            self.changes.push(since);
+        }
+    }
+
+    fn entry(&mut self, name: &Name) -> u32 {
+        let next = self.nodes.len() as u32;
+        let id = *self.node_by_name.entry(name.clone()).or_insert(next);
+        if id == next {
+            let (zone, name) = (Name::new(), name.clone());
+            let node = NodeSeen { name, zone, up: false, exists: false, control_plane: false, milli_cpu: 0 };
+            self.nodes.push(node);
+            self.proxies.push(None);
+        }
+        id
+    }
+
+    fn node_changed(&mut self, node: &Arc<Node>, change: &Change) {
+        let id = self.entry(&node.meta.name) as usize;
+        self.nodes[id].zone = node.zone();
+        self.nodes[id].exists = change.new.is_some();
+        self.nodes[id].control_plane = node.is_control_plane();
+        self.nodes[id].milli_cpu = node.allocatable.milli_cpu;
+    }
+
+    fn machine_changed(&mut self, machine: &Arc<Machine>, change: &Change) -> Option<u32> {
+        let id = self.entry(&machine.meta.name);
+        let up = machine.up && change.new.is_some();
+        let before = std::mem::replace(&mut self.nodes[id as usize].up, up);
+        (before != up).then_some(id)
+    }
+
+    /// Where a new connection from `source` goes that meets `node`'s rules for `service` now.
+    pub fn choose(&mut self, node: u32, service: u32, scope: Scope, source: u32, now: SimTime) -> Choice {
+        self.bring_up(node, service, scope, now);
+        let slot = Self::slot(service, scope);
+        let proxy = self.proxies[node as usize].as_mut().expect("it was brought up");
+        let table = proxy.tables[slot].as_mut().expect("it was brought up");
+        let backends = match &table.verdict {
+            Verdict::Rejected => return Choice::Rejected,
+            Verdict::Dropped => return Choice::Dropped,
+            Verdict::To(backends) => backends,
+        };
+        if table.sticky > SimDuration::ZERO
+            && let Some((backend, until)) = table.affinity.get_mut(&source)
+            && *until > now
+            && backends.contains(backend)
+        {
+            // Every new connection begins the time anew.
+            *until = now + table.sticky;
+            return Choice::To(*backend);
+        }
+        let addresses = (source, 0x0a60_0000 + service);
+        let chosen = self.settings.balance.choose(backends, &mut table.memory, addresses, &mut proxy.choices);
+        if table.sticky > SimDuration::ZERO {
+            table.affinity.insert(source, (chosen, now + table.sticky));
+        }
+        Choice::To(chosen)
+    }
+
+    /// Whether [`Self::closed`] wants to hear of connections.
+    pub fn counts_connections(&self) -> bool {
+        self.settings.balance.counts()
+    }
+
+    /// A connection that `node` had made to `target` for `service` is over.
+    pub fn closed(&mut self, node: u32, service: u32, scope: Scope, target: u32) {
+        let table =
+            self.proxies[node as usize].as_mut().and_then(|proxy| proxy.tables[Self::slot(service, scope)].as_mut());
+        if let Some(table) = table {
+            table.memory.closed(target);
+        }
+    }
+
+    fn slot(service: u32, scope: Scope) -> usize {
+        service as usize * 2 + usize::from(scope == Scope::External)
+    }
+
+    /// Makes the node's rules for the service what they are now.
+    fn bring_up(&mut self, node: u32, service: u32, scope: Scope, now: SimTime) {
+        let proxy = self.proxies[node as usize].get_or_insert_with(|| {
+            let name = &self.nodes[node as usize].name;
+            let stream = |purpose| self.seed.stream(purpose, name);
+            Box::new(Proxy::new(stream("kube-proxy"), stream("kube-proxy-choice")))
+        });
+        proxy.advance(now, &self.changes, &self.settings.proxy);
+        let slot = Self::slot(service, scope);
+        if proxy.tables.len() <= slot {
+            proxy.tables.resize_with(slot + 1, || None);
+        }
+        let table = proxy.tables[slot].get_or_insert_default();
+        let seen = &self.services[service as usize];
+        // Number 0 is the time before the first version.
+        let newer = |version: &Version| version.since > proxy.seen;
+        let behind = seen.versions.iter().rev().take_while(|version| newer(version)).count();
+        let number = seen.first + (seen.versions.len() - behind) as u64;
+        if number == table.version {
+            return;
+        }
+        table.version = number;
+        let version = seen.versions.get((number.max(1) - 1).saturating_sub(seen.first) as usize);
+        let id = service;
+        let Some((service, slices)) = version.and_then(|v| Some((v.service.clone()?, v.slices.clone()))) else {
+            table.verdict = Verdict::Rejected;
+            return;
+        };
+        let sticky = if service.client_ip_affinity { i64::from(service.affinity_seconds) } else { 0 };
+        table.sticky = SimDuration::from_secs(sticky);
+        // Who names no port means the first.
+        let first = service.ports.first().map(|port| port.name.clone());
+        let port = if seen.port.is_empty() { first.unwrap_or_default() } else { seen.port.clone() };
+        let here = &self.nodes[node as usize];
+        let verdict = match reachable(&service, &slices, &port, (&here.name, &here.zone), scope) {
+            Reachable::Some(list) => Verdict::To(list.iter().map(|one| self.target(one, id, 0)).collect()),
+            Reachable::Rejected => Verdict::Rejected,
+            Reachable::Dropped => Verdict::Dropped,
+        };
+        let table = self.proxies[node as usize].as_mut().and_then(|proxy| proxy.tables[slot].as_mut());
+        table.expect("it is there").verdict = verdict;
+    }
+}

@@ -1,0 +1,171 @@
+//! What types cannot say of traffic: that services exist, that rates and shares make sense, that clients differ.
+
+use super::Scenario;
+use super::traffic::{Arrivals, Client, Rate, Server, Traffic};
+use super::units::Duration;
+use crate::error::Problem;
+use crate::wire::places::Places;
+use crate::wire::typed::suggestion;
+use std::collections::BTreeMap;
+
+struct Checker<'a> {
+    traffic: &'a Traffic,
+    places: &'a Places,
+    problems: Vec<Problem>,
+}
+
+/// What can be checked without the manifests.
+pub fn problems(scenario: &Scenario, places: &Places) -> Vec<Problem> {
+    let Some(traffic) = &scenario.traffic else { return Vec::new() };
+    let mut checker = Checker { traffic, places, problems: Vec::new() };
+    checker.clients();
+    checker.servers();
+    checker.problems
+}
+
+/// Services that are named and not there; `known` are the manifests' services as `(namespace, name)`.
+pub fn references(scenario: &Scenario, places: &Places, known: &[(String, String)]) -> Vec<Problem> {
+    let Some(traffic) = &scenario.traffic else { return Vec::new() };
+    let mut checker = Checker { traffic, places, problems: Vec::new() };
+    for (index, client) in traffic.clients.iter().enumerate() {
+        checker.service(&format!("traffic.clients[{index}].service"), (&client.namespace, &client.service), known);
+    }
+    for (index, server) in traffic.servers.iter().enumerate() {
+        checker.service(&format!("traffic.servers[{index}].service"), (&server.namespace, &server.service), known);
+    }
+    checker.problems
+}
+
+impl Checker<'_> {
+    fn add(&mut self, path: &str, message: impl Into<String>, help: impl Into<String>) {
+        self.problems.push(self.places.problem(path, message, help));
+    }
+
+    fn service(&mut self, path: &str, (namespace, name): (&str, &str), known: &[(String, String)]) {
+        if known.iter().any(|(ns, service)| ns == namespace && service == name) {
+            return;
+        }
+        match known.iter().find(|(_, service)| service == name) {
+            Some((elsewhere, _)) => {
+                let message = format!("service {name:?} is not in namespace {namespace:?} but in {elsewhere:?}");
+                self.add(path, message, format!("add namespace: {elsewhere}"));
+            }
+            None => {
+                let names: Vec<&str> = known.iter().map(|(_, service)| service.as_str()).collect();
+                let help = suggestion(name, &names, "the services of the manifests are");
+                self.add(path, format!("no service {name:?} in the manifests"), help);
+            }
+        }
+    }
+
+    fn clients(&mut self) {
+        let mut names = BTreeMap::new();
+        if self.traffic.clients.is_empty() {
+            self.add("traffic", "nobody asks anything", "add a client under `clients`");
+        }
+        for (index, client) in self.traffic.clients.iter().enumerate() {
+            let path = format!("traffic.clients[{index}]");
+            if let Some(first) = names.insert(client.name.as_str(), path.clone()) {
+                let message = format!("two clients are called {:?}", client.name);
+                self.add(&format!("{path}.name"), message, format!("the other is {first}; rename one"));
+            }
+            self.client(&path, client);
+        }
+    }
+
+    fn client(&mut self, path: &str, client: &Client) {
+        match (&client.arrivals, &client.users) {
+            (None, None) => self.add(
+                path,
+                "a client needs a loop",
+                "write arrivals: {poisson: 100/s} or users: {count: 10, thinkTime: 1s}",
+            ),
+            (Some(_), Some(_)) => {
+                let help = "keep arrivals for an open loop, users for a closed one; make two clients for both";
+                self.add(path, "both `arrivals` and `users` are given", help);
+            }
+            (Some(arrivals), None) => self.arrivals(&format!("{path}.arrivals"), arrivals),
+            (None, Some(users)) if users.count == 0 => {
+                self.add(&format!("{path}.users.count"), "no users", "write a number from 1 on");
+            }
+            (None, Some(_)) => {}
+        }
+        for (field, time) in [("timeout", client.timeout), ("connectTimeout", client.connect_timeout)] {
+            if time.0.0 <= 0 {
+                self.add(&format!("{path}.{field}"), "it must be positive", "write a time such as 1s");
+            }
+        }
+        if client.end.is_some_and(|end| end <= client.start) {
+            self.add(&format!("{path}.end"), "the client ends before it begins", "write an end after `start`");
+        }
+        if !(1..=65_536).contains(&client.sources) {
+            self.add(&format!("{path}.sources"), "sources are 1 to 65536", "write a number in that range");
+        }
+    }
+
+    fn arrivals(&mut self, path: &str, arrivals: &Arrivals) {
+        let highest = match arrivals {
+            Arrivals::Constant(rate) | Arrivals::Poisson(rate) => *rate,
+            Arrivals::Bursty(bursty) => {
+                for (field, time) in [("lowTime", bursty.low_time), ("highTime", bursty.high_time)] {
+                    self.positive(&format!("{path}.bursty.{field}"), time);
+                }
+                Rate(bursty.low.0.max(bursty.high.0))
+            }
+            Arrivals::Diurnal(diurnal) => {
+                self.positive(&format!("{path}.diurnal.period"), diurnal.period);
+                self.share(&format!("{path}.diurnal.amplitude"), diurnal.amplitude.0);
+                Rate(diurnal.mean.0 * (1.0 + diurnal.amplitude.0))
+            }
+            Arrivals::Steps(steps) => {
+                if steps.windows(2).any(|pair| pair[0].at >= pair[1].at) {
+                    self.add(&format!("{path}.steps"), "steps are not in order of time", "write earlier steps first");
+                }
+                steps.iter().map(|step| step.rate).fold(Rate(0.0), |most, rate| if rate > most { rate } else { most })
+            }
+            Arrivals::Ramp(ramp) => {
+                self.positive(&format!("{path}.ramp.over"), ramp.over);
+                Rate(ramp.from.0.max(ramp.to.0))
+            }
+        };
+        if highest.0 <= 0.0 {
+            self.add(path, "the rate is zero", "write a rate such as 100/s");
+        } else if highest.0 > RATE_MAX {
+            let message =
+                format!("{} requests a second are more than the {RATE_MAX} that one client may send", highest.0);
+            self.add(path, message, "lower the rate, or spread it over several clients");
+        }
+    }
+
+    fn positive(&mut self, path: &str, time: Duration) {
+        if time.0.0 <= 0 {
+            self.add(path, "it must be positive", "write a time such as 1m");
+        }
+    }
+
+    fn share(&mut self, path: &str, share: f64) {
+        if !(0.0..=1.0).contains(&share) {
+            self.add(path, format!("{share} is no share"), "write a number from 0 to 1");
+        }
+    }
+
+    fn servers(&mut self) {
+        let mut named = BTreeMap::new();
+        for (index, server) in self.traffic.servers.iter().enumerate() {
+            let path = format!("traffic.servers[{index}]");
+            let Server { namespace, service, .. } = server;
+            if let Some(first) = named.insert((namespace, service), path.clone()) {
+                let help = format!("the other is {first}; keep one");
+                self.add(&format!("{path}.service"), format!("service {service:?} is described twice"), help);
+            }
+            if server.concurrency == 0 {
+                self.add(&format!("{path}.concurrency"), "a server that works on nothing", "write a number from 1 on");
+            }
+            self.share(&format!("{path}.cpuShare"), server.cpu_share.0);
+            self.share(&format!("{path}.errorRate"), server.error_rate.0);
+        }
+    }
+}
+
+/// Requests a second of one client: more than any of its events could tell apart.
+const RATE_MAX: f64 = 1e8;

@@ -1,0 +1,385 @@
+//! Requests: who asks which service how often, and how long pods take to answer.
+//!
+//! ```yaml
+//! traffic:
+//!   servers:
+//!   - service: web
+//!     serviceTime: {exponential: {mean: 20ms}}
+//!     concurrency: 8
+//!     queue: 100
+//!   clients:
+//!   - name: users
+//!     service: web
+//!     arrivals: {poisson: 200/s}
+//!     timeout: 1s
+//! ```
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use serde::de::{self, Deserializer, Visitor};
+
+use super::selector::Selector;
+use super::units::{Distribution, Duration, Factor, Quantity};
+use crate::model::proxy::{IpvsScheduler, ProxyMode};
+
+/// Requests, and the network that they go through.
+#[derive(Clone, PartialEq, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Traffic {
+    /// How kube-proxy works on every node.
+    pub proxy: Proxy,
+    /// How far things are apart.
+    pub network: Distances,
+    /// How the pods behind services work on requests. A service that is not named here takes 10 ms for each of up to
+    /// 100 requests at once.
+    pub servers: Vec<Server>,
+    /// Who asks.
+    pub clients: Vec<Client>,
+}
+
+/// kube-proxy (`pkg/proxy/apis/config/types.go`).
+#[derive(Clone, Copy, PartialEq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Proxy {
+    /// How it programs the node.
+    pub mode: ProxyMode,
+    /// How ipvs chooses.
+    pub scheduler: IpvsScheduler,
+    /// From the start of one sync to the next, at least (`minSyncPeriod`).
+    pub min_sync_period: Duration,
+    /// How long one sync takes.
+    pub sync_time: Distribution<Duration>,
+}
+
+impl Default for Proxy {
+    fn default() -> Self {
+        Proxy {
+            mode: ProxyMode::Iptables,
+            scheduler: IpvsScheduler::Rr,
+            min_sync_period: Duration::secs(1),
+            sync_time: Distribution::Constant(Duration::millis(30)),
+        }
+    }
+}
+
+/// One-way latencies.
+#[derive(Clone, Copy, PartialEq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Distances {
+    /// Within a node.
+    pub same_node: Distribution<Duration>,
+    /// Within a zone.
+    pub same_zone: Distribution<Duration>,
+    /// Between zones.
+    pub other_zone: Distribution<Duration>,
+    /// Between a client outside and the node where its packets come in.
+    pub outside: Distribution<Duration>,
+}
+
+impl Default for Distances {
+    fn default() -> Self {
+        let micros = |n: i64| Distribution::Constant(Duration(crate::time::SimDuration::from_micros(n)));
+        Distances { same_node: micros(50), same_zone: micros(250), other_zone: micros(800), outside: micros(10_000) }
+    }
+}
+
+/// How the pods of one service work on requests.
+#[derive(Clone, PartialEq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Server {
+    /// The service.
+    pub service: String,
+    /// Its namespace.
+    #[serde(default = "default_namespace")]
+    pub namespace: String,
+    /// How long a request takes that has as much of a processor as it can use. Default 10ms.
+    #[serde(default = "default_service_time")]
+    pub service_time: Distribution<Duration>,
+    /// The share of that time in which it needs a processor; in the rest it waits for something else. Where the
+    /// requests at work need more than the container's limit (or node), all of them take longer.
+    #[serde(default = "one")]
+    pub cpu_share: Factor,
+    /// Requests worked on at once in one pod. Default 100.
+    #[serde(default = "default_concurrency")]
+    pub concurrency: u32,
+    /// Requests that wait in one pod at most; further ones are refused as overload. Default 1000.
+    #[serde(default = "default_queue")]
+    pub queue: u32,
+    /// Memory that each request takes while it is in the pod.
+    #[serde(default)]
+    pub memory_per_request: Quantity,
+    /// The share of requests that are answered with an error.
+    #[serde(default)]
+    pub error_rate: Factor,
+    /// What the process does on SIGTERM.
+    #[serde(default)]
+    pub shutdown: Shutdown,
+}
+
+fn default_namespace() -> String {
+    "default".to_string()
+}
+fn default_service_time() -> Distribution<Duration> {
+    Distribution::Constant(Duration::millis(10))
+}
+fn one() -> Factor {
+    Factor(1.0)
+}
+fn default_concurrency() -> u32 {
+    100
+}
+fn default_queue() -> u32 {
+    1000
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Server {
+            service: String::new(),
+            namespace: default_namespace(),
+            service_time: default_service_time(),
+            cpu_share: one(),
+            concurrency: default_concurrency(),
+            queue: default_queue(),
+            memory_per_request: Quantity::default(),
+            error_rate: Factor(0.0),
+            shutdown: Shutdown::default(),
+        }
+    }
+}
+
+/// What a server does when it gets SIGTERM. When it ends is a matter of `behavior.terminationTime`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Shutdown {
+    /// It refuses new connections and answers what it has until it ends.
+    #[default]
+    Graceful,
+    /// It drops everything at once.
+    Abrupt,
+    /// It goes on as before until it ends.
+    Ignored,
+}
+
+/// Someone who asks a service.
+#[derive(Clone, PartialEq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Client {
+    /// A name for reports.
+    pub name: String,
+    /// The service.
+    pub service: String,
+    /// Its namespace.
+    #[serde(default = "default_namespace")]
+    pub namespace: String,
+    /// The name of the service's port, where it has several; the first if absent.
+    #[serde(default)]
+    pub port: Option<String>,
+    /// Where requests come from.
+    #[serde(default)]
+    pub from: From,
+    /// Different clients behind this entry, each with an address of its own: for session affinity and hashing.
+    #[serde(default = "default_sources")]
+    pub sources: u32,
+    /// When requests come: an open loop, in which nobody waits for answers.
+    #[serde(default)]
+    pub arrivals: Option<Arrivals>,
+    /// Users who wait for an answer and think before they ask again: a closed loop.
+    #[serde(default)]
+    pub users: Option<Users>,
+    /// How long one attempt may take. Default 10s.
+    #[serde(default = "default_timeout")]
+    pub timeout: Duration,
+    /// How long it waits for a connection. Default 1s.
+    #[serde(default = "default_connect_timeout")]
+    pub connect_timeout: Duration,
+    /// When it begins to ask. Default: from the start.
+    #[serde(default)]
+    pub start: Duration,
+    /// When it stops. Default: never.
+    #[serde(default)]
+    pub end: Option<Duration>,
+}
+
+fn default_sources() -> u32 {
+    1
+}
+fn default_timeout() -> Duration {
+    Duration::secs(10)
+}
+fn default_connect_timeout() -> Duration {
+    Duration::secs(1)
+}
+
+/// Where requests come from.
+#[derive(Clone, PartialEq, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum From {
+    /// From outside through the load balancer or a node port, as the service's type says; for a service without
+    /// either, as with `cluster`.
+    #[default]
+    Outside,
+    /// From the nodes of the cluster in turn, as pods spread over all of them would.
+    Cluster,
+    /// From the pods that match.
+    Pods(Selector),
+}
+
+/// Users who wait for their answers.
+#[derive(Clone, Copy, PartialEq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Users {
+    /// How many.
+    pub count: u32,
+    /// From an answer to the next request.
+    pub think_time: Distribution<Duration>,
+}
+
+/// When requests come.
+#[derive(Clone, PartialEq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Arrivals {
+    /// Evenly.
+    Constant(Rate),
+    /// At random.
+    Poisson(Rate),
+    /// At random, with two rates that take turns: a Markov-modulated Poisson process.
+    Bursty(Bursty),
+    /// At random, with a rate that follows the time of day as a sine.
+    Diurnal(Diurnal),
+    /// At random, with a rate from each instant on.
+    Steps(Vec<RateStep>),
+    /// At random, with a rate that grows or falls evenly and then stays.
+    Ramp(Ramp),
+}
+
+/// Two rates that take turns.
+#[derive(Clone, Copy, PartialEq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Bursty {
+    /// The usual rate.
+    pub low: Rate,
+    /// The rate within bursts.
+    pub high: Rate,
+    /// Mean length of the time between bursts.
+    pub low_time: Duration,
+    /// Mean length of a burst.
+    pub high_time: Duration,
+}
+
+/// A rate by the time of day.
+#[derive(Clone, Copy, PartialEq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Diurnal {
+    /// The mean rate.
+    pub mean: Rate,
+    /// How far the rate goes from the mean, as a share of it, up to 1.
+    pub amplitude: Factor,
+    /// Length of a day. Default 24h.
+    #[serde(default = "default_day")]
+    pub period: Duration,
+    /// When the rate is highest, from the start of the run. Default: after half a period.
+    #[serde(default)]
+    pub peak: Option<Duration>,
+}
+
+fn default_day() -> Duration {
+    Duration::secs(24 * 3600)
+}
+
+/// A rate from an instant on.
+#[derive(Clone, Copy, PartialEq, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RateStep {
+    /// The instant.
+    pub at: Duration,
+    /// The rate.
+    pub rate: Rate,
+}
+
+/// A rate that grows or falls.
+#[derive(Clone, Copy, PartialEq, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ramp {
+    /// At the client's start.
+    pub from: Rate,
+    /// At the end of the ramp and from then on.
+    pub to: Rate,
+    /// How long the ramp is.
+    pub over: Duration,
+}
+
+/// How often: `200/s`, `90/m`, `5/h`; a plain number is for each second.
+#[derive(Clone, Copy, PartialEq, PartialOrd, Debug, Default)]
+pub struct Rate(pub f64);
+
+impl Rate {
+    fn parse(text: &str) -> Option<Rate> {
+        let (number, seconds) = match text.split_once('/') {
+            None => (text, 1.0),
+            Some((number, "s")) => (number, 1.0),
+            Some((number, "m" | "min")) => (number, 60.0),
+            Some((number, "h")) => (number, 3600.0),
+            Some(_) => return None,
+        };
+        let number: f64 = number.trim().parse().ok()?;
+        (number.is_finite() && number >= 0.0).then_some(Rate(number / seconds))
+    }
+}
+
+impl<'de> Deserialize<'de> for Rate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct RateVisitor;
+        impl Visitor<'_> for RateVisitor {
+            type Value = Rate;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a rate; write one such as 200/s, 90/m or 5/h")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Rate, E> {
+                let help = "write a number with a unit, such as 200/s, 90/m or 5/h";
+                Rate::parse(text).ok_or_else(|| E::custom(format!("invalid rate {text:?}; {help}")))
+            }
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Rate, E> {
+                self.visit_f64(number as f64)
+            }
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Rate, E> {
+                self.visit_f64(number as f64)
+            }
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Rate, E> {
+                self.visit_str(&number.to_string())
+            }
+        }
+        deserializer.deserialize_any(RateVisitor)
+    }
+}
+
+impl JsonSchema for Rate {
+    fn schema_name() -> Cow<'static, str> {
+        "Rate".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "How often: a number with /s, /m or /h; a plain number is for each second.",
+            "type": ["string", "number"],
+            "pattern": "^[0-9.]+(/(s|m|min|h))?$",
+            "examples": ["200/s", "90/m", "5/h"],
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_read() {
+        for (text, rate) in [("200/s", 200.0), ("90/m", 1.5), ("36/h", 0.01), ("7", 7.0), ("0.5/s", 0.5)] {
+            assert_eq!(Rate::parse(text), Some(Rate(rate)), "{text}");
+        }
+        for wrong in ["", "/s", "5/d", "-1/s", "inf", "five/s", "5 per s"] {
+            assert_eq!(Rate::parse(wrong), None, "{wrong}");
+        }
+    }
+}

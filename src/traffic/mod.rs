@@ -1,0 +1,288 @@
+//! Requests, event by event: the one thing in the cluster that is not a controller, because millions of requests must
+//! not become writes.
+//!
+//! ```text
+//! arrivals.rs  when clients ask          flow.rs    one request from client to pod and back
+//! server.rs    a pod at work             stats.rs   what became of them
+//! heap.rs      its own event queue       slab.rs    requests under way, by number
+//! ```
+//!
+//! The engine is the runtime's [`Plant`]: before the runtime handles an event of the cluster at some instant, the
+//! engine handles all of its own before it. It sees every write at its instant (as an observer), and through
+//! [`Network`] what each node's proxy has made of it; it writes nothing but its own counts.
+//!
+//! A worked example: a client's request arrives at 10 s → the rules of the node that it comes in by give a pod → it
+//! travels 250 µs → the process there listens and has room → it is at work for 12 ms → the answer travels back: a
+//! success of 12.5 ms. Had the pod's process been gone, it would have been refused after 0.5 ms, whether or not any
+//! API object says so yet.
+
+mod arrivals;
+mod flow;
+mod heap;
+mod seat;
+mod server;
+mod slab;
+mod stats;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::seat::{Seat, Settings};
+
+use self::arrivals::Process;
+use self::flow::{Call, Flight};
+use self::heap::{Heap, Kind};
+use self::server::{Model, Server};
+use self::slab::Slab;
+use self::stats::Stats;
+use crate::metrics::traffic::PodTraffic;
+use crate::metrics::{Meters, TrafficRecord};
+use crate::model::pod_spec::PodSpec;
+use crate::model::{Object, Uid};
+use crate::network::Network;
+use crate::network::listeners::Listeners;
+use crate::rng::{Delay, Stream};
+use crate::scenario::selector::Selector;
+use crate::store::Change;
+use crate::time::{SimDuration, SimTime};
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+
+/// How often meters are told.
+const METERED: SimDuration = SimDuration::from_secs(1);
+
+/// One who asks.
+struct Client {
+    /// The service, as the network numbers it.
+    service: u32,
+    /// The service, as counts are numbered.
+    flow: usize,
+    from: Origin,
+    /// Different addresses, and the first.
+    sources: u32,
+    first_source: u32,
+    arrivals: Option<Process>,
+    users: u32,
+    think: Delay,
+    timeout: SimDuration,
+    connect_timeout: SimDuration,
+    start: SimTime,
+    end: SimTime,
+    /// Whose turn it is among nodes or pods.
+    turn: usize,
+    /// When it asks, where it goes, and how long servers take for it.
+    asks: Stream,
+    routes: Stream,
+    work: Stream,
+}
+
+/// Where requests come from.
+enum Origin {
+    Outside,
+    Cluster,
+    /// From pods that match; those that run, with their nodes and addresses.
+    Pods(Selector, Vec<ClientPod>),
+}
+
+struct ClientPod {
+    uid: Uid,
+    node: u32,
+    address: u32,
+}
+
+/// The engine.
+pub struct Engine {
+    net: Network,
+    listeners: Listeners,
+    meters: Meters,
+    /// Whether meters will be told, and servers that have something to tell.
+    metering: bool,
+    heap: Heap,
+    now: SimTime,
+    distances: [Delay; 4],
+    clients: Vec<Client>,
+    models: Vec<Model>,
+    /// The model of a service, as the network numbers it.
+    model_of: Vec<u32>,
+    servers: Vec<Server>,
+    server_of: FxHashMap<Uid, u32>,
+    specs: FxHashMap<Uid, Arc<PodSpec>>,
+    calls: Slab<Call>,
+    flights: Slab<Flight>,
+    stats: Stats,
+    end: SimTime,
+}
+
+impl Engine {
+    /// When something happens next.
+    pub fn next(&self) -> Option<SimTime> {
+        self.heap.peek()
+    }
+
+    /// Handles what happens before `until`, at most `budget` events; whether that was all.
+    pub fn advance(&mut self, until: SimTime, budget: u64) -> bool {
+        if self.listeners.has_changes() {
+            self.listeners_changed();
+        }
+        for _ in 0..budget {
+            match self.heap.peek() {
+                Some(time) if time < until => {}
+                _ => return true,
+            }
+            let (now, event) = self.heap.pop().expect("there is an event");
+            self.now = now;
+            match event.kind {
+                Kind::Arrive => self.arrive(event.id, event.life),
+                Kind::Reach => self.reach(event.id),
+                Kind::Done if self.flights.life(event.id) == event.life => self.done(event.id),
+                Kind::Shared if self.servers[event.id as usize].turn == event.life => self.shared_done(event.id),
+                Kind::Ends if self.servers[event.id as usize].life == event.life => self.process_ended(event.id),
+                Kind::Timeout if self.flights.life(event.id) == event.life => self.timed_out(event.id),
+                Kind::Meters => self.tell_meters(),
+                Kind::Answer => self.answered(event.id),
+                Kind::Done | Kind::Shared | Kind::Ends | Kind::Timeout => {}
+            }
+        }
+        false
+    }
+
+    /// Takes in a write of the cluster.
+    pub fn change(&mut self, change: &Change) {
+        self.now = self.now.max(change.time);
+        if let Some(node) = self.net.change(change) {
+            self.machine_changed(node);
+        }
+        match change.object() {
+            Object::Pod(pod) => {
+                let uid = pod.meta.uid;
+                match change.new {
+                    Some(_) if pod.node.is_some() => _ = self.specs.entry(uid).or_insert_with(|| pod.spec.clone()),
+                    Some(_) => {}
+                    None => _ = self.specs.remove(&uid),
+                }
+                self.client_pod(pod, change.new.is_none());
+            }
+            Object::EndpointSlice(_) => self.new_targets(),
+            Object::Node(_) => self.cores_changed(),
+            _ => {}
+        }
+    }
+
+    /// A pod may be one that asks.
+    fn client_pod(&mut self, pod: &crate::model::Pod, gone: bool) {
+        let Some(node) = pod.node.as_ref().and_then(|name| self.net.node(name)) else { return };
+        let runs = !gone && pod.status.phase == crate::model::Phase::Running && !pod.meta.deleting();
+        let label = |key: &str| pod.meta.labels.get(key).map(|value| value.as_str());
+        for client in &mut self.clients {
+            let Origin::Pods(selector, pods) = &mut client.from else { continue };
+            if !selector.matches(label) {
+                continue;
+            }
+            let known = pods.iter().position(|one| one.uid == pod.meta.uid);
+            match (known, runs, pod.status.pod_ip) {
+                (None, true, Some(address)) => {
+                    pods.push(ClientPod { uid: pod.meta.uid, node, address: u32::from(address) });
+                }
+                (Some(at), false, _) => _ = pods.remove(at),
+                _ => {}
+            }
+        }
+    }
+
+    /// Endpoints that were never seen before get a server.
+    fn new_targets(&mut self) {
+        for at in self.servers.len()..self.net.targets.len() {
+            let target = &self.net.targets[at];
+            let model = self.model_of[target.service as usize];
+            let mut server = Server::new(target.pod_uid, model, target.node);
+            server.container = target.container(self.specs.get(&target.pod_uid).map(|spec| &**spec));
+            self.server_of.insert(target.pod_uid, at as u32);
+            self.servers.push(server);
+            self.set_cores(at as u32);
+            self.processes_of(at as u32);
+        }
+    }
+
+    fn cores_changed(&mut self) {
+        (0..self.servers.len() as u32).for_each(|at| self.set_cores(at));
+    }
+
+    /// What a server may use: its container's limit, or all of its node.
+    fn set_cores(&mut self, at: u32) {
+        let server = &mut self.servers[at as usize];
+        let limit = self.specs.get(&server.pod).and_then(|spec| {
+            let container = spec.containers.iter().find(|one| one.name == server.container)?;
+            Some(container.limits.milli_cpu).filter(|limit| *limit > 0)
+        });
+        let node = server.node.map(|node| self.net.nodes[node as usize].milli_cpu).filter(|cpu| *cpu > 0);
+        let Some(milli) = limit.into_iter().chain(node).min() else { return };
+        server.cores = milli as f64 / 1000.0;
+        let model = &self.models[server.model as usize];
+        // Once requests are at work, how they are counted stays.
+        if server.active.is_empty() {
+            server.shared = f64::from(model.concurrency) * model.cpu_share > server.cores;
+        }
+    }
+
+    /// Tells the meters what requests took since they were told last. Twice a server's requests are counted as of one
+    /// second, so the times at which anybody else looks do not matter.
+    fn tell_meters(&mut self) {
+        let now = self.now;
+        let mut busy = false;
+        for server in &mut self.servers {
+            let model = &self.models[server.model as usize];
+            server.advance(now, model.cpu_share);
+            let taken = (server.cpu - server.metered) as i64;
+            busy |= taken > 0 || server.load() > 0;
+            if taken > 0 {
+                server.metered += taken as f64;
+                self.meters.add_cpu(server.pod, &server.container, now, taken);
+            }
+            let memory = model.memory * i64::from(server.load());
+            if memory != server.memory && server.process.is_some() {
+                let own = self.meters.memory(server.pod, &server.container, now).unwrap_or(0) - server.memory;
+                self.meters.set_memory(server.pod, &server.container, now, own + memory);
+                server.memory = memory;
+            }
+        }
+        self.metering = false;
+        if busy {
+            self.meter();
+        }
+    }
+
+    /// Meters will be told at the end of this second.
+    fn meter(&mut self) {
+        if !std::mem::replace(&mut self.metering, true) {
+            let second = METERED.0;
+            let end = (self.now.0 + 1).div_euclid(second) * second + second - 1;
+            self.heap.push(SimTime(end), Kind::Meters, 0, 0);
+        }
+    }
+
+    /// What the run came to.
+    pub fn into_record(self) -> TrafficRecord {
+        let (end, under_way) = (self.end, self.calls.len() as u64);
+        let Engine { stats, net, servers, .. } = self;
+        stats.into_record(under_way, |target| {
+            let (seen, server) = (&net.targets[target as usize], &servers[target as usize]);
+            let node = seen.node.map(|node| &net.nodes[node as usize]);
+            let running = server.since.map_or(0, |since| (end.0 - since.0).max(0));
+            PodTraffic {
+                pod: seen.pod.clone(),
+                node: node.map(|node| node.name.clone()).unwrap_or_default(),
+                zone: node.map(|node| node.zone.clone()).unwrap_or_default(),
+                ends: Default::default(),
+                mean: SimDuration::ZERO,
+                cpu: SimDuration(server.cpu as i64),
+                most: server.most,
+                served: SimDuration(server.served + running),
+            }
+        })
+    }
+
+    /// A hash of every request's end.
+    pub fn digest(&self) -> u64 {
+        self.stats.digest ^ (self.calls.len() as u64)
+    }
+}
