@@ -15,6 +15,7 @@ mod golden_fgd;
 mod golden_scheduler;
 mod golden_timelines;
 mod kubectl;
+mod kubelet;
 mod patches;
 mod random;
 mod readme;

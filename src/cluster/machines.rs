@@ -3,6 +3,7 @@
 use super::BOOT;
 use crate::autoscaler::Group;
 use crate::model::core::{Namespace, PriorityClass};
+use crate::model::machine::KubeletSetup;
 use crate::model::node::NodeImage;
 use crate::model::{Labels, Machine, Meta, Name, Node, Object, Resources, Taint, TaintEffect};
 use crate::rng::Seed;
@@ -107,6 +108,7 @@ fn control_plane_setup(cluster: &Cluster, index: u32) -> NodeSetup {
         labels: Default::default(),
         taints: Vec::new(),
         image_cache: Vec::new(),
+        kubelet: Default::default(),
         price_per_hour: cluster.control_plane.price_per_hour,
         start_after: None,
     }
@@ -127,7 +129,7 @@ fn machine(setup: &NodeSetup, index: usize) -> Machine {
     for (name, amount) in &capacity.extended {
         whole.set(&Name::from(name.as_str()), amount.0.whole());
     }
-    let (milli_cpu, memory, ephemeral_storage) = capacity.allocatable(&setup.reserved);
+    let (milli_cpu, memory, ephemeral_storage) = capacity.allocatable(&setup.reserved, &setup.thresholds());
     let allocatable = Resources { milli_cpu, memory, ephemeral_storage, ..whole.clone() };
     let image = |name: &String| NodeImage { names: vec![Name::from(name.as_str())], size: CACHED_IMAGE_BYTES };
     let node = Node {
@@ -152,9 +154,20 @@ fn machine(setup: &NodeSetup, index: usize) -> Machine {
         up_since: BOOT,
         down_since: BOOT,
         boot: 0,
-        setup: Default::default(),
+        setup: Arc::new(kubelet_setup(setup)),
         troubles: Default::default(),
         price_per_hour_micros: (setup.price_per_hour * 1_000_000.0).round() as i64,
+    }
+}
+
+/// The kubelet's configuration. What is reserved for the system is what the system uses.
+fn kubelet_setup(setup: &NodeSetup) -> KubeletSetup {
+    let (system, kube) = (&setup.reserved.system, &setup.reserved.kube);
+    KubeletSetup {
+        thresholds: setup.thresholds(),
+        system_memory: system.memory.0.whole() + kube.memory.0.whole(),
+        system_disk: system.ephemeral_storage.0.whole() + kube.ephemeral_storage.0.whole(),
+        ..setup.kubelet.setup()
     }
 }
 

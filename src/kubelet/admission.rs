@@ -1,12 +1,13 @@
 //! What a kubelet refuses to run (`pkg/kubelet/lifecycle/predicate.go`,
 //! `pkg/scheduler/framework/plugins/*/` as far as the kubelet asks them).
 //!
-//! Pressure, node shutdown and the device managers come before these and have their place in
-//! [`admit`], first lines. Critical pods do not evict others yet.
+//! The device managers would come between pressure and these. Critical pods do not evict others yet.
 
+use super::evict::is_critical;
 use super::node::NodeState;
 use crate::model::access::untolerated;
-use crate::model::{Name, Node, Pod, TaintEffect};
+use crate::model::pod_spec::QosClass;
+use crate::model::{Name, Node, Pod, Taint, TaintEffect};
 
 /// Why a pod is refused: it becomes Failed.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,6 +23,7 @@ pub struct Rejection {
 /// # Errors
 /// Why not.
 pub fn admit(pod: &Pod, state: &NodeState, node: &Node) -> Result<(), Rejection> {
+    pressure(pod, state)?;
     fits(pod, state, node)?;
     let failed = |predicate: Name, why: &str| {
         Err(Rejection { message: format!("Predicate {predicate} failed: {why}"), reason: predicate })
@@ -39,7 +41,34 @@ pub fn admit(pod: &Pod, state: &NodeState, node: &Node) -> Result<(), Rejection>
     if untolerated(&node.taints, &pod.spec.tolerations, &[TaintEffect::NoExecute]).is_some() {
         return failed(crate::name!("TaintToleration"), "node(s) had taints that the pod didn't tolerate");
     }
+    if state.shutting_down() {
+        let message = "Pod was rejected as the node is shutting down.".to_string();
+        return Err(Rejection { reason: crate::name!("NodeShutdown"), message });
+    }
     Ok(())
+}
+
+/// A node that runs short of memory takes no BestEffort pods that do not tolerate it; one that runs short of something
+/// else takes none; critical pods it takes (`pkg/kubelet/eviction/eviction_manager.go`, `Admit`).
+fn pressure(pod: &Pod, state: &NodeState) -> Result<(), Rejection> {
+    let names = state.pressure.names();
+    if names.is_empty() || is_critical(pod) {
+        return Ok(());
+    }
+    if names == ["MemoryPressure"] {
+        let taint = Taint {
+            key: crate::name!("node.kubernetes.io/memory-pressure"),
+            value: Name::new(),
+            effect: TaintEffect::NoSchedule,
+            added: None,
+        };
+        let tolerates = untolerated(&[taint], &pod.spec.tolerations, &[TaintEffect::NoSchedule]).is_none();
+        if pod.spec.qos() != QosClass::BestEffort || tolerates {
+            return Ok(());
+        }
+    }
+    let message = format!("The node had condition: [{}]. ", names.join(" "));
+    Err(Rejection { reason: crate::name!("Evicted"), message })
 }
 
 fn fits(pod: &Pod, state: &NodeState, node: &Node) -> Result<(), Rejection> {

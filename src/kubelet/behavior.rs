@@ -1,16 +1,23 @@
 //! How a container behaves: what a manifest cannot state, resolved for one run of one container.
 
 use super::config::Environment;
+use super::images::Layers;
+use crate::model::curve::Curve;
 use crate::model::pod::Usage;
-use crate::model::{Container, Pod};
+use crate::model::{Container, Name, Pod};
 use crate::rng::{Seed, Stream};
 use crate::scenario::Behavior;
-use crate::scenario::behavior::{ImagePull, Readiness};
+use crate::scenario::behavior::{HookBehavior, ImagePull, Readiness};
+use crate::scenario::growth::Rate;
 use crate::scenario::units::{self, Distribution, Unit};
 use crate::time::SimDuration;
+use std::sync::Arc;
+
+/// What a kubelet keeps of a log: `containerLogMaxSize` of 10Mi, `containerLogMaxFiles` of 5.
+const LOG_KEPT: i64 = 50 << 20;
 
 /// One run of one container.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ContainerBehavior {
     /// Before it counts as running, beside what the node takes to start any container.
     pub start_delay: SimDuration,
@@ -22,6 +29,8 @@ pub struct ContainerBehavior {
     pub ready: bool,
     /// Bytes of its image, where known.
     pub image_size: Option<i64>,
+    /// Its layers, where known.
+    pub image_layers: Option<Layers>,
     /// Whether the registry has the image.
     pub image_exists: bool,
     /// How long it runs before it ends by itself; `None` is for ever.
@@ -32,8 +41,31 @@ pub struct ContainerBehavior {
     pub termination_time: SimDuration,
     /// The code it ends with on SIGTERM.
     pub termination_exit_code: i32,
-    /// What it uses while it runs.
+    /// What it uses while it runs; of memory at first.
     pub usage: Usage,
+    /// How its use of memory changes, if it does.
+    pub memory: Option<Arc<Curve>>,
+    /// What it writes to the disk besides its log.
+    pub disk: Option<Arc<Curve>>,
+    /// What is kept of its log.
+    pub logs: Option<Arc<Curve>>,
+    /// How many processes it runs.
+    pub processes: i64,
+    /// How long one probe takes at full speed.
+    pub probe_time: SimDuration,
+    /// Its postStart hook.
+    pub post_start: HookRun,
+    /// Its preStop hook, where that is no `sleep`.
+    pub pre_stop: HookRun,
+}
+
+/// How a lifecycle hook goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct HookRun {
+    /// How long it takes.
+    pub time: SimDuration,
+    /// Whether it fails.
+    pub fails: bool,
 }
 
 /// Tells how containers behave.
@@ -60,12 +92,20 @@ impl ContainerBehavior {
             serve_after: SimDuration::ZERO,
             ready: true,
             image_size: None,
+            image_layers: None,
             image_exists: true,
             run_time: None,
             exit_code: 0,
             termination_time: SimDuration::from_secs(1),
             termination_exit_code: 0,
             usage: Usage { milli_cpu: container.requests.milli_cpu / 2, memory: container.requests.memory / 2 },
+            memory: None,
+            disk: None,
+            logs: None,
+            processes: 1,
+            probe_time: SimDuration::from_millis(10),
+            post_start: HookRun::default(),
+            pre_stop: HookRun::default(),
         }
     }
 }
@@ -117,6 +157,10 @@ impl BehaviorSource for ScenarioBehavior {
         }
         behavior.ready = rule.ready != Some(Readiness::Never);
         behavior.image_size = rule.image_size.map(|size| size.0.whole());
+        behavior.image_layers = rule
+            .image_layers
+            .as_ref()
+            .map(|layers| layers.iter().map(|(name, size)| (Name::from(name.as_str()), size.0.whole())).collect());
         behavior.image_exists = rule.image_pull != Some(ImagePull::Fails);
         if rule.runs.is_none_or(|runs| run < runs) {
             behavior.run_time = rule.run_time.map(|time| draw("run-time", time));
@@ -142,8 +186,33 @@ impl BehaviorSource for ScenarioBehavior {
         if let Some(usage) = rule.memory {
             behavior.usage.memory = amount("memory", usage, container.requests.memory as f64).round() as i64;
         }
+        if let Some(time) = rule.probe_time {
+            behavior.probe_time = draw("probe-time", time);
+        }
+        let hook = |purpose: &str, rule: Option<HookBehavior>| {
+            let time = rule.and_then(|rule| rule.time).map_or(SimDuration::ZERO, |time| draw(purpose, time));
+            HookRun { time, fails: rule.is_some_and(|rule| rule.fails) }
+        };
+        behavior.post_start = hook("post-start", rule.post_start);
+        behavior.pre_stop = hook("pre-stop", rule.pre_stop);
+        use_over_time(&rule, &mut behavior);
         behavior
     }
+}
+
+/// What a container uses of memory, disk and processes while it runs.
+fn use_over_time(rule: &Behavior, behavior: &mut ContainerBehavior) {
+    if let Some(growth) = &rule.memory_growth {
+        behavior.memory = Some(Arc::new(growth.curve(behavior.usage.memory)));
+    }
+    let written = rule.disk.map_or(0, |disk| disk.0.whole());
+    behavior.disk = match &rule.disk_growth {
+        Some(growth) => Some(Arc::new(growth.curve(written))),
+        None => (written > 0).then(|| Arc::new(Curve::constant(written))),
+    };
+    let log = |rate: Rate| Arc::new(Curve::ramp(0, SimDuration::ZERO, rate.amount, rate.each, LOG_KEPT));
+    behavior.logs = rule.logs.map(log);
+    behavior.processes = rule.processes.map_or(1, i64::from);
 }
 
 /// A draw that makes a stream only if it needs one.

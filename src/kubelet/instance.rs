@@ -1,10 +1,15 @@
 //! One container of one pod as its kubelet knows it: what it does, how it ended, what it waits for.
 
 use super::behavior::ContainerBehavior;
+use super::node::NodeState;
 use super::probes::Probes;
+use super::registry::PullFailure;
 use super::restart::RestartBackoff;
-use crate::model::{Name, Terminated};
+use super::settings::KubeletSettings;
+use crate::model::curve::Curve;
+use crate::model::{Container, Name, Terminated};
 use crate::time::{SimDuration, SimTime};
+use std::sync::Arc;
 
 /// One container.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +24,8 @@ pub struct Instance {
     pub sandbox: u32,
     /// How this run behaves.
     pub behavior: Option<ContainerBehavior>,
+    /// How this run goes.
+    pub run: Run,
     /// When and how this run ends, as far as is known.
     pub end: Option<Ending>,
     /// When this run gets SIGTERM, if it is to stop.
@@ -37,6 +44,14 @@ pub struct Instance {
     pub environment: Vec<crate::model::pod::ConfigSeen>,
     /// A probe had it killed: the back-off counts from the run before.
     pub killed_by_probe: bool,
+    /// Its postStart hook failed.
+    pub hook_failed: bool,
+    /// Its preStop hook has failed and that was told.
+    pub hook_said: bool,
+    /// Its definition changed while it ran: it starts again whatever the restart policy.
+    pub redefined: bool,
+    /// The image that it was last started from.
+    pub image: Name,
     /// The run that the meters know of: when it started, and whether they know its end.
     pub metered: Option<(SimTime, bool)>,
 }
@@ -77,6 +92,37 @@ pub enum Wait {
     ConfigError,
 }
 
+/// How a run goes: what of its behaviour changes with what happens to the container and to its node.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Run {
+    /// How fast its work goes, in thousandths of full speed.
+    pub pace: i64,
+    /// When it serves.
+    pub serves: SimTime,
+    /// When it ends by itself.
+    pub ends: Option<SimTime>,
+    /// When the kernel kills it for using more memory than its limit.
+    pub out_of_memory: Option<SimTime>,
+    /// Its use of memory since it started, if that changes.
+    pub memory: Option<Arc<Curve>>,
+    /// It answers nothing and does not end: so many faults hold it.
+    pub hung: u32,
+}
+
+/// The exit code of SIGKILL.
+pub const KILLED: i32 = 137;
+
+/// What a probe is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// All is well.
+    Good,
+    /// All is not.
+    Bad,
+    /// Nothing, until the probe gave up.
+    Late,
+}
+
 /// How a run ends.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Ending {
@@ -88,6 +134,8 @@ pub struct Ending {
     pub reason: Name,
     /// When the kubelet sees it.
     pub observed: SimTime,
+    /// Nobody stopped it: it ends by itself, or by its own use of memory.
+    pub own: bool,
 }
 
 /// A failed pull (`pkg/kubelet/images/image_manager.go`).
@@ -97,6 +145,49 @@ pub struct PullBackoff {
     pub backoff: SimDuration,
     /// When the pull failed.
     pub failed: SimTime,
+    /// Why.
+    pub failure: PullFailure,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Run { pace: 1000, serves: SimTime::ZERO, ends: None, out_of_memory: None, memory: None, hung: 0 }
+    }
+}
+
+impl Run {
+    /// A run that begins at `now` at such a pace, of a container with so much memory at most (0 for no limit).
+    pub fn begin(behavior: &ContainerBehavior, limit: i64, pace: i64, now: SimTime) -> Self {
+        let mut run = Run {
+            pace: 1000,
+            serves: now + behavior.serve_after,
+            ends: behavior.run_time.map(|time| now + time),
+            memory: behavior.memory.clone(),
+            ..Run::default()
+        };
+        run.out_of_memory = run.over_limit(behavior.usage.memory, limit, now, now);
+        run.pace_from(pace, now);
+        run
+    }
+
+    /// When it uses more memory than its limit, from `now` on.
+    pub fn over_limit(&self, constant: i64, limit: i64, started: SimTime, now: SimTime) -> Option<SimTime> {
+        match &self.memory {
+            _ if limit <= 0 => None,
+            None => (constant > limit).then_some(now),
+            Some(curve) => curve.first_above(now - started, limit).map(|age| started + age),
+        }
+    }
+
+    /// Its work goes at another pace from `now` on. Tells whether that changes anything.
+    pub fn pace_from(&mut self, pace: i64, now: SimTime) -> bool {
+        let old = std::mem::replace(&mut self.pace, pace);
+        for at in std::iter::once(&mut self.serves).chain(&mut self.ends).filter(|at| **at > now) {
+            let left = i128::from((*at - now).0) * i128::from(old) / i128::from(pace.max(1));
+            *at = now + SimDuration(i64::try_from(left).unwrap_or(i64::MAX));
+        }
+        old != pace
+    }
 }
 
 impl Default for State {
@@ -128,8 +219,39 @@ impl Instance {
     /// Whether it is ready.
     pub fn ready(&self) -> bool {
         self.started()
-            && self.behavior.is_none_or(|behavior| behavior.ready)
+            && self.behavior.as_ref().is_none_or(|behavior| behavior.ready)
             && self.probes.as_ref().is_none_or(|probes| probes.ready)
+    }
+
+    /// Plans its end anew, unless someone stops it: by itself, or for want of memory, whichever comes first.
+    pub fn plan_end(&mut self, node: &NodeState, settings: &KubeletSettings) {
+        if self.end.as_ref().is_some_and(|end| !end.own) {
+            return;
+        }
+        let code = self.behavior.as_ref().map_or(0, |behavior| behavior.exit_code);
+        let natural = self.run.ends.filter(|_| self.run.hung == 0).map(|at| (at, code, exit_reason(code)));
+        let killed = self.run.out_of_memory.map(|at| (at, KILLED, crate::name!("OOMKilled")));
+        let first = natural.into_iter().chain(killed).min_by_key(|(at, ..)| *at);
+        self.end = first.map(|(at, exit_code, reason)| {
+            let observed = node.relist(at, settings);
+            Ending { at, exit_code, reason, observed, own: true }
+        });
+    }
+
+    /// Something happened to it at `at`: its probes may answer otherwise.
+    pub fn unsettle(&mut self, container: &Container, at: SimTime) {
+        self.probes.iter_mut().for_each(|probes| probes.unsettle(container, at));
+    }
+
+    /// Whether it answers a probe well at `now`, and whether in time.
+    pub fn answers(&self, readiness: bool, timeout: SimDuration, now: SimTime) -> Answer {
+        let Some(behavior) = &self.behavior else { return Answer::Bad };
+        let time = SimDuration(behavior.probe_time.0.saturating_mul(1000) / self.run.pace.max(1));
+        match () {
+            () if (self.run.hung > 0 || time > timeout) && timeout.0 < i64::MAX => Answer::Late,
+            () if now < self.run.serves || readiness && !behavior.ready => Answer::Bad,
+            () => Answer::Good,
+        }
     }
 
     /// Runs after the first.

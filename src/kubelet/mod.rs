@@ -10,24 +10,34 @@
 //! status.rs       phase, conditions, container statuses: pure
 //! volumes.rs  what must be mounted first      config.rs  config maps and secrets as files and environment
 //! images.rs  probes.rs  behavior.rs  settings.rs
+//! load.rs     what containers take of a node        physics.rs  processors shared, the kernel out of memory: oom.rs
+//! pressure.rs what a kubelet finds short: pure      evict.rs    whom it evicts then: eviction_rank.rs
 //! ```
 //!
 //! One thing to know: a worker's time is not the caller's. Whatever fell due since the last look happens at
 //! its own instant, so busy clients and slow requests delay reports, never the containers.
 //!
-//! Not here yet: pressure eviction, device managers, node shutdown.
+//! Not here yet: device managers.
 
 pub mod admission;
 pub mod behavior;
 pub mod config;
+pub mod evict;
 pub mod eviction_rank;
 pub mod images;
 pub mod instance;
+pub mod load;
 pub mod node;
+pub mod oom;
+pub mod physics;
 pub mod pod_worker;
+pub mod pressure;
 pub mod probes;
+pub mod registry;
+pub mod resize;
 pub mod restart;
 pub mod settings;
+pub mod shutdown;
 pub mod starting;
 pub mod status;
 pub mod termination;
@@ -49,8 +59,10 @@ use crate::rng::Seed;
 use crate::runtime::{Controller, Cx, Requeue, Wake};
 use crate::store::{Change, DeleteOptions, Patch, Preconditions, StoreError, Verb, View, Write, Written};
 use crate::time::SimTime;
+use evict::Eviction;
 use node::NodeState;
 use pod_worker::{Env, PodWorker, Stage, Verdict};
+use registry::Registry;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -69,7 +81,8 @@ pub struct Kubelet {
     nodes: Vec<NodeState>,
     by_name: FxHashMap<Name, usize>,
     workers: FxHashMap<Key, Box<PodWorker>>,
-    crashes: FxHashMap<Key, Vec<Crash>>,
+    /// What is to be done to pods, and when.
+    orders: FxHashMap<Key, Vec<(SimTime, Order)>>,
     /// The pods that read a config map or secret as files.
     readers: FxHashMap<Key, BTreeSet<Key>>,
     /// Pods by node that wait for their volumes.
@@ -77,14 +90,32 @@ pub struct Kubelet {
     next_block: u32,
     meters: Meters,
     listeners: Option<Listeners>,
+    registry: Registry,
 }
 
-/// A fault that ends containers of a pod.
+/// What is to be done to a pod that the API knows nothing of.
 #[derive(Clone, Debug)]
-struct Crash {
-    at: SimTime,
-    container: Option<Name>,
-    exit_code: i32,
+enum Order {
+    /// Containers end.
+    Crash {
+        /// Which; all of them if `None`.
+        container: Option<Name>,
+        /// Their code.
+        exit_code: i32,
+    },
+    /// Its node cannot keep it.
+    Evict(Eviction),
+    /// Its node is shut down.
+    ShutDown(Eviction),
+    /// The work of a container goes at another pace.
+    Pace {
+        /// Which.
+        container: usize,
+        /// In thousandths of full speed.
+        pace: i64,
+        /// What it gets of the processors, in thousandths of a core.
+        given: i64,
+    },
 }
 
 impl Kubelet {
@@ -97,12 +128,13 @@ impl Kubelet {
             nodes: Vec::new(),
             by_name: FxHashMap::default(),
             workers: FxHashMap::default(),
-            crashes: FxHashMap::default(),
+            orders: FxHashMap::default(),
             readers: FxHashMap::default(),
             waiting: BTreeMap::new(),
             next_block: u32::from(POD_NETWORK),
             meters: Meters::default(),
             listeners: None,
+            registry: Registry::default(),
         }
     }
 
@@ -134,10 +166,16 @@ impl Kubelet {
             return;
         };
         let node = &mut self.nodes[at];
+        if (machine.up, machine.up_since) != (node.up, node.since) {
+            node.begins();
+        }
         node.up = machine.up;
         node.since = machine.up_since;
+        node.down = machine.down_since;
         node.boot = machine.boot;
         node.registers = machine.node.clone();
+        node.setup = machine.setup.clone();
+        node.troubles = machine.troubles.clone();
     }
 
     fn incident(&mut self, incident: &Incident, wake: &mut Wake<'_>) {
@@ -147,8 +185,8 @@ impl Kubelet {
             Fault::NodeCrash { .. } | Fault::UserAction { .. } => return,
         };
         for pod in pods.iter().filter(|pod| self.workers.contains_key(pod)) {
-            let crash = Crash { at: incident.started, container: container.clone(), exit_code };
-            self.crashes.entry(pod.clone()).or_default().push(crash);
+            let crash = Order::Crash { container: container.clone(), exit_code };
+            self.orders.entry(pod.clone()).or_default().push((incident.started, crash));
             wake.add(pod.clone());
         }
     }
@@ -181,11 +219,11 @@ impl Kubelet {
         if !self.nodes[node].up {
             return Requeue::Done;
         }
-        let crashes = self.crashes.remove(key).unwrap_or_default();
+        let orders = self.orders.remove(key).unwrap_or_default();
         let mut worker = match self.workers.remove(key) {
             Some(worker) => worker,
             None if pod.status.phase.terminal() => return Requeue::Done,
-            None => Box::new(PodWorker::new(pod, node, self.nodes[node].boot, cx.now)),
+            None => Box::new(PodWorker::new(pod, node, &self.nodes[node], cx.now)),
         };
         let mut env = Env {
             settings: &self.settings,
@@ -193,11 +231,12 @@ impl Kubelet {
             seed: cx.seed,
             eager: cx.eager,
             node: &mut self.nodes[node],
+            registry: &mut self.registry,
             pod,
             view,
             events: Vec::new(),
         };
-        work(&mut worker, &mut env, &crashes, cx);
+        work(&mut worker, &mut env, &orders, cx);
         let (events, host) = (std::mem::take(&mut env.events), env.node.registers.address);
         if !events.is_empty() {
             let object = Object::Pod(pod.clone());
@@ -209,11 +248,27 @@ impl Kubelet {
         if let Some(listeners) = &self.listeners {
             listeners.report(worker.uid, worker.processes(pod));
         }
+        for (at, order) in &orders {
+            if let Order::Pace { container, given, .. } = order {
+                let name = &pod_worker::container_of(pod, *container).name;
+                self.meters.set_cpu(worker.uid, name, *at, *given);
+            }
+        }
         report(&mut worker, pod, host, cx);
         let next = worker.next;
         let waits = matches!(worker.stage, Stage::Volumes { .. });
         self.follow_volumes(key, pod, waits);
+        let over = worker.concluded();
+        self.nodes[node].defer(key, worker.resize.deferred() && !over);
         self.workers.insert(key.clone(), worker);
+        self.weigh(key, pod, node, cx);
+        if over {
+            // What had to wait for room is tried again.
+            self.nodes[node].deferred().for_each(|key| cx.wake(key, cx.now));
+        }
+        if over && (self.nodes[node].cleaned_up(key, cx.now) || self.nodes[node].shutdown.is_some()) {
+            cx.wake(physics::key(&self.nodes[node].name), cx.now);
+        }
         match next {
             // After writes the key is woken by `settled`, at the exact instant.
             Some(at) if !cx.has_writes() => Requeue::After(at - cx.now),
@@ -237,7 +292,7 @@ impl Kubelet {
     }
 
     fn forget(&mut self, key: &Key) {
-        self.crashes.remove(key);
+        self.orders.remove(key);
         self.waiting.values_mut().for_each(|waiting| _ = waiting.remove(key));
         if let Some(mut worker) = self.workers.remove(key) {
             self.meters.forget(worker.uid);
@@ -254,20 +309,30 @@ impl Kubelet {
 }
 
 /// Brings a worker up to date with what the API wants and with what happened.
-fn work(worker: &mut PodWorker, env: &mut Env<'_>, crashes: &[Crash], cx: &Cx<'_>) {
+fn work(worker: &mut PodWorker, env: &mut Env<'_>, orders: &[(SimTime, Order)], cx: &Cx<'_>) {
     let now = cx.now;
     if worker.fresh() {
         begin(worker, env, cx);
+    }
+    if std::mem::replace(&mut worker.since, env.node.since) != env.node.since {
+        worker.resume(env);
     }
     if worker.boot != env.node.boot {
         let (boot, since) = (env.node.boot, env.node.since);
         worker.reboot(env, boot, since);
     }
-    for crash in crashes {
-        worker.advance(env, crash.at.min(now));
-        worker.crash(env, crash.container.as_ref(), crash.exit_code, crash.at);
+    for (at, order) in orders {
+        worker.advance(env, (*at).min(now));
+        match order {
+            Order::Crash { container, exit_code } => worker.crash(env, container.as_ref(), *exit_code, *at),
+            Order::Evict(eviction) => worker.evict(env, eviction, *at),
+            Order::ShutDown(eviction) => worker.end_as(env, crate::name!("Terminated"), eviction, *at),
+            Order::Pace { container, pace, .. } => worker.pace(env, *container, *pace, *at),
+        }
     }
     worker.advance(env, now);
+    worker.definitions_changed(env, now);
+    worker.resized(env, now);
     worker.volumes_changed(env, now);
     if !worker.mounts.files.is_empty() {
         worker.config_changed(env, now);
@@ -345,6 +410,9 @@ impl Controller for Kubelet {
         match change.object() {
             Object::Machine(machine) => {
                 self.machine_changed(machine);
+                if change.old.as_ref().and_then(Object::machine).is_some_and(|old| old.troubles != machine.troubles) {
+                    wake.add(physics::key(&machine.meta.name));
+                }
                 if change.verb == Verb::Deleted {
                     if let Some(at) = self.node_of(&machine.meta.name) {
                         self.nodes[at].up = false;
@@ -392,7 +460,13 @@ impl Controller for Kubelet {
     fn reconcile(&mut self, key: &Key, cx: &mut Cx<'_>) -> Requeue {
         match key.kind {
             Kind::Machine => match self.node_of(&key.name) {
-                Some(at) => self.nodes[at].reconcile(cx, &self.settings),
+                Some(at) if physics::is_key(key) => self.physics(at, cx),
+                Some(at) => {
+                    if cx.eager {
+                        cx.wake(physics::key(&key.name), cx.now);
+                    }
+                    self.nodes[at].reconcile(cx, &self.settings)
+                }
                 None => Requeue::Done,
             },
             _ => self.reconcile_pod(key, cx),

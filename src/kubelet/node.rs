@@ -1,16 +1,21 @@
 //! What a kubelet knows of its own node: whether it runs, what its pods hold, its images and addresses.
 
 use super::admission::wanted_ports;
+use super::evict::Watch;
 use super::images::ImageStore;
+use super::load::{Load, Stock};
+use super::pressure::PressureState;
 use super::settings::KubeletSettings;
+use super::shutdown::Shutdown;
 use crate::model::condition;
 use crate::model::core::Lease;
+use crate::model::machine::{KubeletSetup, Troubles};
 use crate::model::{Condition, Key, Kind, Machine, Meta, Name, Node, Object, Pod, PodSpec, Resources, Truth};
 use crate::rng::Seed;
 use crate::runtime::{Cx, Requeue};
 use crate::store::{Patch, Preconditions, Write};
 use crate::time::{SimDuration, SimTime};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -28,6 +33,8 @@ pub struct NodeState {
     pub up: bool,
     /// Since when it works.
     pub since: SimTime,
+    /// When it last stopped.
+    pub down: SimTime,
     /// Which boot this is.
     pub boot: u32,
     /// The boot of which events were recorded.
@@ -42,6 +49,28 @@ pub struct NodeState {
     pub host_ports: Vec<(Name, Name, u16)>,
     /// Images.
     pub images: ImageStore,
+    /// How it is set up.
+    pub setup: Arc<KubeletSetup>,
+    /// What is wrong with its machine.
+    pub troubles: Troubles,
+    /// What its containers take.
+    pub load: Load,
+    /// What runs short.
+    pub pressure: PressureState,
+    /// When the kubelet looks for shortages next, and what it does about them.
+    pub watch: Watch,
+    /// The conditions of shortage as last reported.
+    pub reported: [bool; 3],
+    /// The status tick at which they are reported anew.
+    pub status_due: Option<SimTime>,
+    /// Its shutdown, if one is under way.
+    pub shutdown: Option<Shutdown>,
+    /// Not every container has all the processors that it wants.
+    pub hurried: bool,
+    /// The pods that it accepted and that have not ended.
+    accepted: BTreeSet<Key>,
+    /// Those of them whose resize waits for room.
+    deferred: BTreeSet<Key>,
     relist_phase: SimDuration,
     /// Volumes that pods use or are about to, by unique name, and how many pods that are.
     in_use: BTreeMap<Name, u32>,
@@ -55,7 +84,9 @@ pub struct NodeState {
 /// What one pod holds of its node.
 #[derive(Clone, Debug)]
 pub struct Held {
-    spec: Arc<PodSpec>,
+    key: Key,
+    /// Whose requests count.
+    pub spec: Arc<PodSpec>,
     ports: Vec<(Name, Name, u16)>,
 }
 
@@ -80,6 +111,7 @@ impl NodeState {
             registers: machine.node.clone(),
             up: machine.up,
             since: machine.up_since,
+            down: machine.down_since,
             boot: machine.boot,
             announced: None,
             registered: None,
@@ -87,6 +119,17 @@ impl NodeState {
             pods: 0,
             host_ports: Vec::new(),
             images: ImageStore::new(&name, &machine.node.images, seed),
+            setup: machine.setup.clone(),
+            troubles: machine.troubles.clone(),
+            load: Load::default(),
+            pressure: PressureState::default(),
+            watch: Watch::default(),
+            reported: [false; 3],
+            status_due: None,
+            shutdown: None,
+            hurried: false,
+            accepted: BTreeSet::new(),
+            deferred: BTreeSet::new(),
             relist_phase: SimDuration(phase as i64),
             in_use: BTreeMap::new(),
             in_use_changed: false,
@@ -112,18 +155,62 @@ impl NodeState {
         self.used.add(pod.requests());
         self.pods += 1;
         self.host_ports.extend(ports.iter().cloned());
-        Held { spec: pod.spec.clone(), ports }
+        let key = Key::new(Kind::Pod, pod.meta.namespace.clone(), pod.meta.name.clone());
+        self.accepted.insert(key.clone());
+        Held { key, spec: pod.spec.clone(), ports }
+    }
+
+    /// A pod holds other amounts than before.
+    pub fn hold_instead(&mut self, held: &mut Held, pod: &Pod) {
+        self.used.sub(&held.spec.requests);
+        self.used.add(pod.requests());
+        held.spec = pod.spec.clone();
+        self.deferred.remove(&held.key);
+    }
+
+    /// The pods whose resize waits for room.
+    pub fn deferred(&self) -> impl Iterator<Item = Key> {
+        self.deferred.clone().into_iter()
+    }
+
+    /// Keeps in mind whether a pod's resize waits for room.
+    pub fn defer(&mut self, key: &Key, waits: bool) {
+        match waits {
+            true => _ = self.deferred.insert(key.clone()),
+            false => _ = self.deferred.remove(key),
+        }
     }
 
     /// Takes a pod off the count.
     pub fn give_back(&mut self, held: &Held) {
         self.used.sub(&held.spec.requests);
         self.pods -= 1;
+        self.accepted.remove(&held.key);
+        self.deferred.remove(&held.key);
+        self.load.remove(&held.key);
         for port in &held.ports {
             if let Some(at) = self.host_ports.iter().position(|have| have == port) {
                 self.host_ports.swap_remove(at);
             }
         }
+    }
+
+    /// The pods that it accepted and that have not ended, by name.
+    pub fn accepted(&self) -> impl Iterator<Item = &Key> {
+        self.accepted.iter()
+    }
+
+    /// Whether nothing is short whatever the containers will take.
+    pub fn enough(&self) -> bool {
+        self.registers.capacity.memory == 0 || self.load.never_above(Stock::Memory, self.memory())
+    }
+
+    /// The kubelet begins anew: what it knew of shortages is lost.
+    pub fn begins(&mut self) {
+        self.watch = Watch::default();
+        self.pressure = PressureState::default();
+        self.status_due = None;
+        self.shutdown = None;
     }
 
     /// A pod uses the volumes `new` instead of `old`.
@@ -186,6 +273,10 @@ impl NodeState {
             self.images.changed = false;
         }
         let ready_at = self.since + settings.ready_delay;
+        if self.status_due.is_some_and(|at| at <= cx.now) {
+            self.status_due = None;
+            self.reported = self.pressure.conditions;
+        }
         if cx.now >= ready_at {
             self.post_status(cx, known.as_ref(), settings);
         }
@@ -215,7 +306,7 @@ impl NodeState {
     fn post_status(&mut self, cx: &mut Cx<'_>, known: Option<&Arc<Node>>, settings: &KubeletSettings) {
         let key = Key::cluster(Kind::Node, self.name.clone());
         let have = known.map_or(&[][..], |node| node.conditions.as_slice());
-        let wanted = conditions(cx.now);
+        let wanted = conditions(self.reported, self.shutting_down(), cx.now);
         let status_of = |wish: &Condition| condition::find(have, &wish.kind).map(|condition| condition.status);
         let differing: Vec<&Condition> = wanted.iter().filter(|wish| status_of(wish) != Some(wish.status)).collect();
         let changed = !differing.is_empty();
@@ -223,7 +314,7 @@ impl NodeState {
             if settings.events {
                 let node = Object::Node(known.unwrap_or(&self.registers).clone());
                 for wish in &differing {
-                    let reason = status_event(&wish.kind);
+                    let reason = status_event(wish);
                     let message = format!("Node {} status is now: {reason}", self.name);
                     cx.event(&node, false, SOURCE, reason, message);
                 }
@@ -287,40 +378,52 @@ impl NodeState {
     }
 }
 
-/// What a healthy node says of itself (`pkg/kubelet/nodestatus/setters.go`).
-fn conditions(now: SimTime) -> Vec<Condition> {
-    let good = |kind: Name, status: Truth, reason: Name, message: &'static str| {
-        Condition::new(kind, status, reason, message, now)
-    };
-    vec![
-        good(
+/// What a node says of itself, short of memory, disk or processes or not (`pkg/kubelet/nodestatus/setters.go`).
+fn conditions(short: [bool; 3], shutting_down: bool, now: SimTime) -> Vec<Condition> {
+    // Type; reason and message when all is well, and when not.
+    let shortages = [
+        (
             crate::name!("MemoryPressure"),
-            Truth::False,
-            crate::name!("KubeletHasSufficientMemory"),
-            "kubelet has sufficient memory available",
+            (crate::name!("KubeletHasSufficientMemory"), "kubelet has sufficient memory available"),
+            (crate::name!("KubeletHasInsufficientMemory"), "kubelet has insufficient memory available"),
         ),
-        good(
+        (
             crate::name!("DiskPressure"),
-            Truth::False,
-            crate::name!("KubeletHasNoDiskPressure"),
-            "kubelet has no disk pressure",
+            (crate::name!("KubeletHasNoDiskPressure"), "kubelet has no disk pressure"),
+            (crate::name!("KubeletHasDiskPressure"), "kubelet has disk pressure"),
         ),
-        good(
+        (
             crate::name!("PIDPressure"),
-            Truth::False,
-            crate::name!("KubeletHasSufficientPID"),
-            "kubelet has sufficient PID available",
+            (crate::name!("KubeletHasSufficientPID"), "kubelet has sufficient PID available"),
+            (crate::name!("KubeletHasInsufficientPID"), "kubelet has insufficient PID available"),
         ),
-        good(crate::name!("Ready"), Truth::True, crate::name!("KubeletReady"), "kubelet is posting ready status"),
-    ]
+    ];
+    let mut all: Vec<Condition> = shortages
+        .into_iter()
+        .zip(short)
+        .map(|((kind, well, ill), short)| {
+            let (reason, message) = if short { ill } else { well };
+            Condition::new(kind, Truth::from(short), reason, message, now)
+        })
+        .collect();
+    let (reason, message) = match shutting_down {
+        false => (crate::name!("KubeletReady"), "kubelet is posting ready status"),
+        true => (crate::name!("KubeletNotReady"), "node is shutting down"),
+    };
+    all.push(Condition::new(crate::name!("Ready"), Truth::from(!shutting_down), reason, message, now));
+    all
 }
 
-fn status_event(condition: &str) -> Name {
-    match condition {
-        "MemoryPressure" => crate::name!("NodeHasSufficientMemory"),
-        "DiskPressure" => crate::name!("NodeHasNoDiskPressure"),
-        "PIDPressure" => crate::name!("NodeHasSufficientPID"),
-        _ => crate::name!("NodeReady"),
+fn status_event(condition: &Condition) -> Name {
+    match (condition.kind.as_str(), condition.status == Truth::True) {
+        ("MemoryPressure", true) => crate::name!("NodeHasInsufficientMemory"),
+        ("MemoryPressure", false) => crate::name!("NodeHasSufficientMemory"),
+        ("DiskPressure", true) => crate::name!("NodeHasDiskPressure"),
+        ("DiskPressure", false) => crate::name!("NodeHasNoDiskPressure"),
+        ("PIDPressure", true) => crate::name!("NodeHasInsufficientPID"),
+        ("PIDPressure", false) => crate::name!("NodeHasSufficientPID"),
+        (_, true) => crate::name!("NodeReady"),
+        (_, false) => crate::name!("NodeNotReady"),
     }
 }
 

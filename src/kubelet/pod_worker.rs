@@ -9,15 +9,18 @@
 //!    └──────────┴─────────┴─────┴─▶ Stopping ─▶ Stopped ─▶ Final      termination.rs
 //! ```
 
-use super::behavior::BehaviorSource;
-use super::instance::{Instance, State};
+use super::behavior::{BehaviorSource, ContainerBehavior};
+use super::images::{Around, ImageStep, Wanted};
+use super::instance::{Answer, Instance, State};
 use super::node::NodeState;
 use super::probes::{self, ProbeKind};
+use super::registry::Registry;
+use super::resize::Resize;
 use super::settings::KubeletSettings;
 use super::volumes::{Mounts, Waiting};
 use crate::metrics::Meters;
-use crate::model::pod::ConfigSeen;
-use crate::model::{Container, Name, Pod, Uid};
+use crate::model::pod::{ConfigSeen, Usage};
+use crate::model::{Condition, Container, Name, Pod, PullPolicy, Uid};
 use crate::network::listeners::{Process, Processes};
 use crate::rng::{Delay, Seed};
 use crate::store::View;
@@ -34,6 +37,8 @@ pub struct PodWorker {
     pub node: usize,
     /// The boot in which its containers run.
     pub boot: u32,
+    /// Since when the kubelet has worked, as the worker knows it.
+    pub since: SimTime,
     /// What the worker is at.
     pub stage: Stage,
     /// Init containers, then app containers.
@@ -58,6 +63,12 @@ pub struct PodWorker {
     pub held: Option<super::node::Held>,
     /// Its volumes.
     pub mounts: Mounts,
+    /// What became of wishes for other resources.
+    pub resize: Resize,
+    /// The images that its containers use.
+    pub images: Vec<Name>,
+    /// Why it is disrupted, if its kubelet does it.
+    pub disruption: Option<Condition>,
     /// When something happens next.
     pub next: Option<SimTime>,
 }
@@ -108,10 +119,23 @@ pub enum Stage {
 pub struct Step {
     /// Which.
     pub container: usize,
-    /// Its image is being pulled; else it is being created.
-    pub pull: Option<super::images::Pull>,
+    /// What is being done.
+    pub doing: Doing,
     /// Done then.
     pub until: SimTime,
+}
+
+/// What is done to a container that is being started.
+#[derive(Clone, Copy, Debug)]
+pub enum Doing {
+    /// Its image is being pulled.
+    Pull(super::images::Pull),
+    /// It is being created.
+    Create,
+    /// Its postStart hook runs.
+    PostStart,
+    /// Its postStart hook failed and it is being killed.
+    Kill,
 }
 
 /// Why a pod failed as a whole.
@@ -146,6 +170,8 @@ pub struct Env<'a> {
     pub eager: bool,
     /// The worker's node.
     pub node: &'a mut NodeState,
+    /// The registry that all nodes pull from.
+    pub registry: &'a mut Registry,
     /// The pod as the API has it.
     pub pod: &'a Pod,
     /// The cluster as the kubelet's watches show it.
@@ -183,11 +209,47 @@ impl Env<'_> {
         }
     }
 
+    /// What a container's image needs.
+    pub fn prepare(
+        &mut self,
+        image: &Name,
+        policy: PullPolicy,
+        behavior: &ContainerBehavior,
+        now: SimTime,
+    ) -> ImageStep {
+        let (size, layers) = (behavior.image_size, behavior.image_layers.as_ref());
+        let wanted = Wanted { image, policy, size, layers, exists: behavior.image_exists };
+        let room = self.node.disk_room(now);
+        let mut around = Around {
+            now,
+            settings: self.settings,
+            registry: self.registry,
+            node: &self.node.name,
+            parallel: match self.node.setup.parallel_pulls {
+                Some(0) => self.settings.serial_pulls.then_some(1),
+                other => other,
+            },
+            room,
+            disk_speed: self.node.troubles.disk_speed(),
+        };
+        self.node.images.prepare(&wanted, &mut around)
+    }
+
     /// The init or app container with that number.
     pub fn container(&self, at: usize) -> &Container {
-        let init = &self.pod.spec.init_containers;
-        init.get(at).unwrap_or_else(|| &self.pod.spec.containers[at - init.len()])
+        container_of(self.pod, at)
     }
+}
+
+/// The init or app container of a pod with that number.
+pub fn container_of(pod: &Pod, at: usize) -> &Container {
+    let init = &pod.spec.init_containers;
+    init.get(at).unwrap_or_else(|| &pod.spec.containers[at - init.len()])
+}
+
+/// What a container uses at most: its limit throttles it.
+pub fn throttled(container: &Container, usage: Usage) -> Usage {
+    Usage { milli_cpu: super::load::demand(container, usage.milli_cpu).most(), ..usage }
 }
 
 /// What happens; of several at one instant the first in this order comes first.
@@ -201,18 +263,22 @@ enum Due {
     Probe(usize, ProbeKind),
     /// Files from config maps and secrets follow a change.
     Config,
+    /// Other resources are seen in force.
+    Resized,
     /// `activeDeadlineSeconds` are over.
     Deadline,
 }
 
 impl PodWorker {
     /// The worker of a pod that its kubelet sees for the first time.
-    pub fn new(pod: &Pod, node: usize, boot: u32, now: SimTime) -> Self {
-        let count = pod.spec.init_containers.len() + pod.spec.containers.len();
+    pub fn new(pod: &Pod, node: usize, state: &NodeState, now: SimTime) -> Self {
+        let containers: Vec<&Container> = pod.spec.init_containers.iter().chain(&pod.spec.containers).collect();
+        let count = containers.len();
         PodWorker {
             uid: pod.meta.uid,
             node,
-            boot,
+            boot: state.boot,
+            since: state.since,
             stage: Stage::Idle { sync: None },
             instances: vec![Instance::default(); count],
             initialized: false,
@@ -225,6 +291,9 @@ impl PodWorker {
             publish: true,
             held: None,
             mounts: Mounts::default(),
+            resize: Resize::default(),
+            images: containers.iter().map(|container| container.image.clone()).collect(),
+            disruption: None,
             next: None,
         }
     }
@@ -275,6 +344,9 @@ impl PodWorker {
         if let Some(at) = self.mounts.refresh {
             consider(at, Due::Config);
         }
+        if let Some(at) = self.resize.due() {
+            consider(at, Due::Resized);
+        }
         let stopping = matches!(self.stage, Stage::Stopping | Stage::Stopped { .. });
         if let Some(seconds) = pod.spec.active_deadline_seconds.filter(|_| !stopping) {
             let begun = pod.status.start_time.unwrap_or(self.start_time);
@@ -288,6 +360,7 @@ impl PodWorker {
             Due::End(container) => self.container_ended(env, container, at),
             Due::Probe(container, kind) => self.probe(env, container, kind, at),
             Due::Config => self.refresh_files(env),
+            Due::Resized => self.resize_seen(),
             Due::Deadline => {
                 let verdict = Verdict {
                     reason: crate::name!("DeadlineExceeded"),
@@ -320,10 +393,10 @@ impl PodWorker {
         let containers = inits.iter().chain(&pod.spec.containers);
         let serving = |at: usize| at >= inits.len() || inits[at].sidecar;
         let process = |(at, (instance, container)): (usize, (&Instance, &Container))| {
-            let State::Running { started } = instance.state else { return None };
-            serving(at).then(|| Process {
+            (serving(at) && instance.running()).then(|| Process {
                 container: container.name.clone(),
-                listens: started + instance.behavior.map_or(SimDuration::ZERO, |behavior| behavior.serve_after),
+                // One that hangs answers nobody.
+                listens: if instance.run.hung > 0 { SimTime::MAX } else { instance.run.serves },
                 signalled: instance.signalled,
                 ends: instance.end.as_ref().map(|end| end.at),
             })
@@ -339,6 +412,23 @@ impl PodWorker {
     /// Whether the pod is over.
     pub fn concluded(&self) -> bool {
         matches!(self.stage, Stage::Final { .. })
+    }
+
+    /// The work of a container goes at another pace from `at` on.
+    pub fn pace(&mut self, env: &Env<'_>, container: usize, pace: i64, at: SimTime) {
+        let instance = &mut self.instances[container];
+        if instance.running() && instance.run.pace_from(pace, at) {
+            instance.plan_end(env.node, env.settings);
+            instance.unsettle(env.container(container), at);
+        }
+    }
+
+    /// The kubelet works again.
+    pub fn resume(&mut self, env: &Env<'_>) {
+        for (at, instance) in self.instances.iter_mut().enumerate() {
+            let container = env.container(at);
+            instance.probes.iter_mut().for_each(|probes| probes.paused(container, env.node.down, env.node.since));
+        }
     }
 
     /// Whether the pod is being stopped or over.
@@ -360,8 +450,11 @@ impl PodWorker {
             };
             let known = instance.metered.filter(|(known, _)| *known == started);
             if known.is_none() {
-                let usage = instance.behavior.map_or_else(Default::default, |behavior| behavior.usage);
-                meters.start(self.uid, &container.name, started, usage);
+                let usage = instance.behavior.as_ref().map_or_else(Default::default, |behavior| behavior.usage);
+                meters.start(self.uid, &container.name, started, throttled(container, usage));
+                if let Some(curve) = instance.run.memory.as_ref().filter(|_| ended.is_none()) {
+                    meters.follow_memory(self.uid, &container.name, started, curve);
+                }
             }
             if let Some(at) = ended.filter(|_| known.is_none_or(|(_, over)| !over)) {
                 meters.end(self.uid, &container.name, at);
@@ -397,15 +490,16 @@ impl PodWorker {
     fn probe(&mut self, env: &mut Env<'_>, at: usize, kind: ProbeKind, now: SimTime) {
         let container = env.container(at);
         let instance = &mut self.instances[at];
-        let State::Running { started } = instance.state else { return };
-        let behavior = instance.behavior.expect("a running container has a behaviour");
-        let good = now >= started + behavior.serve_after && (kind != ProbeKind::Readiness || behavior.ready);
+        if !instance.running() {
+            return;
+        }
+        let answer = instance.answers(kind == ProbeKind::Readiness, probes::timeout(container, kind), now);
+        let good = answer == Answer::Good;
         let Some(probes) = instance.probes.as_mut() else { return };
         let attempt = probes.attempt(container, kind, now, good, env.eager);
         let message = (!good).then(|| {
-            let port = container.ports.first().map_or(80, |port| port.container_port);
-            let address = self.address.map_or(String::new(), |address| format!("{address}:{port}"));
-            probes::failure_message(kind, probes::handler(container, kind), &address)
+            let address = self.address.map_or(String::new(), |address| address.to_string());
+            probes::failure_message(kind, container, answer, &address)
         });
         if let Some(message) = message {
             env.warn(crate::name!("Unhealthy"), message);

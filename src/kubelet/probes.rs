@@ -3,6 +3,7 @@
 //! Every probe has a ticker. An attempt is made at each tick while its answer can still matter; once a
 //! container answers well and the result says so, nothing can change and the ticker is let go.
 
+use super::instance::Answer;
 use crate::model::pod_spec::ProbeHandler;
 use crate::model::{Container, Probe};
 use crate::time::{SimDuration, SimTime};
@@ -34,6 +35,8 @@ impl ProbeKind {
 struct Ticker {
     anchor: SimTime,
     next: Option<SimTime>,
+    /// The tick at which it would be asked next, were it not let go.
+    let_go: Option<SimTime>,
     good: u32,
     bad: u32,
     /// Further attempts change nothing: only an eager run makes them.
@@ -59,6 +62,8 @@ pub struct Attempt {
     /// Whether the result changed: for startup and liveness a bad one kills.
     pub changed: bool,
 }
+
+const KINDS: [ProbeKind; 3] = [ProbeKind::Startup, ProbeKind::Liveness, ProbeKind::Readiness];
 
 fn spec(container: &Container, kind: ProbeKind) -> Option<&Probe> {
     match kind {
@@ -110,15 +115,35 @@ impl Probes {
 
     /// The next attempt; with `all` also one that can change nothing.
     pub fn next(&self, all: bool) -> Option<(SimTime, ProbeKind)> {
-        let kinds = [ProbeKind::Startup, ProbeKind::Liveness, ProbeKind::Readiness];
-        let counted = self.tickers.iter().zip(kinds).filter(|(ticker, _)| all || !ticker.settled);
+        let counted = self.tickers.iter().zip(KINDS).filter(|(ticker, _)| all || !ticker.settled);
         counted.filter_map(|(ticker, kind)| Some((ticker.next?, kind))).min()
+    }
+
+    /// Something happens to the container at `now`: probes that nobody was waiting for can answer otherwise.
+    pub fn unsettle(&mut self, container: &Container, now: SimTime) {
+        for (ticker, kind) in self.tickers.iter_mut().zip(KINDS) {
+            if let (Some(at), Some(probe)) = (ticker.let_go.take(), spec(container, kind)) {
+                ticker.next = Some(tick_from(at, probe.period, now));
+            }
+            ticker.settled = false;
+        }
+    }
+
+    /// The kubelet did not work from `from` to `to`: what it would have asked meanwhile it asks then.
+    pub fn paused(&mut self, container: &Container, from: SimTime, to: SimTime) {
+        for (ticker, kind) in self.tickers.iter_mut().zip(KINDS) {
+            if let (Some(at), Some(probe)) = (ticker.let_go, spec(container, kind)) {
+                let missed = tick_from(at, probe.period, from);
+                ticker.let_go = Some(if missed <= to { to } else { missed });
+            }
+        }
     }
 
     /// No more startup and liveness probes: the container is being stopped.
     pub fn stop(&mut self) {
-        self.tickers[0].next = None;
-        self.tickers[1].next = None;
+        for ticker in &mut self.tickers[..2] {
+            (ticker.next, ticker.let_go) = (None, None);
+        }
     }
 
     /// Makes an attempt at `now`, which the container answers well or not. `eager` keeps the ticker going
@@ -149,8 +174,12 @@ impl Probes {
                 ProbeKind::Readiness => self.ready != good,
             };
         ticker.settled = good && reached;
+        ticker.let_go = None;
         let settled = ticker.settled && !eager;
         let over = changed && kind != ProbeKind::Readiness && (kind == ProbeKind::Startup || !good);
+        if settled && !over {
+            ticker.let_go = ticker.next;
+        }
         if settled || over {
             ticker.next = None;
         }
@@ -164,19 +193,29 @@ impl Probes {
 }
 
 /// The event text of an attempt that failed.
-pub fn failure_message(kind: ProbeKind, handler: ProbeHandler, address: &str) -> String {
-    let output = match handler {
+pub fn failure_message(kind: ProbeKind, container: &Container, answer: Answer, address: &str) -> String {
+    let probe = spec(container, kind).expect("only a probe that exists fails");
+    let target = probe.target.replacen("{}", address, 1);
+    let late = answer == Answer::Late;
+    let output = match probe.handler {
+        ProbeHandler::Exec if late => format!("command {target:?} timed out"),
         ProbeHandler::Exec => String::new(),
+        ProbeHandler::Http if late => {
+            format!("Get {target:?}: context deadline exceeded (Client.Timeout exceeded while awaiting headers)")
+        }
         ProbeHandler::Http => "HTTP probe failed with statuscode: 503".to_string(),
-        ProbeHandler::Tcp => format!("dial tcp {address}: connect: connection refused"),
+        ProbeHandler::Tcp => format!("dial tcp {target}: connect: connection refused"),
+        ProbeHandler::Grpc if late => format!("timeout: health rpc did not complete within {}", probe.timeout),
         ProbeHandler::Grpc => "service unhealthy (responded with \"NOT_SERVING\")".to_string(),
     };
     format!("{} probe failed: {output}", kind.as_str())
 }
 
-/// How a probe of that kind asks.
-pub fn handler(container: &Container, kind: ProbeKind) -> ProbeHandler {
-    spec(container, kind).map_or(ProbeHandler::Exec, |probe| probe.handler)
+/// How long an attempt may take. The kernel takes TCP connections for a process that does nothing: they never come
+/// too late.
+pub fn timeout(container: &Container, kind: ProbeKind) -> SimDuration {
+    let patient = SimDuration(i64::MAX);
+    spec(container, kind).filter(|probe| probe.handler != ProbeHandler::Tcp).map_or(patient, |probe| probe.timeout)
 }
 
 /// The grace period of the kill that a probe causes, if it has its own.
@@ -197,6 +236,7 @@ mod tests {
     fn probe(initial: i64, period: i64, success: u32, failure: u32) -> Probe {
         Probe {
             handler: ProbeHandler::Http,
+            target: crate::name!("http://{}:8080/"),
             initial_delay: SimDuration::from_secs(initial),
             period: SimDuration::from_secs(period),
             timeout: SimDuration::from_secs(1),

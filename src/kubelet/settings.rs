@@ -56,10 +56,16 @@ pub struct KubeletSettings {
     pub removal_delay: SimDuration,
     /// Bytes a second of one image pull; 0 is no limit.
     pub pull_bandwidth: i64,
+    /// Bytes a second of all pulls of all nodes together; 0 is no limit.
+    pub registry_bandwidth: i64,
+    /// How many pulls a node may make in how much time.
+    pub rate_limit: Option<(u32, SimDuration)>,
     /// From asking the registry to its first byte.
     pub pull_latency: Delay,
     /// One pull at a time (`serializeImagePulls`).
     pub serial_pulls: bool,
+    /// Whether pulls that go on side by side are limited to 5 a second (`registryPullQPS`).
+    pub pull_limit: bool,
     /// Bytes of an image of which nothing is said.
     pub default_image_size: i64,
     /// Whether `status.images` of the node is kept up to date.
@@ -94,8 +100,11 @@ impl Default for KubeletSettings {
             final_status_delay: SimDuration::ZERO,
             removal_delay: SimDuration::from_secs(1),
             pull_bandwidth: 50 << 20,
+            registry_bandwidth: 0,
+            rate_limit: None,
             pull_latency: Delay::Uniform(SimDuration::from_millis(200), SimDuration::from_millis(600)),
             serial_pulls: true,
+            pull_limit: true,
             default_image_size: 100 << 20,
             report_images: true,
             events: true,
@@ -123,6 +132,7 @@ impl KubeletSettings {
             pull_bandwidth: 0,
             pull_latency: Delay::Constant(SimDuration::ZERO),
             serial_pulls: false,
+            pull_limit: false,
             report_images: false,
             events: false,
             ..KubeletSettings::default()
@@ -143,6 +153,8 @@ impl KubeletSettings {
             crash_loop_max: kubelet.crash_loop_max_backoff.0,
             serial_pulls: kubelet.serialize_image_pulls,
             pull_bandwidth: registry.bandwidth.0.whole(),
+            registry_bandwidth: registry.total_bandwidth.map_or(0, |bandwidth| bandwidth.0.whole()),
+            rate_limit: registry.rate_limit.map(|limit| (limit.pulls, limit.per.0)),
             pull_latency: registry.latency.into(),
             default_image_size: registry.default_image_size.0.whole(),
             ..KubeletSettings::default()

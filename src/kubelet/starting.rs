@@ -3,11 +3,12 @@
 
 use super::config::{self, Environment};
 use super::images::{ImageStep, Pull};
-use super::instance::{Ending, Instance, PullBackoff, State, Wait, exit_reason};
-use super::pod_worker::{Env, PodWorker, Stage, Step};
+use super::instance::{Instance, PullBackoff, Run, State, Wait};
+use super::pod_worker::{Doing, Env, PodWorker, Stage, Step};
 use super::probes::{self, ProbeKind, Probes};
+use super::registry::{PullFailure, error_text};
 use super::restart::restarts;
-use super::status::{never_pull, pull_error};
+use super::status::never_pull;
 use crate::model::{Name, RestartPolicy};
 use crate::rng::Delay;
 use crate::time::{SimDuration, SimTime};
@@ -36,7 +37,7 @@ impl Actions {
 impl PodWorker {
     /// Begins with the sandbox.
     pub fn begin_sandbox(&mut self, env: &mut Env<'_>, now: SimTime) {
-        let time = env.draw(env.settings.sandbox, "sandbox", "", self.sandboxes);
+        let time = env.node.on_disk(env.draw(env.settings.sandbox, "sandbox", "", self.sandboxes));
         self.stage = Stage::Sandbox { until: now + time };
     }
 
@@ -83,7 +84,7 @@ impl PodWorker {
         let inits = env.pod.spec.init_containers.len();
         let ended_for_good = |at: usize, instance: &Instance| {
             let code = instance.exit().map(|exit| exit.exit_code);
-            code.is_some_and(|code| !restarts(env.container(at), policy, at < inits, code))
+            code.is_some_and(|code| !instance.redefined && !restarts(env.container(at), policy, at < inits, code))
         };
         let init_failed = self.instances[..inits].iter().enumerate().any(|(at, instance)| {
             instance.exit().is_some_and(|exit| exit.exit_code != 0) && ended_for_good(at, instance)
@@ -136,7 +137,8 @@ impl PodWorker {
             State::Ended { seen, .. } => Some(seen),
         };
         let exit = instance.exit().expect("it has run and does not run");
-        let again = restarts(env.container(at), env.pod.spec.restart_policy, at < inits, exit.exit_code);
+        let again =
+            instance.redefined || restarts(env.container(at), env.pod.spec.restart_policy, at < inits, exit.exit_code);
         let earlier_sandbox = instance.sandbox != self.sandboxes && at < inits;
         if !again && !earlier_sandbox {
             return;
@@ -227,10 +229,13 @@ impl PodWorker {
         let environment = config::environment(container, &env.pod.meta.namespace, env.view);
         let variables = environment.as_ref().map_or_else(|_| Environment::new(), |(variables, _)| variables.clone());
         let behavior = env.source.resolve(env.pod, container, self.instances[at].starts, &variables, env.seed);
-        self.instances[at].behavior = Some(behavior);
+        self.instances[at].behavior = Some(behavior.clone());
         let image = container.image.clone();
-        let (policy, size, exists) = (container.pull_policy, behavior.image_size, behavior.image_exists);
-        let step = match env.node.images.prepare(&image, policy, size, exists, now, env.settings) {
+        if !self.images.contains(&image) {
+            self.images.push(image.clone());
+        }
+        let policy = container.pull_policy;
+        let step = match env.prepare(&image, policy, &behavior, now) {
             ImageStep::Present => {
                 let message =
                     format!("Container image \"{image}\" already present on machine and can be accessed by the pod");
@@ -238,12 +243,12 @@ impl PodWorker {
                 if !self.configure(env, at, now) {
                     return self.start_next(env, todo, init, now);
                 }
-                Step { container: at, pull: None, until: now + self.creation(env, at) }
+                Step { container: at, doing: Doing::Create, until: now + self.creation(env, at, now) }
             }
             ImageStep::Pull(mut pull) => {
                 pull.until += behavior.pull_delay;
                 env.normal(crate::name!("Pulling"), format!("Pulling image \"{image}\""));
-                Step { container: at, pull: Some(pull), until: pull.until }
+                Step { container: at, doing: Doing::Pull(pull), until: pull.until }
             }
             ImageStep::NeverPull => {
                 env.warn(crate::name!("ErrImageNeverPull"), never_pull(&image));
@@ -256,34 +261,68 @@ impl PodWorker {
     }
 
     /// How long the runtime takes to create and start a container.
-    fn creation(&self, env: &Env<'_>, at: usize) -> SimDuration {
+    fn creation(&self, env: &Env<'_>, at: usize, now: SimTime) -> SimDuration {
         let instance = &self.instances[at];
-        let own = instance.behavior.map_or(SimDuration::ZERO, |behavior| behavior.start_delay);
-        own + env.draw(env.settings.container_start, "container-start", &env.container(at).name, instance.starts)
+        let container = env.container(at);
+        let own = instance.behavior.as_ref().map_or(SimDuration::ZERO, |behavior| {
+            let pace = env.node.pace_of_one_more(container, behavior.usage.milli_cpu, now);
+            SimDuration((i128::from(behavior.start_delay.0) * 1000 / i128::from(pace)) as i64)
+        });
+        let creation = env.draw(env.settings.container_start, "container-start", &container.name, instance.starts);
+        own + env.node.on_disk(creation)
     }
 
     pub(super) fn step_done(&mut self, env: &mut Env<'_>, now: SimTime) {
         let stage = std::mem::replace(&mut self.stage, Stage::Idle { sync: None });
         let Stage::Pass { todo, step, init } = stage else { return };
         let at = step.container;
-        match step.pull {
-            Some(pull) if pull.succeeds => {
+        let again = |doing: Doing, until: SimTime, todo: VecDeque<usize>| Stage::Pass {
+            todo,
+            step: Step { container: at, doing, until },
+            init,
+        };
+        match step.doing {
+            Doing::Pull(pull) if pull.failure.is_none() => {
                 self.pulled(env, at, pull);
                 if !self.configure(env, at, now) {
                     return self.start_next(env, todo, init, now);
                 }
-                let until = now + self.creation(env, at);
-                self.stage = Stage::Pass { todo, step: Step { container: at, pull: None, until }, init };
+                self.stage = again(Doing::Create, now + self.creation(env, at, now), todo);
             }
-            Some(pull) => {
+            Doing::Pull(pull) => {
                 self.pull_failed(env, at, pull, now);
                 self.start_next(env, todo, init, now);
             }
-            None => {
+            Doing::Create => {
                 self.started(env, at, now);
-                self.start_next(env, todo, init, now);
+                match self.hook_until(env, at, now) {
+                    Some(until) => self.stage = again(Doing::PostStart, until, todo),
+                    None => self.start_next(env, todo, init, now),
+                }
             }
+            Doing::PostStart if self.instances[at].behavior.as_ref().is_some_and(|b| b.post_start.fails) => {
+                match self.post_start_failed(env, at, now) {
+                    Some(until) => self.stage = again(Doing::Kill, until, todo),
+                    None => self.start_next(env, todo, init, now),
+                }
+            }
+            Doing::PostStart | Doing::Kill => self.start_next(env, todo, init, now),
         }
+    }
+
+    /// When the postStart hook of a container that has just started is over, if it has one.
+    fn hook_until(&self, env: &Env<'_>, at: usize, now: SimTime) -> Option<SimTime> {
+        let hook = env.container(at).post_start?;
+        let run = self.instances[at].behavior.as_ref().map(|behavior| behavior.post_start).unwrap_or_default();
+        Some(now + hook.sleep.unwrap_or(run.time))
+    }
+
+    /// A container whose postStart hook failed is killed before the next one starts. Says when it is gone.
+    fn post_start_failed(&mut self, env: &mut Env<'_>, at: usize, now: SimTime) -> Option<SimTime> {
+        env.warn(crate::name!("FailedPostStartHook"), "PostStartHook failed");
+        self.instances[at].hook_failed = true;
+        self.kill(env, at, env.pod.spec.grace_seconds, crate::name!("FailedPostStartHook"), now);
+        self.instances[at].end.as_ref().map(|end| end.at.max(now))
     }
 
     /// Reads the container's environment; one that lacks something waits and tries again.
@@ -315,14 +354,17 @@ impl PodWorker {
         env.normal(crate::name!("Pulled"), message);
     }
 
-    fn pull_failed(&mut self, env: &mut Env<'_>, at: usize, _: Pull, now: SimTime) {
+    fn pull_failed(&mut self, env: &mut Env<'_>, at: usize, pull: Pull, now: SimTime) {
         let image = env.container(at).image.clone();
-        env.warn(crate::name!("Failed"), format!("Failed to pull image \"{image}\": {}", pull_error(&image)));
+        let failure = pull.failure.unwrap_or(PullFailure::NotFound);
+        let why = error_text(&image, failure);
+        env.warn(crate::name!("Failed"), format!("Failed to pull image \"{image}\": {why}"));
         env.warn(crate::name!("Failed"), "Error: ErrImagePull");
         let settings = env.settings;
         let before = self.instances[at].pull.map(|pull| pull.backoff * 2);
         let backoff = before.unwrap_or(settings.image_back_off_initial).min(settings.image_back_off_max);
         self.park(at, Wait::PullFailed, backoff, now);
+        self.instances[at].pull.iter_mut().for_each(|pull| pull.failure = failure);
     }
 
     /// A container whose image is not to be had waits.
@@ -331,28 +373,29 @@ impl PodWorker {
         if let State::Ended { how, .. } = std::mem::replace(&mut instance.state, State::Waiting(wait)) {
             instance.last = Some(how);
         }
-        instance.pull = Some(PullBackoff { backoff, failed: now });
+        instance.pull = Some(PullBackoff { backoff, failed: now, failure: PullFailure::NotFound });
     }
 
     fn started(&mut self, env: &mut Env<'_>, at: usize, now: SimTime) {
         env.normal(crate::name!("Created"), crate::name!("Container created"));
         env.normal(crate::name!("Started"), crate::name!("Container started"));
+        let limit = self.granted(env.pod, at).limits.memory;
         let instance = &mut self.instances[at];
         if let State::Ended { how, .. } = std::mem::replace(&mut instance.state, State::Running { started: now }) {
             instance.last = Some(how);
         }
         instance.starts += 1;
+        (instance.hook_failed, instance.redefined) = (false, false);
+        instance.image = env.container(at).image.clone();
         instance.sandbox = self.sandboxes;
         instance.seen = false;
         instance.signalled = None;
         instance.pull = None;
-        let behavior = instance.behavior.expect("resolved before the start");
-        instance.end = behavior.run_time.map(|time| Ending {
-            at: now + time,
-            exit_code: behavior.exit_code,
-            reason: exit_reason(behavior.exit_code),
-            observed: env.node.relist(now + time, env.settings),
-        });
+        let behavior = instance.behavior.as_ref().expect("resolved before the start");
+        let pace = env.node.pace_of_one_more(env.container(at), behavior.usage.milli_cpu, now);
+        instance.run = Run::begin(behavior, limit, pace, now);
+        instance.end = None;
+        instance.plan_end(env.node, env.settings);
     }
 
     fn end_pass(&mut self, env: &mut Env<'_>, init: bool, now: SimTime) {

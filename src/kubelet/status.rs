@@ -2,7 +2,8 @@
 //! (`pkg/kubelet/kubelet_pods.go`, `getPhase`, `generateAPIPodStatus`; `pkg/kubelet/status/generate.go`).
 
 use super::instance::{Instance, State, Wait};
-use super::pod_worker::PodWorker;
+use super::pod_worker::{PodWorker, throttled};
+use super::registry::{PullFailure, error_text};
 use super::restart::restarts;
 use crate::model::pod::Usage;
 use crate::model::{
@@ -51,13 +52,34 @@ pub fn generate(worker: &PodWorker, pod: &Pod, host: Option<Ipv4Addr>, now: SimT
         observed_generation: pod.meta.generation,
         config: worker.config_seen(),
     };
+    if let Some(disruption) = &worker.disruption
+        && !condition::is_true(&status.conditions, &disruption.kind)
+    {
+        status.conditions.retain(|condition| condition.kind != disruption.kind);
+        status.conditions.push(disruption.clone());
+    }
+    status.conditions.extend(worker.resize.conditions());
+    if let Some(granted) = &worker.resize.granted {
+        let all = status.init_containers.iter_mut().chain(&mut status.containers);
+        for (status, container) in all.zip(granted.init_containers.iter().chain(&granted.containers)) {
+            status.allocated = Some(Box::new((container.requests.clone(), container.limits.clone())));
+        }
+    }
     let own = conditions(spec, &status, worker.sandbox && !ended, &pod.status.conditions, now);
     status.conditions.extend(own);
     status
 }
 
 /// The condition types that a kubelet writes.
-const OWN: [&str; 5] = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"];
+const OWN: [&str; 7] = [
+    "PodResizePending",
+    "PodResizeInProgress",
+    "PodReadyToStartContainers",
+    "Initialized",
+    "Ready",
+    "ContainersReady",
+    "PodScheduled",
+];
 
 fn container_status(container: &Container, instance: &Instance, init: bool, pod: &Pod) -> ContainerStatus {
     let waiting = |reason: Name, message: Name| ContainerState::Waiting { reason, message };
@@ -69,8 +91,13 @@ fn container_status(container: &Container, instance: &Instance, init: bool, pod:
             None => (waiting_state(container, instance, &Wait::Creating, pod, &waiting), Usage::default()),
         },
         State::Running { started } => {
-            let usage = instance.behavior.as_ref().map_or(Usage::default(), |behavior| behavior.usage);
+            let usage =
+                instance.behavior.as_ref().map_or(Usage::default(), |behavior| throttled(container, behavior.usage));
             (ContainerState::Running { started: *started }, usage)
+        }
+        State::Ended { .. } if instance.hook_failed => {
+            let reason = crate::name!("PostStartHookError");
+            (waiting(reason, crate::name!("PostStartHook failed")), Usage::default())
         }
         State::Ended { how, .. } => (ContainerState::Terminated(how.clone()), Usage::default()),
     };
@@ -82,10 +109,14 @@ fn container_status(container: &Container, instance: &Instance, init: bool, pod:
     ContainerStatus {
         name: container.name.clone(),
         state,
-        last: instance.last.clone(),
+        last: match &instance.state {
+            State::Ended { how, .. } if instance.hook_failed => Some(how.clone()),
+            _ => instance.last.clone(),
+        },
         ready,
         started: instance.started(),
         restart_count: instance.restart_count(),
+        allocated: None,
         usage,
     }
 }
@@ -117,21 +148,18 @@ fn waiting_state(
         Wait::ConfigError => {
             waiting(crate::name!("CreateContainerConfigError"), instance.config_error.clone().unwrap_or_default())
         }
-        Wait::PullFailed => waiting(crate::name!("ErrImagePull"), Name::from(pull_error(image))),
+        Wait::PullFailed => waiting(crate::name!("ErrImagePull"), Name::from(pull_error(image, instance))),
         Wait::PullBackOff => {
-            let message = format!("Back-off pulling image \"{image}\": ErrImagePull: {}", pull_error(image));
+            let message = format!("Back-off pulling image \"{image}\": ErrImagePull: {}", pull_error(image, instance));
             waiting(crate::name!("ImagePullBackOff"), Name::from(message))
         }
         Wait::NeverPull => waiting(crate::name!("ErrImageNeverPull"), Name::from(never_pull(image))),
     }
 }
 
-/// What containerd answers for an image that the registry does not have.
-pub fn pull_error(image: &str) -> String {
-    let full = super::images::full(image);
-    format!(
-        "rpc error: code = NotFound desc = failed to pull and unpack image \"{full}\": failed to resolve reference \"{full}\": {full}: not found"
-    )
+/// Why the last pull of a container's image failed.
+fn pull_error(image: &str, instance: &Instance) -> String {
+    error_text(image, instance.pull.map_or(PullFailure::NotFound, |pull| pull.failure))
 }
 
 /// The message of an absent image that must not be pulled.

@@ -32,6 +32,7 @@ fn status(name: &str, short: &str) -> ContainerStatus {
         ready: short == "run" || short == "0" && name.starts_with('i'),
         started: short == "run",
         restart_count: 0,
+        allocated: None,
         usage: Default::default(),
     }
 }

@@ -2,15 +2,13 @@
 //! (`pkg/kubelet/kuberuntime/kuberuntime_container.go`, `killContainer`; `pkg/kubelet/kubelet.go`,
 //! `SyncTerminatingPod`, `SyncTerminatedPod`).
 
-use super::instance::{Ending, State, Wait, exit_reason};
-use super::pod_worker::{Env, PodWorker, Stage};
+use super::evict::Eviction;
+use super::instance::{Ending, KILLED, State, Wait, exit_reason};
+use super::pod_worker::{Env, PodWorker, Stage, Verdict};
 use super::probes::{self, ProbeKind};
 use super::restart::restarts;
-use crate::model::{Deletion, Name, Terminated};
+use crate::model::{Condition, Deletion, Name, Terminated, Truth};
 use crate::time::{SimDuration, SimTime};
-
-/// The exit code of SIGKILL.
-const KILLED: i32 = 137;
 
 impl PodWorker {
     /// The API wants the pod gone.
@@ -25,6 +23,39 @@ impl PodWorker {
             Stage::Volumes { .. } | Stage::Sandbox { .. } | Stage::Pass { .. } | Stage::Idle { .. } => {
                 self.stop(env, now, grace)
             }
+        }
+    }
+
+    /// Its node cannot keep it: it is stopped within so many seconds and has failed.
+    pub fn evict(&mut self, env: &mut Env<'_>, eviction: &Eviction, now: SimTime) {
+        if matches!(self.stage, Stage::Stopped { .. } | Stage::Final { .. }) {
+            return;
+        }
+        env.warn(crate::name!("Evicted"), eviction.message.clone());
+        self.end_as(env, crate::name!("Evicted"), eviction, now);
+    }
+
+    /// The kubelet ends the pod: reason, message, grace, condition.
+    pub(super) fn end_as(&mut self, env: &mut Env<'_>, reason: Name, eviction: &Eviction, now: SimTime) {
+        if matches!(self.stage, Stage::Stopped { .. } | Stage::Final { .. }) {
+            return;
+        }
+        self.verdict = Some(Verdict { reason, message: eviction.message.clone() });
+        if eviction.disruption {
+            self.disruption = Some(Condition::new(
+                crate::name!("DisruptionTarget"),
+                Truth::True,
+                crate::name!("TerminationByKubelet"),
+                eviction.message.clone(),
+                now,
+            ));
+        }
+        self.publish = true;
+        match self.stage {
+            Stage::Stopping => {
+                self.hurry(now + SimDuration::from_secs(eviction.grace_seconds.max(1)).max(env.settings.stop_least))
+            }
+            _ => self.stop(env, now, eviction.grace_seconds),
         }
     }
 
@@ -71,27 +102,36 @@ impl PodWorker {
     /// Sends SIGTERM after the preStop hook, and SIGKILL at the end of the grace period.
     fn stop_container(&mut self, env: &mut Env<'_>, at: usize, grace: SimDuration, now: SimTime) {
         let container = env.container(at);
-        let hook = container.pre_stop.map_or(SimDuration::ZERO, |hook| hook.min(grace));
         let instance = &mut self.instances[at];
+        instance.hook_said = false;
         if !instance.running() {
             return;
         }
+        let run = instance.behavior.as_ref().map(|behavior| behavior.pre_stop).unwrap_or_default();
+        let hook = container.pre_stop.map_or(SimDuration::ZERO, |hook| hook.sleep.unwrap_or(run.time).min(grace));
+        let failed = run.fails && container.pre_stop.is_some_and(|hook| hook.sleep.is_none());
         let left = (grace + SimDuration(-hook.0)).max(env.settings.stop_least);
-        let behavior = instance.behavior.expect("a running container has a behaviour");
-        let killed = behavior.termination_time > left;
+        let behavior = instance.behavior.as_ref().expect("a running container has a behaviour");
+        // What hangs does not hear the signal.
+        let killed = behavior.termination_time > left || instance.run.hung > 0;
         let exit_code = if killed { KILLED } else { behavior.termination_exit_code };
-        let end = now + hook + behavior.termination_time.min(left);
+        let end = now + hook + if killed { left } else { behavior.termination_time };
         instance.signalled = Some(now + hook);
         // It may end by itself before that.
         if let Some(own) = instance.end.as_mut().filter(|own| own.at <= end) {
             own.observed = own.at.max(now);
         } else {
-            instance.end = Some(Ending { at: end, exit_code, reason: exit_reason(exit_code), observed: end });
+            instance.end =
+                Some(Ending { at: end, exit_code, reason: exit_reason(exit_code), observed: end, own: false });
         }
         if let Some(probes) = &mut instance.probes {
             probes.stop();
         }
+        instance.hook_said = failed;
         let message = format!("Stopping container {}", container.name);
+        if failed {
+            env.warn(crate::name!("FailedPreStopHook"), "PreStopHook failed");
+        }
         env.normal(crate::name!("Killing"), message);
     }
 
@@ -103,7 +143,7 @@ impl PodWorker {
         self.stop_by = by;
         for instance in self.instances.iter_mut().filter(|instance| instance.running()) {
             if let Some(end) = instance.end.as_mut().filter(|end| end.at > by) {
-                *end = Ending { at: by, exit_code: KILLED, reason: exit_reason(KILLED), observed: by };
+                *end = Ending { at: by, exit_code: KILLED, reason: exit_reason(KILLED), observed: by, own: false };
             }
         }
     }
@@ -118,11 +158,34 @@ impl PodWorker {
         let probe = if kind == ProbeKind::Startup { "startup" } else { "liveness" };
         let suffix = if again { ", will be restarted" } else { "" };
         let message = format!("Container {} failed {probe} probe{suffix}", container.name);
+        self.kill(env, at, grace, Name::from(message), now);
+        self.instances[at].killed_by_probe = true;
+    }
+
+    /// Stops one container for a reason of its own.
+    pub(super) fn kill(&mut self, env: &mut Env<'_>, at: usize, grace: i64, why: Name, now: SimTime) {
         let events = env.events.len();
         self.stop_container(env, at, SimDuration::from_secs(grace.max(1)), now);
-        env.events.truncate(events);
-        env.normal(crate::name!("Killing"), message);
-        self.instances[at].killed_by_probe = true;
+        // A hook that failed has said so; the usual word gives way.
+        env.events.truncate(events + usize::from(self.instances[at].hook_said));
+        env.normal(crate::name!("Killing"), why);
+    }
+
+    /// The manifest names another image for a container that runs: it is stopped, and starts again from that one
+    /// whatever the restart policy (`computePodActions`, `containerChanged`).
+    pub(super) fn definitions_changed(&mut self, env: &mut Env<'_>, now: SimTime) {
+        if self.stopping() {
+            return;
+        }
+        for at in 0..self.instances.len() {
+            let (container, instance) = (env.container(at), &self.instances[at]);
+            let stopped = instance.end.as_ref().is_some_and(|end| !end.own);
+            if instance.running() && !stopped && instance.image != container.image {
+                let message = format!("Container {} definition changed, will be restarted", container.name);
+                self.instances[at].redefined = true;
+                self.kill(env, at, env.pod.spec.grace_seconds, Name::from(message), now);
+            }
+        }
     }
 
     /// The processes of a container, or of all, end at `at` with `exit_code`: a fault.
@@ -134,7 +197,7 @@ impl PodWorker {
             let observed = env.node.relist(at, env.settings);
             let instance = &mut self.instances[index];
             if instance.running() && instance.end.as_ref().is_none_or(|end| end.at > at) {
-                instance.end = Some(Ending { at, exit_code, reason: exit_reason(exit_code), observed });
+                instance.end = Some(Ending { at, exit_code, reason: exit_reason(exit_code), observed, own: false });
             }
         }
     }

@@ -420,6 +420,7 @@ impl BehaviorSource for Terminating {
 fn probe(period: i64, failures: u32) -> crate::model::Probe {
     crate::model::Probe {
         handler: crate::model::pod_spec::ProbeHandler::Http,
+        target: crate::name!("http://{}:8080/"),
         initial_delay: SimDuration::ZERO,
         period: SimDuration::from_secs(period),
         timeout: SimDuration::from_secs(1),

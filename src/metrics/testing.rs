@@ -243,6 +243,7 @@ impl Play {
             ready,
             started: true,
             restart_count: 0,
+            allocated: None,
             usage: Usage { milli_cpu: 250, memory: GIB / 2 },
         };
         let mut conditions = vec![Condition::new(crate::name!("PodScheduled"), Truth::True, Name::new(), "", s(at))];

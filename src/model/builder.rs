@@ -27,6 +27,8 @@ pub fn spec(image: &str, milli_cpu: i64, memory: i64) -> PodSpec {
         startup: None,
         env: Vec::new(),
         mounts: Vec::new(),
+        restart_on_resize: [false; 2],
+        post_start: None,
         pre_stop: None,
     };
     PodSpec {

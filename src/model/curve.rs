@@ -11,6 +11,9 @@
 
 use crate::time::SimDuration;
 
+/// A hundred years.
+const FOR_EVER: SimDuration = SimDuration::from_secs(100 * 365 * 86_400);
+
 /// An amount over the time since something began. Before its first point it is what it is there, after its last
 /// what it is there.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
@@ -48,10 +51,15 @@ impl Curve {
         self.points.retain(|(at, _)| *at <= after);
         self.points.push((after, begins));
         if by > 0 && most > begins {
-            let time = i128::from(most - begins) * i128::from(each.0.max(1)) / i128::from(by);
-            // A thousand years are for ever.
-            let time = SimDuration(i64::try_from(time.min(1 << 62)).unwrap_or(i64::MAX).min(i64::MAX - after.0));
-            self.points.push((after + time, most));
+            let (by, each) = (i128::from(by), i128::from(each.0.max(1)));
+            let whole = i128::from(most - begins) * each / by;
+            // Where it is after a hundred years is where it ends, after whole steps, so that nothing is rounded.
+            let steps = i128::from(FOR_EVER.0) / each;
+            let (time, most) = match whole > steps * each {
+                true => (steps * each, begins.saturating_add(i64::try_from(steps * by).unwrap_or(i64::MAX))),
+                false => (whole, most),
+            };
+            self.points.push((after + SimDuration(time as i64), most));
         }
     }
 
@@ -165,6 +173,9 @@ mod tests {
         curve.grow(S(12), 1, S(1), 1000);
         // 400 at second 12, one more each second; the step at 20 is no more.
         assert_eq!([S(5), S(12), S(32), S(612), S(700)].map(|at| curve.at(at)), [100, 400, 420, 1000, 1000]);
+        // One that grows without an end keeps its pace.
+        let endless = Curve::ramp(0, SimDuration::ZERO, 1 << 20, S(1), 1 << 60);
+        assert_eq!(endless.at(S(3600)), 3600 << 20);
         assert!(!curve.is_constant() && Curve::constant(3).is_constant());
         assert_eq!(curve.most(), 1000);
     }

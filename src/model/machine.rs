@@ -4,9 +4,8 @@
 //! Several things may be wrong at a time, each under the name of the incident that brought it, so that one that ends
 //! takes nothing of another away: a node slowed to a half by one fault and to a half by another runs at a quarter.
 
-use super::{Name, Pod};
+use super::Name;
 use crate::time::SimDuration;
-use std::sync::Arc;
 
 /// What a kubelet watches to see whether its node runs short (`pkg/kubelet/eviction/api/types.go`).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -51,16 +50,29 @@ impl Signal {
 pub enum Level {
     /// This much.
     Amount(i64),
-    /// So many thousandths of the capacity.
-    PerMille(i64),
+    /// A share of the capacity: a whole number of units of which `2^shift` are everything.
+    Share {
+        /// How many.
+        units: i64,
+        /// How small they are.
+        shift: u32,
+    },
 }
 
 impl Level {
+    /// So many hundredths of the capacity. Kubernetes keeps them in single precision, so that 10 % are a little more
+    /// than a tenth, and users see that in messages.
+    pub fn percent(percent: f32) -> Self {
+        let bits = (percent / 100.0).to_bits();
+        let exponent = (bits >> 23 & 0xff) as i32;
+        Level::Share { units: i64::from(bits & 0x7f_ffff | 0x80_0000), shift: (150 - exponent).clamp(0, 126) as u32 }
+    }
+
     /// The amount where there are `capacity`.
     pub fn of(self, capacity: i64) -> i64 {
         match self {
             Level::Amount(amount) => amount,
-            Level::PerMille(share) => (i128::from(capacity) * i128::from(share) / 1000) as i64,
+            Level::Share { units, shift } => ((i128::from(capacity) * i128::from(units)) >> shift) as i64,
         }
     }
 }
@@ -107,8 +119,6 @@ pub struct KubeletSetup {
     pub system_disk: i64,
     /// How many processes there can be.
     pub pids: i64,
-    /// Pods that the kubelet runs by itself, from its own files.
-    pub static_pods: Vec<Arc<Pod>>,
 }
 
 impl Default for KubeletSetup {
@@ -116,9 +126,9 @@ impl Default for KubeletSetup {
         let hard = |signal, below| Threshold { signal, below, grace: SimDuration::ZERO, reclaim: None };
         KubeletSetup {
             thresholds: vec![
-                hard(Signal::ImageFsAvailable, Level::PerMille(150)),
+                hard(Signal::ImageFsAvailable, Level::percent(15.0)),
                 hard(Signal::MemoryAvailable, Level::Amount(100 << 20)),
-                hard(Signal::NodeFsAvailable, Level::PerMille(100)),
+                hard(Signal::NodeFsAvailable, Level::percent(10.0)),
             ],
             eviction_grace_seconds: 0,
             pressure_transition: SimDuration::from_secs(300),
@@ -131,7 +141,6 @@ impl Default for KubeletSetup {
             system_memory: 0,
             system_disk: 0,
             pids: 32_768,
-            static_pods: Vec::new(),
         }
     }
 }
@@ -149,10 +158,21 @@ pub enum Trouble {
     MemoryTaken(i64),
     /// Its clock is ahead by so much, or behind.
     ClockAhead(SimDuration),
-    /// The kubelet does not work: its containers run on.
-    KubeletDown,
     /// It is being shut down.
     ShuttingDown,
+}
+
+/// What may be wrong with the image registry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RegistryFault {
+    /// It answers 503.
+    Unavailable,
+    /// It does not answer.
+    Silent,
+    /// It answers 429: too many pulls.
+    TooMany,
+    /// It gives so many thousandths of its bandwidth.
+    Slow(i64),
 }
 
 /// The troubles of a machine, each under the name of the incident that brought it.
@@ -215,6 +235,15 @@ impl Troubles {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shares_are_in_single_precision() {
+        // 0.1 in single precision is 0.100000001490116…: of 100 GiB 160 bytes more than a tenth.
+        let table = [(10.0, 100 << 30, 10_737_418_400), (50.0, 1000, 500), (25.0, 1 << 20, 1 << 18)];
+        for (percent, capacity, expected) in table {
+            assert_eq!(Level::percent(percent).of(capacity), expected, "{percent} % of {capacity}");
+        }
+    }
 
     #[test]
     fn troubles_add_up_and_go_one_by_one() {

@@ -1,6 +1,6 @@
 //! A node as the API server knows it, and the machine behind it as only the simulation knows it.
 
-use super::machine::{KubeletSetup, Trouble, Troubles};
+use super::machine::{KubeletSetup, Troubles};
 use super::{Condition, Meta, Name, Resources};
 use crate::time::SimTime;
 use schemars::JsonSchema;
@@ -131,11 +131,4 @@ pub struct Machine {
     pub troubles: Troubles,
     /// Price of an hour in millionths of the currency unit.
     pub price_per_hour_micros: i64,
-}
-
-impl Machine {
-    /// Whether its containers run and can be reached, whether or not its kubelet is heard.
-    pub fn serves(&self) -> bool {
-        self.up || self.troubles.has(Trouble::KubeletDown)
-    }
 }

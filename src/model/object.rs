@@ -126,6 +126,11 @@ impl Object {
         self.as_kind()
     }
 
+    /// The machine, if it is one.
+    pub fn machine(&self) -> Option<&Arc<Machine>> {
+        self.as_kind()
+    }
+
     /// The node, if it is one.
     pub fn node(&self) -> Option<&Arc<Node>> {
         self.as_kind()

@@ -99,6 +99,8 @@ pub struct ContainerStatus {
     pub started: bool,
     /// Instances after the first.
     pub restart_count: u32,
+    /// Requests and limits that its kubelet has granted, where they are others than it began with.
+    pub allocated: Option<Box<(Resources, Resources)>>,
     /// What it uses of cpu (milli) and memory (bytes) while it runs. The simulation's own: metrics-server
     /// would measure it. Zero when not running.
     pub usage: Usage,

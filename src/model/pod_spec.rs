@@ -89,6 +89,8 @@ pub enum ProbeHandler {
 pub struct Probe {
     /// How it asks.
     pub handler: ProbeHandler,
+    /// Whom or what: a URL or `{}:port` with `{}` for the pod's address, or the command.
+    pub target: Name,
     /// Seconds from the container's start to the first attempt.
     pub initial_delay: SimDuration,
     /// Between attempts.
@@ -134,8 +136,19 @@ pub struct Container {
     pub env: Vec<EnvSource>,
     /// The volumes that it mounts.
     pub mounts: Vec<Mount>,
-    /// Whether there is a preStop hook, and the length of a `sleep` one.
-    pub pre_stop: Option<SimDuration>,
+    /// Whether it must start anew to get other amounts of cpu, and of memory (`resizePolicy`).
+    pub restart_on_resize: [bool; 2],
+    /// What is done when it has started.
+    pub post_start: Option<Hook>,
+    /// What is done before it is stopped.
+    pub pre_stop: Option<Hook>,
+}
+
+/// A lifecycle hook.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Hook {
+    /// How long a `sleep` one takes. How long another takes is a matter of the container's behaviour.
+    pub sleep: Option<SimDuration>,
 }
 
 /// A weighted node preference.

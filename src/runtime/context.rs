@@ -23,6 +23,7 @@ pub struct Cx<'a> {
     pub(super) background: Vec<Batch>,
     pub(super) events: Vec<EventRecord>,
     pub(super) wakes: Vec<(Key, SimTime)>,
+    pub(super) quiet: bool,
 }
 
 /// A write, and what is told about it.
@@ -148,6 +149,12 @@ impl<'a> Cx<'a> {
     /// Look at another key of this actor at `at`, or now if that is past.
     pub fn wake(&mut self, key: Key, at: SimTime) {
         self.wakes.push((key, at));
+    }
+
+    /// This look was of no consequence if it asks for nothing: it costs not even a random number, so that a run may
+    /// leave it out.
+    pub fn quiet(&mut self) {
+        self.quiet = true;
     }
 
     /// Whether any write has been asked for in this reconcile.

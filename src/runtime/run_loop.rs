@@ -416,9 +416,10 @@ impl Runtime {
             background: Vec::new(),
             events: Vec::new(),
             wakes: Vec::new(),
+            quiet: false,
         };
         let requeue = actor.controller.reconcile(&key, &mut cx);
-        let Cx { view, foreground, background, events, wakes, .. } = cx;
+        let Cx { view, foreground, background, events, wakes, quiet, .. } = cx;
         let lane =
             if foreground.groups.is_empty() && background.is_empty() { 0 } else { actor.controller.lane(&key, view) };
         let (name, cursor) = (actor.controller.name(), actor.cursor);
@@ -440,7 +441,9 @@ impl Runtime {
         } else {
             self.release(id, &key, requeue, true);
         }
-        self.record(busy_until, id, events);
+        if !quiet || !events.is_empty() {
+            self.record(busy_until, id, events);
+        }
         if !wakes.is_empty() {
             self.enqueue(id, wakes);
         }

@@ -6,6 +6,7 @@ use crate::model::batch::COMPLETION_INDEX;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::growth::{Growth, Rate};
 use super::selector::Selector;
 use super::units::{Distribution, Duration, Factor, IndexList, Quantity, Usage};
 
@@ -24,6 +25,9 @@ pub struct Behavior {
     pub ready: Option<Readiness>,
     /// The size of the image, for the time it takes to pull. Default 100Mi.
     pub image_size: Option<Quantity>,
+    /// The layers of the image and their sizes, instead of `imageSize`. A layer of one name is the same in all images:
+    /// a node that has it does not pull it again.
+    pub image_layers: Option<BTreeMap<String, Quantity>>,
     /// Whether the registry has the image.
     pub image_pull: Option<ImagePull>,
     /// How long the process runs before it ends by itself. Absent: it runs on.
@@ -38,8 +42,34 @@ pub struct Behavior {
     pub termination_time: Option<Distribution<Duration>>,
     /// Processor use. Default: half of the request.
     pub cpu: Option<Usage>,
-    /// Memory use. Default: half of the request.
+    /// Memory use. Default: half of the request. A container that uses more than its limit is killed.
     pub memory: Option<Usage>,
+    /// How the memory use changes while the container runs: a leak, or steps.
+    pub memory_growth: Option<Growth>,
+    /// Bytes that the container writes to the node's disk, into its own layer and emptyDir volumes. Default 0.
+    pub disk: Option<Quantity>,
+    /// How that changes while the container runs.
+    pub disk_growth: Option<Growth>,
+    /// How fast it writes its log: `1Mi/m`. The kubelet keeps 50Mi of it. Default: nothing.
+    pub logs: Option<Rate>,
+    /// How many processes it runs. Default 1.
+    pub processes: Option<u32>,
+    /// What its postStart hook does, if it has one.
+    pub post_start: Option<HookBehavior>,
+    /// What its preStop hook does, if it has one and is no `sleep`.
+    pub pre_stop: Option<HookBehavior>,
+    /// How long it takes over one probe when nothing slows it down. Default 10ms.
+    pub probe_time: Option<Distribution<Duration>>,
+}
+
+/// What a lifecycle hook does.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct HookBehavior {
+    /// How long it takes. Default 0.
+    pub time: Option<Distribution<Duration>>,
+    /// Whether it fails: a postStart hook then has its container killed, a preStop hook only says so.
+    pub fails: bool,
 }
 
 /// Which containers a behaviour concerns. All given fields must match.
@@ -89,9 +119,11 @@ impl Behavior {
     /// Takes over every field that `other` gives.
     pub fn overlay(&mut self, other: &Behavior) {
         macro_rules! take {
-            ($($field:ident)*) => { $( if other.$field.is_some() { self.$field = other.$field; } )* };
+            ($($field:ident)*) => { $( if other.$field.is_some() { self.$field = other.$field.clone(); } )* };
         }
-        take!(start_time ready image_size image_pull run_time exit_code failure_probability runs termination_time cpu memory);
+        take!(start_time ready image_size image_layers image_pull run_time exit_code failure_probability runs termination_time cpu memory
+            memory_growth disk disk_growth logs processes
+            post_start pre_stop probe_time);
     }
 }
 

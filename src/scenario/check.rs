@@ -34,6 +34,7 @@ pub fn before_manifests(scenario: &Scenario, places: &Places) -> Vec<Problem> {
     for index in 0..scenario.timeline.len() {
         checker.entry(index);
     }
+    checker.problems.extend(super::check_node::problems(scenario, places));
     checker.problems
 }
 
@@ -219,7 +220,8 @@ impl Checker<'_> {
                 format!("did you forget the unit? write {}Gi or {}Mi", capacity.memory.0, capacity.memory.0),
             );
         } else {
-            let (cpu, left, _) = capacity.allocatable(reserved);
+            let thresholds = super::cluster::thresholds(&Default::default(), reserved);
+            let (cpu, left, _) = capacity.allocatable(reserved, &thresholds);
             if cpu == 0 || left == 0 {
                 self.add(
                     &format!("{path}.reserved"),

@@ -7,8 +7,11 @@ use serde::Deserialize;
 
 use super::autoscaler::{Autoscaler, PoolBounds};
 use super::cloud::Cloud;
+use super::kubelet::KubeletConfig;
 use super::units::{Distribution, Duration, Quantity};
+use crate::model::machine::{Level, Signal, Threshold};
 use crate::model::{self, TaintEffect, quantity};
+use crate::time::SimDuration;
 
 /// The machines of the control plane are called `control-plane-0` and so on; no pool may have this name.
 pub const CONTROL_PLANE: &str = "control-plane";
@@ -75,6 +78,9 @@ pub struct Pool {
     /// Images that are on the machine from the start.
     #[serde(default)]
     pub image_cache: Vec<String>,
+    /// How its kubelet is configured.
+    #[serde(default)]
+    pub kubelet: KubeletConfig,
     /// What one node costs an hour, in any one currency.
     #[serde(default)]
     pub price_per_hour: f64,
@@ -113,6 +119,9 @@ pub struct NodeEntry {
     /// Images that are on the machine from the start.
     #[serde(default)]
     pub image_cache: Vec<String>,
+    /// How its kubelet is configured.
+    #[serde(default)]
+    pub kubelet: KubeletConfig,
     /// What it costs an hour.
     #[serde(default)]
     pub price_per_hour: f64,
@@ -158,7 +167,7 @@ pub struct Reserved {
     pub system: Resources,
     /// For kubelet and container runtime (`kubeReserved` of the kubelet).
     pub kube: Resources,
-    /// The kubelet evicts below this much free memory (`evictionHard`, `memory.available`).
+    /// The kubelet evicts below this much free memory, unless its `kubelet.evictionHard` says otherwise.
     pub eviction_hard_memory: Quantity,
 }
 
@@ -230,27 +239,65 @@ pub struct NodeSetup {
     pub taints: Vec<Taint>,
     /// Images that are there from the start.
     pub image_cache: Vec<String>,
+    /// How its kubelet is configured.
+    pub kubelet: KubeletConfig,
     /// What it costs an hour.
     pub price_per_hour: f64,
     /// When the machine comes up.
     pub start_after: Option<Distribution<Duration>>,
 }
 
+/// The thresholds of a kubelet; `reserved.evictionHardMemory` stands for one of memory that it does not name.
+pub fn thresholds(kubelet: &KubeletConfig, reserved: &Reserved) -> Vec<Threshold> {
+    let mut all = kubelet.setup().thresholds;
+    if kubelet.eviction_hard.is_none() {
+        let below = reserved.eviction_hard_memory.0.whole();
+        all.retain_mut(|threshold| {
+            let hard = threshold.signal == Signal::MemoryAvailable && threshold.grace == SimDuration::ZERO;
+            if hard {
+                threshold.below = Level::Amount(below);
+            }
+            !hard || below > 0
+        });
+    }
+    all
+}
+
+impl NodeSetup {
+    /// Below which amounts its kubelet evicts pods.
+    pub fn thresholds(&self) -> Vec<Threshold> {
+        thresholds(&self.kubelet, &self.reserved)
+    }
+}
+
 impl Capacity {
     /// What pods can have of `resource`: `(cpu milli, memory bytes, disk bytes)`, never negative
     /// (`pkg/kubelet/cm/node_container_manager_linux.go`).
-    pub fn allocatable(&self, reserved: &Reserved) -> (i64, i64, i64) {
+    pub fn allocatable(&self, reserved: &Reserved, thresholds: &[Threshold]) -> (i64, i64, i64) {
+        // Only these two are taken off (`pkg/kubelet/eviction/helpers.go`, `hardEvictionReservation`).
+        let eviction = |signal: Signal, capacity: i64| {
+            let hard = thresholds.iter().find(|have| have.signal == signal && have.grace == SimDuration::ZERO);
+            hard.map_or(0, |threshold| threshold.below.of(capacity))
+        };
         let left = |have: i64, taken: [i64; 3]| (have - taken.iter().sum::<i64>()).max(0);
         let (system, kube) = (&reserved.system, &reserved.kube);
         (
             left(self.cpu.0.milli(), [system.cpu.0.milli(), kube.cpu.0.milli(), 0]),
             left(
                 self.memory.0.whole(),
-                [system.memory.0.whole(), kube.memory.0.whole(), reserved.eviction_hard_memory.0.whole()],
+                [
+                    system.memory.0.whole(),
+                    kube.memory.0.whole(),
+                    eviction(Signal::MemoryAvailable, self.memory.0.whole()),
+                ],
             ),
             left(
                 self.ephemeral_storage.0.whole(),
-                [system.ephemeral_storage.0.whole(), kube.ephemeral_storage.0.whole(), 0],
+                [
+                    system.ephemeral_storage.0.whole(),
+                    kube.ephemeral_storage.0.whole(),
+                    eviction(Signal::NodeFsAvailable, self.ephemeral_storage.0.whole()),
+                ],
             ),
         )
     }
@@ -275,6 +322,7 @@ impl Cluster {
             labels: node.labels.clone(),
             taints: node.taints.clone(),
             image_cache: node.image_cache.clone(),
+            kubelet: node.kubelet.clone(),
             price_per_hour: node.price_per_hour,
             start_after: node.start_after,
         });
@@ -317,6 +365,7 @@ impl Pool {
             labels: self.labels.clone(),
             taints: self.taints.clone(),
             image_cache: self.image_cache.clone(),
+            kubelet: self.kubelet.clone(),
             price_per_hour: self.price_per_hour,
             start_after: self.start_after,
         }

@@ -150,10 +150,25 @@ pub struct ApiServer {
 pub struct Registry {
     /// Bytes a second for one pull.
     pub bandwidth: Quantity,
+    /// Bytes a second for the pulls of all nodes together: as many at a time as have room, first come, first served.
+    /// Default: no limit.
+    pub total_bandwidth: Option<Quantity>,
+    /// How many pulls one node may make in a time, before the registry answers 429. Default: no limit.
+    pub rate_limit: Option<RateLimit>,
     /// The time until the first byte.
     pub latency: Distribution<Duration>,
     /// The size of an image of which the scenario says nothing.
     pub default_image_size: Quantity,
+}
+
+/// A limit on pulls, as public registries have it for each address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RateLimit {
+    /// So many pulls,
+    pub pulls: u32,
+    /// counted from the first, in this time.
+    pub per: Duration,
 }
 
 /// The scheduler's queue (`pkg/scheduler/apis/config/v1/defaults.go`).
@@ -224,6 +239,8 @@ impl Default for Registry {
     fn default() -> Self {
         Registry {
             bandwidth: Quantity(quantity::Quantity::bytes(50 << 20)),
+            total_bandwidth: None,
+            rate_limit: None,
             latency: Distribution::Uniform(Duration::millis(200), Duration::millis(600)),
             default_image_size: Quantity(quantity::Quantity::bytes(100 << 20)),
         }

@@ -64,6 +64,7 @@ fn status(state: ContainerState) -> ContainerStatus {
         ready: false,
         started: false,
         restart_count: 0,
+        allocated: None,
         usage: Default::default(),
     }
 }

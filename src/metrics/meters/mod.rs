@@ -16,6 +16,7 @@
 mod gauge;
 pub mod load;
 
+use crate::model::curve::Curve as Use;
 use crate::model::pod::Usage;
 use crate::model::{Name, Uid};
 use crate::time::{SimDuration, SimTime};
@@ -26,6 +27,7 @@ use smallvec::SmallVec;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// How far back meters can be read exactly.
 pub const KEPT: SimDuration = SimDuration::from_secs(180);
@@ -53,7 +55,7 @@ struct Stretch {
 }
 
 /// Memory from an instant on: a line.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Line {
     from: SimTime,
     bytes: i64,
@@ -61,6 +63,8 @@ struct Line {
     slope: i64,
     /// It grows no further.
     most: i64,
+    /// What it is over time since `from`, instead of a line.
+    curve: Option<Arc<Use>>,
     /// A share of this load comes on top.
     load: Option<LoadId>,
 }
@@ -184,12 +188,15 @@ impl Meter {
 
     fn draw_line(&mut self, at: SimTime, bytes: i64, slope: i64, most: i64) {
         let load = self.load.map(|(load, _)| load).filter(|_| self.running);
-        self.lines.push(Line { from: at, bytes, slope, most, load });
+        self.lines.push(Line { from: at, bytes, slope, most, curve: None, load });
         prune_short(&mut self.lines, at, |line| line.from);
     }
 
     fn memory(&self, at: SimTime, loads: &[Load]) -> i64 {
         let Some(line) = self.lines.iter().rev().find(|line| line.from <= at) else { return 0 };
+        if let Some(curve) = &line.curve {
+            return curve.at(at - line.from) + line.load.map_or(0, |load| loads[load.0].memory_each(at));
+        }
         let grown = i128::from(line.slope) * i128::from((at - line.from).0) / i128::from(BUCKET);
         let own = (i128::from(line.bytes) + grown).clamp(0, i128::from(line.most)) as i64;
         own + line.load.map_or(0, |load| loads[load.0].memory_each(at))
@@ -274,6 +281,16 @@ impl Meters {
         });
     }
 
+    /// A running container's own memory is what `curve` says of the time since `from`.
+    pub fn follow_memory(&self, pod: Uid, container: &Name, from: SimTime, curve: &Arc<Use>) {
+        self.with(pod, container, |meter, _| {
+            meter.draw_line(from, 0, 0, 0);
+            if let Some(line) = meter.lines.last_mut() {
+                line.curve = Some(curve.clone());
+            }
+        });
+    }
+
     /// The pod is gone.
     pub fn forget(&self, pod: Uid) {
         self.0.borrow_mut().pods.remove(&pod);
@@ -353,8 +370,11 @@ impl Meters {
         self.with(pod, container, |meter, loads| {
             meter.load = load;
             meter.turn(at, loads);
-            let line = meter.lines.last().copied();
-            if let Some(line) = line.filter(|line| line.load != load.map(|(load, _)| load)) {
+            let line = meter.lines.last().cloned();
+            let now = load.map(|(load, _)| load);
+            if let Some(line) = line.clone().filter(|line| line.curve.is_some() && line.load != now) {
+                meter.lines.push(Line { load: now.filter(|_| meter.running), ..line });
+            } else if let Some(line) = line.filter(|line| line.load != now) {
                 let own = meter.memory(at, loads) - line.load.map_or(0, |load| loads[load.0].memory_each(at));
                 meter.draw_line(at, own, line.slope, line.most);
             }

@@ -97,6 +97,7 @@ mod tests {
                 ready: true,
                 started: true,
                 restart_count: 0,
+                allocated: None,
                 usage: Usage { milli_cpu, memory: 2 << 30 },
             }];
         }

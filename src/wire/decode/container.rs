@@ -3,10 +3,11 @@
 use super::meta::{name, some_name};
 use super::quantity::resources;
 use super::{Decoded, FieldError, Within, each};
-use crate::model::pod_spec::{ConfigSource, ContainerPort, EnvSource, Mount, ProbeHandler};
+use crate::model::pod_spec::{ConfigSource, ContainerPort, EnvSource, Hook, Mount, ProbeHandler};
 use crate::model::{Container, Name, Probe, PullPolicy, TaintEffect, Toleration};
 use crate::time::SimDuration;
 use k8s_openapi::api::core::v1 as core;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 /// `Unsupported value`, with the values that are supported.
 pub(super) fn unsupported(field: &str, value: &str, known: &[&str]) -> FieldError {
@@ -28,7 +29,9 @@ pub(super) fn container(from: &core::Container) -> Decoded<Container> {
         "" => PullPolicy::IfNotPresent,
         other => return Err(unsupported("imagePullPolicy", other, &["Always", "IfNotPresent", "Never"])),
     };
-    let hook = from.lifecycle.as_ref().and_then(|hooks| hooks.pre_stop.as_ref());
+    let hooks = from.lifecycle.as_ref();
+    let ports = from.ports.as_deref().unwrap_or_default();
+    let probe = |from: &core::Probe| probe(from, ports);
     Ok(Container {
         name: Name::from(from.name.as_str()),
         image: Name::from(image),
@@ -39,12 +42,17 @@ pub(super) fn container(from: &core::Container) -> Decoded<Container> {
         limited,
         ports: each(&from.ports, "ports", port)?,
         sidecar: from.restart_policy.as_deref() == Some("Always"),
-        readiness: from.readiness_probe.as_ref().map(probe).transpose().within("readinessProbe")?,
-        liveness: from.liveness_probe.as_ref().map(probe).transpose().within("livenessProbe")?,
-        startup: from.startup_probe.as_ref().map(probe).transpose().within("startupProbe")?,
+        readiness: from.readiness_probe.as_ref().map(&probe).transpose().within("readinessProbe")?,
+        liveness: from.liveness_probe.as_ref().map(&probe).transpose().within("livenessProbe")?,
+        startup: from.startup_probe.as_ref().map(&probe).transpose().within("startupProbe")?,
         env: from.env_from.iter().flatten().filter_map(env_from).chain(from.env.iter().flatten().map(env)).collect(),
         mounts: from.volume_mounts.iter().flatten().map(mount).collect(),
-        pre_stop: hook.map(|hook| SimDuration::from_secs(hook.sleep.as_ref().map_or(0, |sleep| sleep.seconds))),
+        restart_on_resize: ["cpu", "memory"].map(|resource| {
+            let mut policies = from.resize_policy.iter().flatten();
+            policies.any(|policy| policy.resource_name == resource && policy.restart_policy == "RestartContainer")
+        }),
+        post_start: hooks.and_then(|hooks| hooks.post_start.as_ref()).map(hook),
+        pre_stop: hooks.and_then(|hooks| hooks.pre_stop.as_ref()).map(hook),
     })
 }
 
@@ -94,15 +102,35 @@ pub(super) fn port_number(number: i32, field: &str) -> Decoded<u16> {
         .map_err(|_| FieldError::new(field, format!("Invalid value: {number}: must be between 1 and 65535, inclusive")))
 }
 
-fn probe(from: &core::Probe) -> Decoded<Probe> {
-    let handler = if from.exec.is_some() {
-        ProbeHandler::Exec
-    } else if from.http_get.is_some() {
-        ProbeHandler::Http
-    } else if from.tcp_socket.is_some() {
-        ProbeHandler::Tcp
-    } else if from.grpc.is_some() {
-        ProbeHandler::Grpc
+fn hook(from: &core::LifecycleHandler) -> Hook {
+    Hook { sleep: from.sleep.as_ref().map(|sleep| SimDuration::from_secs(sleep.seconds)) }
+}
+
+/// The number of a port that may be given by the name of one of the container's.
+fn port_of(written: &IntOrString, ports: &[core::ContainerPort]) -> i32 {
+    match written {
+        IntOrString::Int(number) => *number,
+        IntOrString::String(name) => {
+            let named = ports.iter().find(|port| port.name.as_ref() == Some(name)).map(|port| port.container_port);
+            named.or_else(|| name.parse().ok()).unwrap_or(0)
+        }
+    }
+}
+
+fn probe(from: &core::Probe, ports: &[core::ContainerPort]) -> Decoded<Probe> {
+    let host = |host: &Option<String>| host.clone().filter(|host| !host.is_empty()).unwrap_or("{}".to_string());
+    let (handler, target) = if let Some(exec) = &from.exec {
+        (ProbeHandler::Exec, exec.command.as_deref().unwrap_or_default().join(" "))
+    } else if let Some(http) = &from.http_get {
+        let scheme = http.scheme.as_deref().unwrap_or("HTTP").to_lowercase();
+        let path = http.path.as_deref().unwrap_or("/");
+        let slash = if path.starts_with('/') { "" } else { "/" };
+        let port = port_of(&http.port, ports);
+        (ProbeHandler::Http, format!("{scheme}://{}:{port}{slash}{path}", host(&http.host)))
+    } else if let Some(tcp) = &from.tcp_socket {
+        (ProbeHandler::Tcp, format!("{}:{}", host(&tcp.host), port_of(&tcp.port, ports)))
+    } else if let Some(grpc) = &from.grpc {
+        (ProbeHandler::Grpc, format!("{{}}:{}", grpc.port))
     } else {
         return Err(FieldError::new("", "Required value: must specify a handler type"));
     };
@@ -116,6 +144,7 @@ fn probe(from: &core::Probe) -> Decoded<Probe> {
     let seconds = |n: i32| SimDuration::from_secs(i64::from(n));
     Ok(Probe {
         handler,
+        target: Name::from(target),
         initial_delay: seconds(at_least("initialDelaySeconds", from.initial_delay_seconds, 0)?),
         period: seconds(at_least("periodSeconds", from.period_seconds, 10)?),
         timeout: seconds(at_least("timeoutSeconds", from.timeout_seconds, 1)?),

@@ -51,6 +51,7 @@ fn container(from: &core::ContainerStatus) -> ContainerStatus {
         ready: from.ready,
         started: from.started.unwrap_or(false),
         restart_count: u32::try_from(from.restart_count).unwrap_or(0),
+        allocated: None,
         usage: Usage::default(),
     }
 }

@@ -2,9 +2,14 @@
 
 use super::meta::{list, meta, text, time};
 use super::{from_raw, nonzero};
-use crate::model::{Condition, ContainerState, ContainerStatus, Name, Pod, PodSpec, Terminated, Toleration, Uid};
+use crate::model::{
+    Condition, ContainerState, ContainerStatus, Name, Pod, PodSpec, Resources, Terminated, Toleration, Uid,
+};
 use crate::wire::decode;
+use crate::wire::decode::quantity::printed;
 use k8s_openapi::api::core::v1 as core;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use std::collections::BTreeMap;
 
 pub(super) fn pod(from: &Pod) -> core::Pod {
     core::Pod { metadata: meta(&from.meta), spec: Some(spec(from)), status: Some(status(from)) }
@@ -92,12 +97,25 @@ fn container(from: &ContainerStatus, image: &str) -> core::ContainerStatus {
         started: Some(from.started),
         restart_count: i32::try_from(from.restart_count).unwrap_or(i32::MAX),
         state: Some(state(&from.state)),
+        allocated_resources: from.allocated.as_ref().map(|granted| amounts(&granted.0)),
+        resources: from.allocated.as_ref().map(|granted| core::ResourceRequirements {
+            requests: Some(amounts(&granted.0)),
+            limits: Some(amounts(&granted.1)).filter(|limits| !limits.is_empty()),
+            ..core::ResourceRequirements::default()
+        }),
         last_state: Some(core::ContainerState {
             terminated: from.last.as_deref().map(terminated),
             ..core::ContainerState::default()
         }),
         ..core::ContainerStatus::default()
     }
+}
+
+/// The amounts that are not zero.
+fn amounts(from: &Resources) -> BTreeMap<String, Quantity> {
+    let fixed = ["cpu", "memory", "ephemeral-storage"].map(|resource| (resource, from.get(resource)));
+    let all = fixed.into_iter().chain(from.scalar.iter().map(|(resource, amount)| (resource.as_str(), *amount)));
+    all.filter(|(_, amount)| *amount != 0).map(|(name, amount)| (name.to_string(), printed(name, amount))).collect()
 }
 
 fn state(from: &ContainerState) -> core::ContainerState {

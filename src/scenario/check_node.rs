@@ -1,0 +1,38 @@
+//! What types cannot say of kubelets' configurations and of what containers use.
+
+use super::Scenario;
+use crate::error::Problem;
+use crate::wire::places::Places;
+
+/// Everything that is wrong with them.
+pub fn problems(scenario: &Scenario, places: &Places) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let pools = scenario.cluster.pools.iter().enumerate();
+    let nodes = scenario.cluster.nodes.iter().enumerate();
+    let pools = pools.map(|(index, pool)| (format!("cluster.pools[{index}]"), &pool.kubelet));
+    let nodes = nodes.map(|(index, node)| (format!("cluster.nodes[{index}]"), &node.kubelet));
+    for (path, kubelet) in pools.chain(nodes) {
+        for (field, message, help) in kubelet.faults() {
+            // Names of signals have dots; they stand in one map.
+            let (field, signal) = field.split_once('.').unwrap_or((field.as_str(), ""));
+            let path = format!("{path}.kubelet.{field}");
+            let path = match signal {
+                "" => path,
+                signal => crate::wire::places::join(&path, &crate::wire::places::Step::Key(signal)),
+            };
+            problems.push(places.problem(&path, message, help));
+        }
+    }
+    for (index, entry) in scenario.behavior.iter().enumerate() {
+        for (field, growth) in [("memoryGrowth", &entry.memory_growth), ("diskGrowth", &entry.disk_growth)] {
+            if let Some((at, message, help)) = growth.as_ref().and_then(|growth| growth.fault()) {
+                problems.push(places.problem(&format!("behavior[{index}].{field}{at}"), message, help));
+            }
+        }
+        if entry.processes == Some(0) {
+            let path = format!("behavior[{index}].processes");
+            problems.push(places.problem(&path, "a container without a process does not run", "write 1 or more"));
+        }
+    }
+    problems
+}
