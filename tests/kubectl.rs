@@ -1,23 +1,13 @@
 //! The scripted user's commands in a running cluster: what they leave behind, and what they print when they are refused.
 
+use crate::support::NoFiles;
 use kubesim::cluster::{Cluster, Options};
 use kubesim::model::core::Incident;
 use kubesim::model::{Key, Kind};
-use kubesim::scenario::load::{self, SourceFiles};
+use kubesim::scenario::load;
 use kubesim::store::Store;
 use kubesim::wire::encode;
 use serde_json::{Value, json};
-
-struct NoFiles;
-
-impl SourceFiles for NoFiles {
-    fn read(&self, path: &str) -> Result<String, String> {
-        Err(format!("{path} is not there"))
-    }
-    fn glob(&self, _: &str) -> Vec<String> {
-        Vec::new()
-    }
-}
 
 fn web(spec: Value) -> Value {
     let mut full = json!({"selector": {"matchLabels": {"app": "web"}}, "template": {"metadata": {"labels": {"app": "web"}},

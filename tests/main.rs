@@ -9,6 +9,7 @@ mod cleanup;
 mod cli;
 mod compare;
 mod conformance;
+mod custom_kinds;
 mod golden_controllers;
 mod golden_endpointslice;
 mod golden_fgd;

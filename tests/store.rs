@@ -203,8 +203,11 @@ fn events_are_counted_and_noise_is_silenced() {
         store.commit(SimTime::from_secs(3), record("same"), "test").unwrap();
     }
     assert_eq!(store.live().list::<kubesim::model::core::Event>().next().unwrap().count, 25);
+    // The 18 that were swallowed count with the next that passes, 300 s after the first token was taken.
+    store.commit(SimTime::from_secs(302), record("same"), "test").unwrap();
+    assert_eq!(store.live().list::<kubesim::model::core::Event>().next().unwrap().count, 44);
     // An hour after the last time it is gone, at the latest when the next event is written.
-    store.commit(SimTime::from_secs(3604), record("later"), "test").unwrap();
+    store.commit(SimTime::from_secs(3903), record("later"), "test").unwrap();
     let left: Vec<_> = store.live().list::<kubesim::model::core::Event>().map(|e| e.message.clone()).collect();
     assert_eq!(left, ["later"]);
 }

@@ -3,6 +3,7 @@
 use kubesim::model::core::Namespace;
 use kubesim::model::{Meta, Resource};
 use kubesim::rng::Seed;
+use kubesim::scenario::load::SourceFiles;
 use kubesim::store::{Store, Write};
 use kubesim::time::SimTime;
 use serde_json::Value;
@@ -31,6 +32,18 @@ pub fn golden_files(subfolder: &str) -> Vec<PathBuf> {
     files.retain(|path| path.to_string_lossy().ends_with(".jsonl.gz"));
     files.sort();
     files
+}
+
+/// No files beside a scenario.
+pub struct NoFiles;
+
+impl SourceFiles for NoFiles {
+    fn read(&self, path: &str) -> Result<String, String> {
+        Err(format!("{path} is not there"))
+    }
+    fn glob(&self, _: &str) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// A store with the namespace `default`.

@@ -126,7 +126,7 @@ impl ClusterAutoscaler {
                 ..DeleteOptions::default()
             };
             let pod_key = Key::new(Kind::Pod, pod.meta.namespace.clone(), pod.meta.name.clone());
-            cx.background(vec![Write::Evict { pod: pod_key, options, dry_run: false }]);
+            cx.background(vec![Write::Evict { pod: pod_key, options }]);
             let message = "deleting pod for node scale down";
             cx.event(&Object::Pod(pod), false, SOURCE, crate::name!("ScaleDown"), message);
         }

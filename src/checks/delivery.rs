@@ -34,7 +34,7 @@ impl DeliveryChecks {
     /// Notes a change.
     pub fn change(&mut self, change: &Change) {
         self.newest = change.revision;
-        self.revisions.entry(change.key.kind).or_default().push(change.revision);
+        self.revisions.entry(change.key.kind.watched()).or_default().push(change.revision);
     }
 
     /// 7. A cursor may jump, between deliveries, over changes of kinds that its actor does not watch.

@@ -258,7 +258,11 @@ fn whole(record: &Record, one: &Expectation) -> Result<Value, String> {
         Measure::Refusals => {
             let refusal = format!("Error from server ({})", one.argument.as_deref().unwrap_or_default());
             let lines = record.incidents.iter().flat_map(|incident| &incident.output);
-            Ok(count(lines.filter(|(_, line)| line.starts_with(&refusal)).count()))
+            // kubectl prints this one in words of its own.
+            let invalid = |line: &str| {
+                refusal.ends_with("(Invalid)") && line.starts_with("The ") && line.contains(" is invalid: ")
+            };
+            Ok(count(lines.filter(|(_, line)| line.starts_with(&refusal) || invalid(line)).count()))
         }
         Measure::Cost => Ok(Value::Number(record.cost_micros() * 1000)),
         Measure::Utilization => {

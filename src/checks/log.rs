@@ -1,7 +1,7 @@
 //! The log and the store: order, identity, deletion (invariants 1-5, 9, and 31 where an owner goes).
 
 use super::{Bounds, Findings};
-use crate::model::{Key, Kind, Meta, Object, Uid};
+use crate::model::{Key, Meta, Object, Uid};
 use crate::store::{Change, FOREGROUND, Store, Verb};
 use crate::time::SimTime;
 use rustc_hash::FxHashMap;
@@ -83,8 +83,8 @@ impl LogChecks {
     pub fn sweep(&self, store: &Store, findings: &mut Findings) {
         let view = store.live();
         let mut count = 0;
-        for kind in Kind::ALL {
-            for object in view.objects(*kind) {
+        for kind in view.kinds() {
+            for object in view.objects(kind) {
                 count += 1;
                 let key = object.key();
                 if self.live.get(&key).map(|(made, _)| made) != Some(object) {
@@ -98,12 +98,14 @@ impl LogChecks {
         }
     }
 
-    /// 31, as an owner goes that waits for its dependents: those that block it have gone before. One that is too
-    /// new for the garbage collector to know does not count.
+    /// 31, as the garbage collector lets an owner go that waits for its dependents: those that block it have gone
+    /// before. One that is too new for the garbage collector to know does not count. A client may end the waiting by
+    /// another request to delete, in the background (`staging/src/k8s.io/apiserver/pkg/registry/generic/registry/store.go`,
+    /// `deletionFinalizersForGarbageCollection`).
     pub fn foreground(&self, change: &Change, bounds: &Bounds, store: &Store, findings: &mut Findings) {
         let waits = |meta: &Meta| meta.deleting() && meta.finalizers.contains(&FOREGROUND);
         let Some(owner) = change.old.as_ref().map(Object::meta).filter(|owner| waits(owner)) else { return };
-        if change.new.as_ref().is_some_and(|new| waits(new.meta())) {
+        if change.new.as_ref().is_some_and(|new| waits(new.meta())) || change.writer != GARBAGE_COLLECTOR {
             return;
         }
         let blocks = |object: &&Object| {
@@ -116,6 +118,9 @@ impl LogChecks {
         }
     }
 }
+
+/// The writer that ends a foreground deletion.
+const GARBAGE_COLLECTOR: &str = "generic-garbage-collector";
 
 /// 9. The version before the last finalizer went is the last one there is, so one may still be on it.
 fn deletion(change: &Change, findings: &mut Findings) {

@@ -146,7 +146,7 @@ impl Rest<'_> {
     fn orphans(&self, findings: &mut Findings) {
         let view = self.store.live();
         let lately = |uid: Uid| self.log.gone(uid).is_some_and(|gone| self.now - gone < self.bounds.rest);
-        for object in Kind::ALL.iter().flat_map(|kind| view.objects(*kind)) {
+        for object in view.kinds().flat_map(|kind| view.objects(kind)) {
             let (meta, key) = (object.meta(), object.key());
             if meta.owners.is_empty() || meta.deleting() || !self.rested(&key) {
                 continue;

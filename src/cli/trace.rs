@@ -67,10 +67,14 @@ impl Observer for Tracer {
 /// Wrong input, or a limit that was reached.
 pub fn execute(arguments: &Arguments) -> Result<u8> {
     let scenario = arguments.source.load()?;
+    let mut object = arguments.object.clone();
+    if let Some(object) = &mut object {
+        object.bind(&scenario.kinds).map_err(crate::error::Error::input)?;
+    }
     let lines = Rc::default();
     let at = |time: &Duration| SimTime(time.0.0);
     let tracer = Tracer {
-        object: arguments.object.clone(),
+        object: object.clone(),
         from: arguments.from.as_ref().map_or(SimTime(i64::MIN), at),
         to: arguments.to.as_ref().map_or(SimTime::MAX, at),
         lines: Rc::clone(&lines),
@@ -80,7 +84,7 @@ pub fn execute(arguments: &Arguments) -> Result<u8> {
     let mut cluster = Cluster::new(&scenario, &options, vec![Box::new(tracer)])?;
     cluster.run(&mut |_, _| true).map_err(stopped)?;
     let lines: Vec<String> = lines.take();
-    if let (Some(object), true) = (&arguments.object, lines.is_empty()) {
+    if let (Some(object), true) = (&object, lines.is_empty()) {
         let example = "names are whole, such as pod/web-6d4cf56db6-x2x4k";
         eprintln!(
             "nothing happened to {}/{} in that time; {example}",

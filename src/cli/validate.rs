@@ -6,6 +6,7 @@ use super::files::Folder;
 use super::{FINE, diagnostics, print, source};
 use crate::error::{Error, Problem, Result};
 use crate::rng::Seed;
+use crate::scenario::custom::Definitions;
 use crate::scenario::limits::grouped;
 use crate::scenario::load::{self, read_manifests};
 use crate::scheduler::config;
@@ -50,6 +51,11 @@ pub fn check(name: &str, text: &str) -> Result<(String, Vec<Problem>)> {
     }
     if is_manifest(text) {
         let (objects, warnings) = read_manifests(name, text).map_err(Error::Input)?;
+        let definitions = Definitions::among(objects.iter());
+        let problems: Vec<Problem> = objects.iter().flat_map(|object| definitions.problems(object)).collect();
+        if !problems.is_empty() {
+            return Err(Error::Input(problems));
+        }
         return Ok((count(objects.len() as u64, "object"), warnings));
     }
     let mut scenario = load::load(name, text, &[], &Folder::of(name))?;

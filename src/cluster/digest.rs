@@ -6,7 +6,7 @@ use crate::model::provision::Provision;
 use crate::model::quota::Amounts;
 use crate::model::rbac::PolicyRule;
 use crate::model::sets::RevisionData;
-use crate::model::{Condition, Job, Meta, Node, Object, Pod, Resources};
+use crate::model::{Condition, Job, Meta, Node, Object, Pod, Resources, hash};
 use crate::runtime::Observer;
 use crate::store::{Change, Store};
 use crate::time::SimTime;
@@ -36,7 +36,7 @@ impl Observer for Digest {
 pub fn fold_change(print: &mut Fingerprint, change: &Change) {
     print.word(change.time.0 as u64);
     print.word(change.revision << 8 | change.verb as u64);
-    print.word(change.key.kind as u64);
+    print.word(change.key.kind.code());
     print.text(&change.key.namespace);
     print.text(&change.key.name);
     print.text(change.writer);
@@ -202,13 +202,22 @@ fn fold_object(print: &mut Fingerprint, object: &Object) {
             fold_counts(print, &[autoscaler.least(), autoscaler.max_replicas, s.current, s.desired]);
             fold_conditions(print, &s.conditions);
         }
+        Object::CustomResourceDefinition(definition) => {
+            fold_conditions(print, &definition.conditions);
+            print.word(hash::content_hash(&definition.raw));
+        }
+        Object::Custom(custom) => {
+            print.text(&custom.kind.words().group);
+            print.text(&custom.kind.words().plural);
+            print.word(hash::content_hash(&custom.body));
+            print.word(hash::content_hash(&custom.status));
+        }
         // Their content is data that nothing in the simulation computes.
         Object::ConfigMap(_)
         | Object::Secret(_)
         | Object::ServiceAccount(_)
         | Object::StorageClass(_)
         | Object::CSINode(_)
-        | Object::CustomResourceDefinition(_)
         | Object::CSIDriver(_)
         | Object::Ingress(_)
         | Object::IngressClass(_)

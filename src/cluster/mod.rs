@@ -79,7 +79,7 @@ impl Cluster {
     /// # Errors
     /// Manifests that the API server would refuse to read; limits that a cluster cannot even start in.
     pub fn new(scenario: &Scenario, options: &Options, observers: Vec<Box<dyn Observer>>) -> Result<Cluster> {
-        let store = Store::new(options.seed, settings::store_limits(&scenario.limits));
+        let store = Store::new(options.seed, settings::store_limits(&scenario.limits)).knowing(&scenario.kinds);
         let limits = settings::runtime_limits(&scenario.limits);
         let mut runtime = Runtime::new(store, options.seed, BOOT, limits, options.eager);
         runtime.serve(settings::server(&scenario.timing));

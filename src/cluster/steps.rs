@@ -1,6 +1,7 @@
 //! From the scenario's manifests and timeline to what the scripted user does.
 
 use crate::error::{Error, Problem, Result};
+use crate::model::custom::CustomKinds;
 use crate::model::rbac::User;
 use crate::model::{Key, Kind, Name, Taint};
 use crate::scenario::kubectl::KindName;
@@ -26,24 +27,32 @@ use std::sync::Arc;
 pub fn steps(scenario: &Scenario) -> Result<Vec<Entry>> {
     let mut steps = Vec::new();
     for (index, entry) in scenario.timeline.iter().enumerate() {
-        if let Some(step) = step(&entry.action)? {
+        if let Some(step) = step(&entry.action, &scenario.kinds)? {
             let user = entry.user.as_ref().map(|user| Arc::new(User::new(&user.name, &user.groups)));
             steps.push(Entry { index, at: entry.at, step, user });
         }
     }
     if !scenario.manifests.objects.is_empty() {
-        let step = Step::Apply { manifests: manifests(&scenario.manifests)?, dry_run: false };
-        steps.push(Entry { index: scenario.timeline.len(), at: SimTime::ZERO, step, user: None });
+        let all = manifests(&scenario.manifests, &scenario.kinds)?;
+        // Objects of custom kinds are a command of their own, which waits until their kinds are served.
+        let (custom, built_in): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|one| matches!(one.object.kind(), Kind::Custom(_)));
+        for (place, (manifests, waits)) in [(built_in, false), (custom, true)].into_iter().enumerate() {
+            if !manifests.is_empty() {
+                let step = Step::Apply { manifests, dry_run: false, waits };
+                steps.push(Entry { index: scenario.timeline.len() + place, at: SimTime::ZERO, step, user: None });
+            }
+        }
     }
     Ok(steps)
 }
 
-fn manifests(written: &Manifests) -> Result<Vec<Manifest>> {
-    written.objects.iter().map(manifest).collect()
+fn manifests(written: &Manifests, kinds: &CustomKinds) -> Result<Vec<Manifest>> {
+    written.objects.iter().map(|document| manifest(document, kinds)).collect()
 }
 
-fn manifest(document: &ManifestDocument) -> Result<Manifest> {
-    let mut object = decode::object(&document.value).map_err(|errors| {
+fn manifest(document: &ManifestDocument, kinds: &CustomKinds) -> Result<Manifest> {
+    let mut object = decode::object_of(&document.value, kinds).map_err(|errors| {
         let place = |path: &str| Some(document.places.find(path));
         Error::Input(
             errors
@@ -60,7 +69,7 @@ fn manifest(document: &ManifestDocument) -> Result<Manifest> {
     if object.kind().namespaced() && object.meta().namespace.is_empty() {
         object.meta_mut().namespace = crate::name!("default");
     }
-    Ok(Manifest::new(object, &document.value))
+    Ok(Manifest::new(object, &document.value).of_file(&document.file))
 }
 
 fn key(object: &ObjectRef, namespace: &str) -> Key {
@@ -90,9 +99,9 @@ fn pairs(map: &BTreeMap<String, Option<String>>) -> Vec<(Name, Option<Name>)> {
 }
 
 fn deleted(delete: &Delete) -> Deleted {
-    match (&delete.object, delete.kind) {
-        (None, Some(KindName(kind))) => Deleted::Selected {
-            kind,
+    match (&delete.object, &delete.kind) {
+        (None, Some(KindName(ObjectRef { kind, .. }))) => Deleted::Selected {
+            kind: *kind,
             namespace: Name::from(if kind.namespaced() { delete.namespace.as_str() } else { "" }),
             selector: delete.selector.as_ref().map(|selector| selector.0.clone()),
         },
@@ -143,19 +152,20 @@ fn patched(patch: &timeline::Patch) -> Step {
 }
 
 /// The user's step for an action; none for a fault.
-fn step(action: &Action) -> Result<Option<Step>> {
+fn step(action: &Action, kinds: &CustomKinds) -> Result<Option<Step>> {
     let seconds = |grace: Option<crate::scenario::units::Duration>| grace.map(|grace| grace.0.0 / 1_000_000_000);
     Ok(Some(match action {
         Action::Apply(apply) if apply.server_side => Step::ServerSideApply {
-            manifests: manifests(&apply.manifests)?,
+            manifests: manifests(&apply.manifests, kinds)?,
             manager: Name::from(apply.field_manager.as_deref().unwrap_or("kubectl")),
             force: apply.force_conflicts,
             dry_run: apply.dry_run == DryRun::Server,
         },
         Action::Apply(apply) => {
-            Step::Apply { manifests: manifests(&apply.manifests)?, dry_run: apply.dry_run == DryRun::Server }
+            let dry_run = apply.dry_run == DryRun::Server;
+            Step::Apply { manifests: manifests(&apply.manifests, kinds)?, dry_run, waits: false }
         }
-        Action::Replace(written) => Step::Replace(manifests(written)?),
+        Action::Replace(written) => Step::Replace(manifests(written, kinds)?),
         Action::Delete(delete) => Step::Delete {
             what: deleted(delete),
             grace_seconds: seconds(delete.grace_period),

@@ -52,6 +52,7 @@ const WATCHED: &[Kind] = &[
     Kind::NetworkPolicy,
     Kind::Endpoints,
     Kind::RuntimeClass,
+    Kind::ANY_CUSTOM,
 ];
 
 /// The garbage collector.

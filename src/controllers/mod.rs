@@ -2,6 +2,7 @@
 
 pub mod cluster_role_aggregation;
 pub mod cron_job;
+pub mod custom_resource;
 pub mod daemon_set;
 pub mod deployment;
 pub mod disruption;
@@ -62,5 +63,6 @@ pub fn all(timing: &Timing, metrics: Box<dyn MetricsApi>) -> Vec<(Box<dyn Contro
         (Box::new(replica_set::ReplicaSets::of(Kind::ReplicationController)), own),
         (Box::new(daemon_set::DaemonSets::default()), ActorSettings { workers: 2, ..own }),
         (Box::new(horizontal::HorizontalAutoscalers::new(metrics)), horizontal::settings()),
+        (Box::new(custom_resource::CustomResourceDefinitions), custom_resource::settings()),
     ]
 }

@@ -190,17 +190,9 @@ fn report(namespace: &Namespace, remaining: &Remaining, cx: &mut Cx<'_>) {
             Some(problem) => (Truth::True, problem),
             None => (Truth::False, (fine, fine_message)),
         };
-        set(&mut updated.conditions, Condition::new(kind, status, reason, message, cx.now));
+        condition::say(&mut updated.conditions, Condition::new(kind, status, reason, message, cx.now));
     }
     if updated.conditions != namespace.conditions {
         cx.write(Write::UpdateStatus(updated.into_object()));
-    }
-}
-
-/// Sets a condition, and touches nothing if it says what it said.
-fn set(conditions: &mut Vec<Condition>, new: Condition) {
-    let said = |c: &Condition| (c.status, c.reason.clone(), c.message.clone());
-    if condition::find(conditions, &new.kind).is_none_or(|old| said(old) != said(&new)) {
-        condition::set(conditions, new);
     }
 }

@@ -65,6 +65,14 @@ pub fn is_true(conditions: &[Condition], kind: &str) -> bool {
     find(conditions, kind).is_some_and(|condition| condition.status == Truth::True)
 }
 
+/// Like [`set`], but touches nothing if the condition says what it said.
+pub fn say(conditions: &mut Vec<Condition>, new: Condition) {
+    let said = |c: &Condition| (c.status, c.reason.clone(), c.message.clone());
+    if find(conditions, &new.kind).is_none_or(|old| said(old) != said(&new)) {
+        set(conditions, new);
+    }
+}
+
 /// Puts `new` in the place of the condition of its type, or at the end. The transition time is kept
 /// while the status stays the same.
 pub fn set(conditions: &mut Vec<Condition>, mut new: Condition) {

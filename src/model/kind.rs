@@ -1,37 +1,48 @@
 //! Kinds of object and the key that names one.
 
 use super::Name;
+use super::custom::CustomKind;
 use std::fmt;
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident, $plural:literal, $group:literal, $version:literal, $namespaced:literal;)*) => {
         /// Every kind the store serves. `Machine` and `Incident` are the simulation's own and never leave it.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-        pub enum Kind { $($(#[$doc])* $kind,)* }
+        pub enum Kind {
+            $($(#[$doc])* $kind,)*
+            /// A kind that a CustomResourceDefinition names.
+            Custom(CustomKind),
+        }
 
         impl Kind {
-            /// All kinds, in order of declaration.
+            /// All kinds but custom ones, in order of declaration.
             pub const ALL: &'static [Kind] = &[$(Kind::$kind,)*];
+
+            /// Its number in order of declaration; that of all custom kinds is one.
+            pub const fn code(self) -> u64 {
+                enum Code { $($kind,)* Custom }
+                match self { $(Kind::$kind => Code::$kind as u64,)* Kind::Custom(_) => Code::Custom as u64 }
+            }
 
             /// `Deployment`.
             pub const fn as_str(self) -> &'static str {
-                match self { $(Kind::$kind => stringify!($kind),)* }
+                match self { $(Kind::$kind => stringify!($kind),)* Kind::Custom(kind) => kind.words().kind.as_str() }
             }
             /// `deployments`.
             pub const fn plural(self) -> &'static str {
-                match self { $(Kind::$kind => $plural,)* }
+                match self { $(Kind::$kind => $plural,)* Kind::Custom(kind) => kind.words().plural.as_str() }
             }
             /// `apps`; empty for the core group.
             pub const fn group(self) -> &'static str {
-                match self { $(Kind::$kind => $group,)* }
+                match self { $(Kind::$kind => $group,)* Kind::Custom(kind) => kind.words().group.as_str() }
             }
             /// `v1`.
             pub const fn version(self) -> &'static str {
-                match self { $(Kind::$kind => $version,)* }
+                match self { $(Kind::$kind => $version,)* Kind::Custom(kind) => kind.words().version.as_str() }
             }
             /// Whether its objects live in a namespace.
             pub const fn namespaced(self) -> bool {
-                match self { $(Kind::$kind => $namespaced,)* }
+                match self { $(Kind::$kind => $namespaced,)* Kind::Custom(kind) => kind.words().namespaced }
             }
         }
     };
@@ -123,6 +134,17 @@ kinds! {
 }
 
 impl Kind {
+    /// All custom kinds, for those who watch them.
+    pub const ANY_CUSTOM: Kind = Kind::Custom(CustomKind::ANY);
+
+    /// Under which kind its changes are watched: all custom kinds are one.
+    pub const fn watched(self) -> Kind {
+        match self {
+            Kind::Custom(_) => Kind::ANY_CUSTOM,
+            kind => kind,
+        }
+    }
+
     /// `apps/v1`, or `v1` for the core group.
     pub fn api_version(self) -> String {
         match self.group() {

@@ -12,6 +12,7 @@ pub mod condition;
 pub mod core;
 pub mod cpu;
 pub mod curve;
+pub mod custom;
 pub mod field_selector;
 pub mod hash;
 pub mod kind;
@@ -55,6 +56,7 @@ macro_rules! name {
 
 pub use batch::{CronJob, Job};
 pub use condition::{Condition, Truth};
+pub use custom::{CustomResource, CustomResourceDefinition};
 pub use kind::{Key, Kind};
 pub use labels::Labels;
 pub use managed::{FieldSet, ManagedEntry};

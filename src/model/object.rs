@@ -3,7 +3,8 @@
 use super::autoscaling::HorizontalPodAutoscaler;
 use super::batch::{CronJob, Job};
 use super::core::{ConfigMap, Event, Incident, Lease, Namespace, PriorityClass, Secret, ServiceAccount};
-use super::plain::{CustomResourceDefinition, Endpoints, Ingress, IngressClass, NetworkPolicy, RuntimeClass};
+use super::custom::{CustomResource, CustomResourceDefinition};
+use super::plain::{Endpoints, Ingress, IngressClass, NetworkPolicy, RuntimeClass};
 use super::policy::PodDisruptionBudget;
 use super::quota::{LimitRange, ResourceQuota};
 use super::rbac::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
@@ -36,20 +37,27 @@ macro_rules! objects {
     ($($kind:ident),*) => {
         /// An object of any kind; cloning is free.
         #[derive(Clone, PartialEq, Debug)]
-        pub enum Object { $(#[doc = concat!("A `", stringify!($kind), "`.")] $kind(Arc<$kind>),)* }
+        pub enum Object {
+            $(#[doc = concat!("A `", stringify!($kind), "`.")] $kind(Arc<$kind>),)*
+            /// An object of a kind that a user defines.
+            Custom(Arc<CustomResource>),
+        }
 
         impl Object {
             /// Its kind.
             pub fn kind(&self) -> Kind {
-                match self { $(Object::$kind(_) => Kind::$kind,)* }
+                match self { $(Object::$kind(_) => Kind::$kind,)* Object::Custom(object) => Kind::Custom(object.kind) }
             }
             /// Its metadata.
             pub fn meta(&self) -> &Meta {
-                match self { $(Object::$kind(object) => &object.meta,)* }
+                match self { $(Object::$kind(object) => &object.meta,)* Object::Custom(object) => &object.meta }
             }
             /// Its metadata, to change; copies the object if it is shared.
             pub fn meta_mut(&mut self) -> &mut Meta {
-                match self { $(Object::$kind(object) => &mut Arc::make_mut(object).meta,)* }
+                match self {
+                    $(Object::$kind(object) => &mut Arc::make_mut(object).meta,)*
+                    Object::Custom(object) => &mut Arc::make_mut(object).meta,
+                }
             }
         }
 

@@ -20,8 +20,6 @@ macro_rules! plain {
 }
 
 plain! {
-    /// A kind that a user defines.
-    CustomResourceDefinition;
     /// Rules by which requests enter the cluster.
     Ingress;
     /// Who serves an ingress.

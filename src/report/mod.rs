@@ -23,6 +23,7 @@ pub mod tables;
 pub mod terminal;
 pub mod text;
 pub mod trace;
+mod trace_custom;
 pub mod traffic;
 
 #[cfg(test)]

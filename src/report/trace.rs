@@ -10,7 +10,7 @@ use crate::model::core::{Event, Incident};
 use crate::model::service::{Endpoint, EndpointSlice};
 use crate::model::workload::ReplicaSetStatus;
 use crate::model::{Condition, ContainerState, DaemonSet, Deployment, Key, Machine, Node, Object, Pod, PodTemplate};
-use crate::model::{PersistentVolume, PersistentVolumeClaim, VolumeAttachment};
+use crate::model::{CustomResourceDefinition, PersistentVolume, PersistentVolumeClaim, VolumeAttachment};
 use crate::model::{ReplicaSet, ReplicationController, StatefulSet, Taint};
 use crate::store::{Change, Verb};
 use crate::time::SimTime;
@@ -65,6 +65,15 @@ fn words(change: &Change) -> String {
         Object::PersistentVolume(new) => volume(old.and_then(Object::as_kind).map(|old| &**old), new, &mut parts),
         Object::PersistentVolumeClaim(new) => claim(old.and_then(Object::as_kind).map(|old| &**old), new, &mut parts),
         Object::VolumeAttachment(new) => attachment(old.and_then(Object::as_kind).map(|old| &**old), new, &mut parts),
+        Object::CustomResourceDefinition(new) => {
+            let old: Option<&CustomResourceDefinition> = old.and_then(Object::as_kind).map(|old| &**old);
+            conditions(old.map(|old| old.conditions.as_slice()), &new.conditions, &mut parts);
+        }
+        Object::Custom(new) => {
+            if let Some(Object::Custom(old)) = old {
+                super::trace_custom::fields(old, new, &mut parts);
+            }
+        }
         Object::Machine(new) => machine(old.and_then(Object::as_kind).map(|old| &**old), new, &mut parts),
         Object::Event(event) => return event_words(event),
         Object::Incident(incident) if old.is_none() => return incident.description.to_string(),
@@ -102,6 +111,13 @@ fn turn<T: PartialEq + ToString>(parts: &mut Vec<String>, what: &str, old: Optio
         None => parts.push(format!("{what} {}", new.to_string())),
         Some(old) if old != new => parts.push(format!("{what} {} → {}", old.to_string(), new.to_string())),
         Some(_) => {}
+    }
+}
+
+/// Notes every number that changed.
+fn turns<const N: usize>(counts: [(&str, i32, i32); N], parts: &mut Vec<String>) {
+    for (what, before, after) in counts {
+        turn(parts, what, Some(before), after);
     }
 }
 
@@ -247,9 +263,7 @@ fn deployment(old: Option<&Deployment>, new: &Deployment, parts: &mut Vec<String
         ("ready", a.ready, b.ready),
         ("available", a.available, b.available),
     ];
-    for (what, before, after) in counts {
-        turn(parts, what, Some(before), after);
-    }
+    turns(counts, parts);
     turn(parts, "observed generation", Some(a.observed_generation), b.observed_generation);
     conditions(Some(&a.conditions), &b.conditions, parts);
 }
@@ -271,9 +285,7 @@ fn stateful_set(old: Option<&StatefulSet>, new: &StatefulSet, parts: &mut Vec<St
         ("ready", a.ready, b.ready),
         ("available", a.available, b.available),
     ];
-    for (what, before, after) in counts {
-        turn(parts, what, Some(before), after);
-    }
+    turns(counts, parts);
     turn(parts, "current revision", Some(&a.current_revision), &b.current_revision);
     turn(parts, "update revision", Some(&a.update_revision), &b.update_revision);
     turn(parts, "observed generation", Some(a.observed_generation), b.observed_generation);
@@ -291,9 +303,7 @@ fn daemon_set(old: Option<&DaemonSet>, new: &DaemonSet, parts: &mut Vec<String>)
         ("ready", a.ready, b.ready),
         ("available", a.available, b.available),
     ];
-    for (what, before, after) in counts {
-        turn(parts, what, Some(before), after);
-    }
+    turns(counts, parts);
     turn(parts, "observed generation", Some(a.observed_generation), b.observed_generation);
 }
 
@@ -304,9 +314,7 @@ fn image(of: &PodTemplate) -> String {
 fn replica_status(a: &ReplicaSetStatus, b: &ReplicaSetStatus, parts: &mut Vec<String>) {
     let counts =
         [("pods", a.replicas, b.replicas), ("ready", a.ready, b.ready), ("available", a.available, b.available)];
-    for (what, before, after) in counts {
-        turn(parts, what, Some(before), after);
-    }
+    turns(counts, parts);
     turn(parts, "observed generation", Some(a.observed_generation), b.observed_generation);
     conditions(Some(&a.conditions), &b.conditions, parts);
 }
@@ -325,9 +333,7 @@ fn job(old: Option<&Job>, new: &Job, parts: &mut Vec<String>) {
         ("succeeded", a.succeeded, b.succeeded),
         ("failed", a.failed, b.failed),
     ];
-    for (what, before, after) in counts {
-        turn(parts, what, Some(before), after);
-    }
+    turns(counts, parts);
     turn(parts, "completed indexes", Some(&a.completed_indexes), &b.completed_indexes);
     let failed = |status: &JobStatus| status.failed_indexes.clone().unwrap_or_default();
     turn(parts, "failed indexes", Some(failed(a)), failed(b));

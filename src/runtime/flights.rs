@@ -110,7 +110,7 @@ impl Runtime {
             for observer in &mut self.observers {
                 observer.change(change, &self.store);
             }
-            let kind = change.key.kind;
+            let kind = change.key.kind.watched();
             for at in 0..self.watchers.get(&kind).map_or(0, Vec::len) {
                 let id = self.watchers[&kind][at];
                 self.schedule_delivery(id, now);

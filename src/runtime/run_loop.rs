@@ -327,7 +327,7 @@ impl Runtime {
                 break;
             }
             actor.cursor += 1;
-            if actor.controller.watches().contains(&change.key.kind) {
+            if actor.controller.watches().contains(&change.key.kind.watched()) {
                 let mut wake = Wake { now, added: &mut added };
                 actor.controller.wake(change, self.store.view(actor.cursor), &mut wake);
             }

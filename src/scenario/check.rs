@@ -13,6 +13,7 @@ use super::timing::COMPONENTS;
 use super::units::ObjectRef;
 use crate::error::{Problem, did_you_mean};
 use crate::model::Kind;
+use crate::model::custom::CustomKinds;
 use crate::time::SimTime;
 use crate::wire::places::Places;
 use crate::wire::typed::suggestion;
@@ -46,9 +47,9 @@ pub fn references(scenario: &Scenario, places: &Places) -> Vec<Problem> {
     checker.expectations();
     checker.behaviors();
     checker.scheduler_names();
-    let services: Vec<(String, String)> = checker
+    let services: Vec<(String, String)> = scenario
         .documents()
-        .map(identity)
+        .map(|document| identity(document, &scenario.kinds))
         .filter_map(|(kind, namespace, name)| (kind == "Service").then_some((namespace, name)))
         .collect();
     checker.problems.extend(check_traffic::references(scenario, places, &services));
@@ -58,9 +59,8 @@ pub fn references(scenario: &Scenario, places: &Places) -> Vec<Problem> {
 /// Warnings: pods and pod templates that ask for a scheduler which is not there.
 pub fn unserved(scenario: &Scenario) -> Vec<Problem> {
     let served: BTreeSet<String> = scenario.scheduler.names().into_iter().flat_map(|(_, names)| names).collect();
-    let checker = Checker { scenario, places: &Places::new("", ""), problems: Vec::new() };
     let mut warnings = Vec::new();
-    for document in checker.documents() {
+    for document in scenario.documents() {
         for parent in ["spec", "spec.template.spec"] {
             let pointer = format!("/{}/schedulerName", parent.replace('.', "/"));
             let asked = document.value.pointer(&pointer).and_then(serde_json::Value::as_str).unwrap_or_default();
@@ -420,22 +420,12 @@ impl Checker<'_> {
         }
     }
 
-    /// Every object of the manifests and of later applies.
-    fn documents(&self) -> impl Iterator<Item = &ManifestDocument> {
-        let applied = self.scenario.timeline.iter().filter_map(|entry| match &entry.action {
-            Action::Apply(apply) => Some(&apply.manifests.objects),
-            Action::Replace(manifests) => Some(&manifests.objects),
-            _ => None,
-        });
-        self.scenario.manifests.objects.iter().chain(applied.flatten())
-    }
-
     /// Two objects of one name in the manifests of the start: the second would silently replace the first.
     fn duplicates(&mut self) {
         let mut seen = BTreeMap::new();
         let mut found = Vec::new();
         for document in &self.scenario.manifests.objects {
-            let id = identity(document);
+            let id = identity(document, &self.scenario.kinds);
             let place = document.places.find("metadata.name");
             if let Some((file, line)) = seen.get(&id) {
                 let (kind, _, name) = &id;
@@ -452,7 +442,8 @@ impl Checker<'_> {
 
     fn objects(&mut self) {
         let scenario = self.scenario;
-        let known: BTreeSet<(String, String, String)> = self.documents().map(identity).collect();
+        let known: BTreeSet<(String, String, String)> =
+            scenario.documents().map(|document| identity(document, &scenario.kinds)).collect();
         for (index, entry) in scenario.timeline.iter().enumerate() {
             let (key, object, namespace) = match &entry.action {
                 Action::Delete(a) => match &a.object {
@@ -482,7 +473,8 @@ impl Checker<'_> {
                 }
                 _ => &[Kind::Deployment],
             };
-            if !allowed.is_empty() && !allowed.contains(&object.kind) {
+            let scaled = matches!((&entry.action, object.kind), (Action::Scale(_), Kind::Custom(_)));
+            if !allowed.is_empty() && !allowed.contains(&object.kind) && !scaled {
                 let message = format!("`{key}` does not work on a {}", object.kind);
                 self.add(
                     &path,
@@ -500,7 +492,7 @@ impl Checker<'_> {
             Kind::Node => return self.node(path, &object.name),
             // Pods and what controllers make have names that nobody knows beforehand.
             Kind::Deployment | Kind::StatefulSet | Kind::DaemonSet | Kind::ReplicationController => {}
-            Kind::Service | Kind::ConfigMap | Kind::Secret | Kind::Namespace => {}
+            Kind::Service | Kind::ConfigMap | Kind::Secret | Kind::Namespace | Kind::Custom(_) => {}
             _ => return,
         }
         let namespace = if object.kind.namespaced() { namespace } else { "" };
@@ -527,7 +519,8 @@ impl Checker<'_> {
 
     fn expectations(&mut self) {
         let scenario = self.scenario;
-        let known: BTreeSet<(String, String, String)> = self.documents().map(identity).collect();
+        let known: BTreeSet<(String, String, String)> =
+            scenario.documents().map(|document| identity(document, &scenario.kinds)).collect();
         let clients: Vec<&str> =
             scenario.traffic.iter().flat_map(|traffic| &traffic.clients).map(|one| one.name.as_str()).collect();
         for (index, expectation) in scenario.expect.iter().enumerate() {
@@ -580,10 +573,12 @@ impl Checker<'_> {
 }
 
 /// Kind, namespace (empty for cluster-wide kinds) and name of an object.
-fn identity(document: &ManifestDocument) -> (String, String, String) {
+fn identity(document: &ManifestDocument, kinds: &CustomKinds) -> (String, String, String) {
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_string();
     let kind = text(&document.value["kind"]);
-    let cluster_wide = Kind::parse(&kind).is_some_and(|kind| !kind.namespaced());
+    let custom =
+        text(&document.value["apiVersion"]).split_once('/').and_then(|(group, _)| kinds.of_group(group, &kind));
+    let cluster_wide = custom.or_else(|| Kind::parse(&kind)).is_some_and(|kind| !kind.namespaced());
     let metadata = &document.value["metadata"];
     let namespace = match metadata["namespace"].as_str() {
         _ if cluster_wide => String::new(),

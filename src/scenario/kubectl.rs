@@ -21,7 +21,6 @@ use super::manifests::Manifests;
 use super::selector::Selector;
 use super::timeline::default_namespace;
 use super::units::{Duration, ObjectRef, Quantity};
-use crate::model::Kind;
 
 /// Creates or updates objects, as `kubectl apply`: with the three-way merge of the client, or on the server.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -266,14 +265,14 @@ pub enum Cascade {
 }
 
 /// A kind as `kubectl` takes it: `pod`, `pods`, `po`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct KindName(pub Kind);
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KindName(pub ObjectRef);
 
 impl<'de> Deserialize<'de> for KindName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let read = ObjectRef::parse(&format!("{text}/x")).map_err(|why| why.replace("/x", ""));
-        read.map(|found| KindName(found.kind)).map_err(serde::de::Error::custom)
+        read.map(KindName).map_err(serde::de::Error::custom)
     }
 }
 
@@ -285,7 +284,7 @@ impl JsonSchema for KindName {
         json_schema!({
             "description": "A kind as kubectl takes it.",
             "type": "string",
-            "pattern": "^[A-Za-z]+$",
+            "pattern": "^[A-Za-z][-A-Za-z0-9.]*$",
             "examples": ["pod", "deployments", "svc"],
         })
     }

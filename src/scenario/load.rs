@@ -10,8 +10,10 @@ use serde_json::Value;
 use super::Scenario;
 use super::amount::Amount;
 use super::check;
+use super::check_disks;
 use super::check_kubectl;
 use super::check_traffic;
+use super::custom;
 use super::expect::Expectation;
 use super::manifests::{ManifestDocument, Manifests};
 use super::scheduler::{SchedulerConfig, WrittenConfig};
@@ -78,6 +80,8 @@ pub fn load(file: &str, text: &str, assignments: &[String], files: &dyn SourceFi
             resolver.amount(amount, &format!("load[{index}].{at}"), &places);
         }
     }
+    problems.extend(custom::bind(&mut scenario, &places));
+    problems.extend(check_disks::problems(&scenario, &places));
     scenario.warnings = warnings;
     // Objects that could not be read would only make every reference to them look wrong, too.
     if problems.is_empty() {
@@ -261,7 +265,10 @@ pub fn read_manifests(
 fn accept(document: Document) -> std::result::Result<Vec<ManifestDocument>, Vec<Problem>> {
     let (mut objects, mut problems) = (Vec::new(), Vec::new());
     for Document { value, places } in strict::flatten(document) {
-        problems.extend(strict::check(&value, &places));
+        // What may be of a kind that a definition brings is checked when all definitions are read.
+        if !strict::is_custom(&value) {
+            problems.extend(strict::check(&value, &places));
+        }
         objects.push(ManifestDocument { file: places.file.to_string(), places, value });
     }
     if problems.is_empty() { Ok(objects) } else { Err(problems) }

@@ -4,11 +4,13 @@ pub mod amount;
 pub mod autoscaler;
 pub mod behavior;
 pub mod check;
+pub mod check_disks;
 pub mod check_kubectl;
 pub mod check_node;
 pub mod check_traffic;
 pub mod cloud;
 pub mod cluster;
+pub mod custom;
 pub mod expect;
 pub mod growth;
 pub mod kubectl;
@@ -31,6 +33,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::error::Problem;
+use crate::model::custom::CustomKinds;
 use crate::rng::Seed;
 use crate::time::SimTime;
 
@@ -89,6 +92,9 @@ pub struct Scenario {
     /// At which size or length a run is stopped.
     #[serde(default)]
     pub limits: Limits,
+    /// The kinds that its definitions bring.
+    #[serde(skip)]
+    pub kinds: CustomKinds,
     /// What is suspicious but legal in the files that were read.
     #[serde(skip)]
     pub warnings: Vec<Problem>,
@@ -102,6 +108,16 @@ impl Scenario {
     /// The seed of the run.
     pub fn seed(&self) -> Seed {
         Seed(self.seed)
+    }
+
+    /// Every object of the manifests and of later applies.
+    pub fn documents(&self) -> impl Iterator<Item = &ManifestDocument> {
+        let applied = self.timeline.iter().filter_map(|entry| match &entry.action {
+            Action::Apply(apply) => Some(&apply.manifests.objects),
+            Action::Replace(manifests) => Some(&manifests.objects),
+            _ => None,
+        });
+        self.manifests.objects.iter().chain(applied.flatten())
     }
 
     /// The instant at which the run ends.

@@ -15,6 +15,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 
 use crate::model::Kind;
+use crate::model::custom::CustomKinds;
 use crate::model::quantity::{self, parse_quantity};
 use crate::rng::{Delay, Stream};
 use crate::time::SimDuration;
@@ -372,6 +373,8 @@ pub struct ObjectRef {
     pub kind: Kind,
     /// The object's name.
     pub name: String,
+    /// The word for a kind that is not built in; the kind is known once [`ObjectRef::bind`] found it.
+    pub custom: Option<String>,
 }
 
 impl ObjectRef {
@@ -386,11 +389,30 @@ impl ObjectRef {
             ));
         };
         match Kind::parse(written).filter(|kind| kind.is_api()) {
-            Some(kind) if !name.is_empty() => Ok(ObjectRef { kind, name: name.to_string() }),
-            Some(_) => Err(format!("missing name after {written:?}; write it as {written}/NAME")),
+            Some(kind) if !name.is_empty() => Ok(ObjectRef { kind, name: name.to_string(), custom: None }),
+            None if !name.is_empty() => {
+                Ok(ObjectRef { kind: Kind::ANY_CUSTOM, name: name.to_string(), custom: Some(written.to_string()) })
+            }
+            _ => Err(format!("missing name after {written:?}; write it as {written}/NAME")),
+        }
+    }
+
+    /// Finds the kind among the custom ones, if it is not built in.
+    ///
+    /// # Errors
+    /// What could be meant instead.
+    pub fn bind(&mut self, kinds: &CustomKinds) -> Result<(), String> {
+        let Some(written) = &self.custom else { return Ok(()) };
+        let name = &self.name;
+        match kinds.parse(written) {
+            Some(kind) => {
+                self.kind = kind;
+                Ok(())
+            }
             None => {
                 let served = Kind::ALL.iter().filter(|kind| kind.is_api());
-                let words: Vec<String> = served.map(|kind| kind.as_str().to_lowercase()).collect();
+                let mut words: Vec<String> = served.map(|kind| kind.as_str().to_lowercase()).collect();
+                words.extend(kinds.iter().map(|kind| kind.as_str().to_lowercase()));
                 let near = crate::error::did_you_mean(&written.to_lowercase(), words.iter().map(String::as_str));
                 let help = near.map_or_else(
                     || format!("the kinds are {}", words.join(", ")),
@@ -421,7 +443,7 @@ impl JsonSchema for ObjectRef {
         json_schema!({
             "description": "An object as kubectl names it: kind/name, such as deployment/web.",
             "type": "string",
-            "pattern": "^[A-Za-z]+/.+$",
+            "pattern": "^[A-Za-z][-A-Za-z0-9.]*/.+$",
             "examples": ["deployment/web", "pod/web-0"],
         })
     }
@@ -522,7 +544,8 @@ mod tests {
     fn object_references_take_kubectl_words() {
         assert_eq!(ObjectRef::parse("deploy/web").map(|o| o.kind), Ok(Kind::Deployment));
         assert_eq!(ObjectRef::parse("svc/web").map(|o| o.to_string()), Ok("service/web".to_string()));
-        assert!(ObjectRef::parse("deploymnet/web").unwrap_err().contains("did you mean `deployment/web`?"));
+        let unknown = ObjectRef::parse("deploymnet/web").and_then(|mut object| object.bind(&CustomKinds::default()));
+        assert!(unknown.unwrap_err().contains("did you mean `deployment/web`?"));
         assert!(ObjectRef::parse("web").is_err());
     }
 }

@@ -3,7 +3,7 @@
 
 use super::Progress;
 use crate::model::workload::keys::LAST_APPLIED;
-use crate::model::{Key, Name, Object};
+use crate::model::{Key, Kind, Name, Object};
 use crate::runtime::Cx;
 use crate::store::{Preconditions, Write};
 use crate::wire::encode;
@@ -22,17 +22,40 @@ pub struct Manifest {
     pub object: Object,
     /// What the manifest says, with its namespace.
     pub value: Arc<Value>,
+    /// The file it stands in, as messages name it.
+    file: Name,
+    /// The namespace as it is written.
+    namespace: Name,
 }
 
 impl Manifest {
     /// A manifest of `object`, written as `value`.
     pub fn new(object: Object, value: &Value) -> Self {
         let mut value = value.clone();
+        let written = Name::from(value["metadata"]["namespace"].as_str().unwrap_or_default());
         let namespace = &object.meta().namespace;
         if object.kind().namespaced() {
             value["metadata"]["namespace"] = json!(namespace.as_str());
         }
-        Manifest { object, value: Arc::new(value) }
+        Manifest { object, value: Arc::new(value), file: Name::new(), namespace: written }
+    }
+
+    /// The same, of that file.
+    #[must_use]
+    pub fn of_file(self, file: &str) -> Self {
+        Manifest { file: Name::from(file), ..self }
+    }
+
+    /// What is printed if the API server does not know its kind
+    /// (`staging/src/k8s.io/cli-runtime/pkg/resource/mapper.go`).
+    pub(super) fn unmapped(&self) -> String {
+        let (name, namespace, file) = (self.object.meta().name.as_str(), self.namespace.as_str(), self.file.as_str());
+        let (kind, version) = (self.object.kind(), self.value["apiVersion"].as_str().unwrap_or_default());
+        format!(
+            "error: resource mapping not found for name: {name:?} namespace: {namespace:?} from {file:?}: no matches \
+             for kind {:?} in version {version:?}\nensure CRDs are installed first",
+            kind.as_str()
+        )
     }
 }
 
@@ -113,9 +136,13 @@ fn changed(manifest: &Manifest, live: &Object) -> Option<Document> {
     }
     modified["metadata"]["annotations"][LAST_APPLIED.as_str()] = json!(last_applied(&manifest.value));
     let current = encode::object(live);
-    let patch = three_way::strategic(&original, &modified, &current, Place::Top(manifest.object.kind()));
+    let kind = manifest.object.kind();
+    let (form, patch) = match kind {
+        Kind::Custom(_) => (Form::Merge, three_way::plain(&original, &modified, &current)),
+        _ => (Form::Strategic, three_way::strategic(&original, &modified, &current, Place::Top(kind))),
+    };
     let empty = patch.as_object().is_some_and(Map::is_empty);
-    (!empty).then(|| Document::new(Form::Strategic, patch, MANAGER))
+    (!empty).then(|| Document::new(form, patch, MANAGER))
 }
 
 /// The keys of the objects of several manifests.

@@ -220,7 +220,7 @@ impl Drain {
         let options = DeleteOptions { grace_seconds, propagation: None, preconditions: Preconditions::default() };
         match self.options.disable_eviction {
             true => Write::Delete(key.clone(), options),
-            false => Write::Evict { pod: key.clone(), options, dry_run: false },
+            false => Write::Evict { pod: key.clone(), options },
         }
     }
 

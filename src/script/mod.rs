@@ -4,6 +4,7 @@
 //! command prints is kept with the incident that records the action, as far as it tells more than success.
 
 pub mod apply;
+mod custom;
 pub mod drain;
 pub mod steps;
 pub mod template;
@@ -147,6 +148,9 @@ impl Controller for Kubectl {
         let index = entry_index(key);
         let Some(entry) = self.entries.iter().find(|entry| entry.index == index) else { return Requeue::Done };
         let step = &entry.step;
+        if let Some(wait) = step.held_back(cx.live(), entry.at, cx.now) {
+            return Requeue::After(wait);
+        }
         let command = self.commands.entry(index).or_default();
         let known = cx.live().fetch_key::<Incident>(key).is_some();
         if !known {
@@ -155,6 +159,16 @@ impl Controller for Kubectl {
             cx.write(begun(key, fault, entry.describe(), cx.now, ended));
         }
         if !std::mem::replace(&mut command.sent, true) {
+            let unmapped = step.unmapped(cx.live());
+            for (key, line) in unmapped {
+                if command.progress.refused.contains(&key) {
+                    continue;
+                }
+                command.printed.push((cx.now, Name::from(line)));
+                command.progress.refused.push(key);
+            }
+            let warned = step.warnings(&command.progress, cx.live());
+            command.printed.extend(warned.into_iter().map(|line| (cx.now, Name::from(line))));
             let printed = step.perform(&command.progress, cx);
             if let Some(user) = &entry.user {
                 cx.sign(user);

@@ -69,6 +69,8 @@ pub enum Step {
         manifests: Vec<apply::Manifest>,
         /// `--dry-run=server`.
         dry_run: bool,
+        /// Whether objects wait until their kinds are served.
+        waits: bool,
     },
     /// `kubectl apply --server-side -f`.
     ServerSideApply {
@@ -195,7 +197,7 @@ impl Step {
         };
         let dry = |dry: &bool| if *dry { " --dry-run=server" } else { "" };
         match self {
-            Step::Apply { manifests, dry_run } => format!("kubectl apply {}{}", objects(manifests), dry(dry_run)),
+            Step::Apply { manifests, dry_run, .. } => format!("kubectl apply {}{}", objects(manifests), dry(dry_run)),
             Step::ServerSideApply { manifests, manager, force, dry_run } => {
                 let force = if *force { " --force-conflicts" } else { "" };
                 let manager = if manager == "kubectl" { String::new() } else { format!(" --field-manager={manager}") };
@@ -242,7 +244,7 @@ impl Step {
     /// Asks for the writes; gives what the command prints before they are answered.
     pub(super) fn perform(&self, progress: &Progress, cx: &mut Cx<'_>) -> Option<String> {
         match self {
-            Step::Apply { manifests, dry_run } => apply::apply(manifests, *dry_run, progress, cx),
+            Step::Apply { manifests, dry_run, .. } => apply::apply(manifests, *dry_run, progress, cx),
             Step::ServerSideApply { manifests, manager, force, dry_run } => {
                 let left: Vec<apply::Manifest> =
                     manifests.iter().filter(|one| !progress.refused.contains(&one.object.key())).cloned().collect();

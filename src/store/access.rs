@@ -83,7 +83,10 @@ impl Store {
             StoreError::Refused(_, refusal) => StoreError::Refused(write.key(), refusal),
             other => other,
         };
-        asks(write).iter().try_for_each(|ask| review(self.live(), user, ask)).map_err(about)?;
+        match super::node_restriction::node_of(user) {
+            Some(node) => self.restrict_node(user, &node, write)?,
+            None => asks(write).iter().try_for_each(|ask| review(self.live(), user, ask)).map_err(about)?,
+        }
         let written = match write {
             Write::Create(object) | Write::Update(object) => object,
             _ => return Ok(()),
@@ -141,6 +144,15 @@ pub fn review(view: View<'_>, user: &User, ask: &Ask) -> Result<(), StoreError> 
     if is_master(user) || rules.iter().any(|rule| allows(rule, ask)) {
         return Ok(());
     }
+    Err(refusal(user, ask, &missing))
+}
+
+/// The refusal of something that no role gives.
+pub(super) fn denied(user: &User, verb: &'static str, key: &Key) -> Result<(), StoreError> {
+    Err(refusal(user, &Ask::new(verb, key, ""), &[]))
+}
+
+fn refusal(user: &User, ask: &Ask, missing: &[String]) -> StoreError {
     let of = match ask.name.as_str() {
         "" => ask.kind.qualified_plural(),
         name => format!("{} {name:?}", ask.kind.qualified_plural()),
@@ -157,10 +169,10 @@ pub fn review(view: View<'_>, user: &User, ask: &Ask) -> Result<(), StoreError> 
         ask.kind.group()
     );
     if !missing.is_empty() {
-        message += &format!(": RBAC: {}", aggregate(&missing));
+        message += &format!(": RBAC: {}", aggregate(missing));
     }
     let key = Key { kind: ask.kind, namespace: ask.namespace.clone(), name: ask.name.clone() };
-    Err(Refusal::new(403, &message).of(key))
+    Refusal::new(403, &message).of(key)
 }
 
 fn aggregate(errors: &[String]) -> String {

@@ -65,6 +65,11 @@ impl Store {
                 self.admit_claim(Arc::make_mut(claim));
                 Ok(())
             }
+            Object::PriorityClass(class) => self.only_default(class),
+            Object::CustomResourceDefinition(definition) => {
+                super::custom::admit_definition(Arc::make_mut(definition));
+                Ok(())
+            }
             Object::PersistentVolume(volume) => {
                 super::storage::admit_volume(Arc::make_mut(volume));
                 Ok(())
@@ -174,6 +179,19 @@ impl Store {
         Ok(())
     }
 
+    /// Only one class is for pods that name none (`plugin/pkg/admission/priority/admission.go`,
+    /// `validatePriorityClass`).
+    pub(super) fn only_default(&self, class: &PriorityClass) -> Result<(), StoreError> {
+        match self.default_priority_class().filter(|_| class.global_default) {
+            Some(other) if other.meta.name != class.meta.name => {
+                let other = &other.meta.name;
+                let why = format!("PriorityClass {other} is already marked as default. Only one default can exist");
+                Err(StoreError::Forbidden(class.key(), why))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn default_priority_class(&self) -> Option<&Arc<PriorityClass>> {
         self.live().list::<PriorityClass>().filter(|class| class.global_default).min_by_key(|class| class.value)
     }
@@ -229,6 +247,9 @@ impl Store {
                 let list = added.iter().map(|name| format!("{:?}", name.as_str())).collect::<Vec<_>>().join(", ");
                 errors.push(format!("metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{{{list}}}"));
             }
+        }
+        if let Object::PriorityClass(class) = new {
+            self.only_default(class)?;
         }
         errors.extend(super::workloads::refusals(old, new));
         let selectors = match (old, new) {

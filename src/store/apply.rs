@@ -36,6 +36,7 @@ impl Store {
     /// # Errors
     /// What the API server would answer.
     pub fn commit(&mut self, now: SimTime, write: Write, writer: &'static str) -> Result<Written, StoreError> {
+        self.check_served(&write)?;
         match write {
             Write::Create(object) => self.create(now, object, writer),
             Write::Update(object) => self.update(now, object, false, writer),
@@ -49,7 +50,7 @@ impl Store {
                 self.delete_collection(now, (kind, namespace), &selector, options, writer)
             }
             Write::DryRun(write) => self.dry_run(now, *write, writer),
-            Write::Evict { pod, options, dry_run } => self.evict(now, pod, options, dry_run, writer),
+            Write::Evict { pod, options } => self.evict(now, pod, options, writer),
             Write::Bind { pod, uid, node, note } => self.bind(now, pod, uid, (&node, note), writer),
             Write::As(user, write) => {
                 self.authorize(&user, &write)?;
@@ -75,6 +76,7 @@ impl Store {
         object.meta_mut().created = now;
         object.meta_mut().uid = self.fresh_uid(&key, now);
         super::workloads::prepare(None, &mut object);
+        self.shape_custom(None, &mut object)?;
         self.admit(&mut object)?;
         let generation = i64::from(has_generation(object.kind()));
         let meta = object.meta_mut();
@@ -193,7 +195,8 @@ impl Store {
             },
             _ => None,
         };
-        if let Some(propagation) = options.propagation {
+        super::custom::begin_end(&mut object, now);
+        if let Some(propagation) = options.propagation.or(default_propagation(&object)) {
             set_propagation(&mut object, propagation);
         }
         let meta = object.meta_mut();
@@ -253,6 +256,8 @@ fn has_generation(kind: Kind) -> bool {
             | Kind::PodDisruptionBudget
             | Kind::Job
             | Kind::CronJob
+            | Kind::CustomResourceDefinition
+            | Kind::Custom(_)
     )
 }
 
@@ -314,6 +319,15 @@ fn pod_grace(pod: &Pod, requested: Option<i64>, now: SimTime) -> Grace {
         n if n < 0 => Grace::Until(Deletion { at: now + SimDuration::from_secs(1), grace_seconds: 1 }),
         n => Grace::Until(Deletion { at: now + SimDuration::from_secs(n), grace_seconds: n }),
     }
+}
+
+/// What becomes of dependents if the request says nothing: the old kinds orphan them
+/// (`pkg/registry/batch/job/strategy.go`, `pkg/registry/core/replicationcontroller/strategy.go`,
+/// `DefaultGarbageCollectionPolicy`), unless an earlier request said otherwise.
+fn default_propagation(object: &Object) -> Option<Propagation> {
+    let said = object.meta().finalizers.iter().any(|finalizer| *finalizer == FOREGROUND || *finalizer == ORPHAN);
+    let orphans = matches!(object.kind(), Kind::Job | Kind::ReplicationController);
+    (orphans && !said).then_some(Propagation::Orphan)
 }
 
 fn set_propagation(object: &mut Object, propagation: Propagation) {

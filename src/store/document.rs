@@ -6,12 +6,13 @@
 //! the result is read with defaults, validated, and takes the way of any update; its status is not touched.
 
 use super::apply::{Written, check_preconditions};
-use super::errors::{MODIFIED, StoreError};
+use super::custom::{NO_RESOURCE, replicas_at, with_replicas};
+use super::errors::{MODIFIED, Refusal, StoreError};
 use super::patch::Patch;
 use super::slots::Store;
 use super::update::{By, count_generation, keep_identity, with_status_of};
 use super::write::{DeleteOptions, Preconditions, Write};
-use crate::model::{Key, Kind, ManagedEntry, Name, Object, Selector};
+use crate::model::{CustomResourceDefinition, Key, Kind, ManagedEntry, Name, Object, Selector};
 use crate::time::SimTime;
 use crate::wire::managed::{self, Author};
 use crate::wire::patch::{self, Document, Form, Subresource};
@@ -41,13 +42,9 @@ impl Store {
         let author = Author { manager: document.manager.clone(), subresource: subresource_name(document.subresource) };
         let mut by = By { writer, author: Some(author) };
         let mut merged = match document.subresource {
-            Subresource::Scale => {
-                let mut scaled_object = old.clone();
-                Patch::Replicas(scaled(&key, &old, document)?).apply(&mut scaled_object);
-                scaled_object
-            }
+            Subresource::Scale => self.scaled(&key, &old, document)?,
             _ => {
-                let Some((mut new, owners)) = changed(now, &key, &old, document)? else {
+                let Some((mut new, owners)) = self.changed(now, &key, &old, document)? else {
                     return Ok(Written { revision: self.revision(), key });
                 };
                 if !status {
@@ -65,6 +62,10 @@ impl Store {
         if !status {
             super::workloads::prepare(Some(&old), &mut merged);
             self.keep_allocated(&old, &mut merged);
+            super::custom::keep_stored_versions(&old, &mut merged);
+        }
+        self.shape_custom(Some(&old), &mut merged)?;
+        if !status {
             count_generation(&old, &mut merged);
         }
         if document.subresource == Subresource::None {
@@ -83,7 +84,7 @@ impl Store {
     ) -> Result<Written, StoreError> {
         let mut body = document.body.clone();
         body.as_object_mut().map(|fields| fields.shift_remove("status"));
-        let mut object = read(&key, &body)?;
+        let mut object = self.read(&key, &body)?;
         let errors = strict::faults(&body);
         if !errors.is_empty() {
             return Err(StoreError::Invalid(key, errors));
@@ -137,18 +138,17 @@ pub(super) fn check_rules(key: &Key, before: &Value, after: &Value) -> Result<()
 
 /// The replicas that a patch of the object's `Scale` asks for (`pkg/registry/apps/deployment/storage/storage.go`,
 /// `ScaleREST`).
-fn scaled(key: &Key, old: &Object, document: &Document) -> Result<i32, StoreError> {
-    let full = encode::object(old);
-    if full.pointer("/spec/template").is_none() {
-        let message = "the server could not find the requested resource".to_string();
-        return Err(StoreError::Request(key.clone(), 404, message));
-    }
+fn wanted_replicas(
+    key: &Key,
+    full: &Value,
+    (spec, status): (&Value, &Value),
+    document: &Document,
+) -> Result<i32, StoreError> {
     let scale = json!({
         "apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": full["metadata"],
-        "spec": {"replicas": full["spec"]["replicas"]},
-        "status": {"replicas": full["status"]["replicas"]},
+        "spec": {"replicas": spec}, "status": {"replicas": status},
     });
-    let refuse = |code, message| StoreError::Request(key.clone(), code, message);
+    let refuse = |code, message: String| Refusal::new(code, &message).of(key.clone());
     let after = patch::apply(key.kind, &scale, document).map_err(|refusal| refuse(refusal.code, refusal.message))?;
     let replicas = &after["spec"]["replicas"];
     match replicas.as_i64().map(i32::try_from) {
@@ -169,8 +169,12 @@ fn scaled(key: &Key, old: &Object, document: &Document) -> Result<i32, StoreErro
     }
 }
 
-/// A request for the object leaves its status, one for its status leaves everything else.
-fn only_its_part(before: &Value, mut after: Value, subresource: Subresource) -> Value {
+/// A request for the object leaves its status, one for its status leaves everything else; where the status has no
+/// requests of its own, it is a part like any other.
+fn only_its_part(before: &Value, mut after: Value, subresource: Subresource, status_apart: bool) -> Value {
+    if !status_apart {
+        return after;
+    }
     if subresource != Subresource::Status {
         if let Some(fields) = after.as_object_mut() {
             match before.get("status") {
@@ -188,7 +192,7 @@ fn only_its_part(before: &Value, mut after: Value, subresource: Subresource) -> 
 /// A patch may not make another object of it (`staging/src/k8s.io/apiserver/pkg/endpoints/handlers/rest.go`,
 /// `checkName`).
 fn check_identity(key: &Key, before: &Value, after: &Value) -> Result<(), StoreError> {
-    let refuse = |message: String| Err(StoreError::Request(key.clone(), 400, message));
+    let refuse = |message: String| Err(Refusal::new(400, &message).of(key.clone()));
     let (had, has) = (&before["metadata"], &after["metadata"]);
     let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
     if had["name"] != has["name"] {
@@ -220,35 +224,115 @@ fn check_identity(key: &Key, before: &Value, after: &Value) -> Result<(), StoreE
 /// An object with a document applied, and its owners if that settles them.
 type Changed = (Object, Option<Vec<ManagedEntry>>);
 
-/// The object with a document applied; none if nothing changed.
-fn changed(now: SimTime, key: &Key, old: &Object, document: &Document) -> Result<Option<Changed>, StoreError> {
-    let refuse = |refusal: patch::Refusal| StoreError::Request(key.clone(), refusal.code, refusal.message);
-    let before = encode::object(old);
-    let (after, owners) = match document.form {
-        Form::Apply { force } => {
-            let had = old.meta().managed.as_ref().map(|owners| owners.as_slice());
-            let by = (&document.manager, force);
-            let (after, owners) = managed::apply(key.kind, &before, had, &document.body, by, now).map_err(refuse)?;
-            (after, Some(owners))
+impl Store {
+    /// The object with a document applied; none if nothing changed.
+    fn changed(
+        &self,
+        now: SimTime,
+        key: &Key,
+        old: &Object,
+        document: &Document,
+    ) -> Result<Option<Changed>, StoreError> {
+        let refuse = |refusal: patch::Refusal| Refusal::new(refusal.code, &refusal.message).of(key.clone());
+        let status_apart = !matches!(old, Object::Custom(custom) if !custom.has_status);
+        if document.subresource == Subresource::Status && !status_apart {
+            return Err(Refusal::new(404, NO_RESOURCE).of(key.clone()));
         }
-        _ => (patch::apply(key.kind, &before, document).map_err(refuse)?, None),
-    };
-    let after = only_its_part(&before, after, document.subresource);
-    if after == before && owners.is_none() {
-        return Ok(None);
+        let mut before = encode::object(old);
+        self.speak_version(key.kind, &mut before, &document.body);
+        let (after, owners) = match document.form {
+            Form::Apply { force } => {
+                let had = old.meta().managed.as_ref().map(|owners| owners.as_slice());
+                let by = (&document.manager, force);
+                let (after, owners) =
+                    managed::apply(key.kind, &before, had, &document.body, by, now).map_err(refuse)?;
+                (after, Some(owners))
+            }
+            _ => (patch::apply(key.kind, &before, document).map_err(refuse)?, None),
+        };
+        let after = only_its_part(&before, after, document.subresource, status_apart);
+        if after == before && owners.is_none() {
+            return Ok(None);
+        }
+        check_identity(key, &before, &after)?;
+        let new = self.decoded(key, old, &before, &after)?;
+        let mut errors = match document.subresource {
+            Subresource::Resize => validate::update_pod::resize(&before, &after),
+            _ => Vec::new(),
+        };
+        if document.subresource != Subresource::Status {
+            errors.extend(strict::faults(&after));
+        }
+        match errors.is_empty() {
+            true => Ok(Some((new, owners))),
+            false => Err(StoreError::Invalid(key.clone(), errors)),
+        }
     }
-    check_identity(key, &before, &after)?;
-    let new = decoded(key, old, &before, &after)?;
-    let mut errors = match document.subresource {
-        Subresource::Resize => validate::update_pod::resize(&before, &after),
-        _ => Vec::new(),
-    };
-    if document.subresource != Subresource::Status {
-        errors.extend(strict::faults(&after));
+
+    /// A custom kind answers in the version it is asked in: without conversion only the version's name differs.
+    fn speak_version(&self, kind: Kind, object: &mut Value, asked: &Value) {
+        let Kind::Custom(kind) = kind else { return };
+        let Some((group, version)) = asked["apiVersion"].as_str().and_then(|text| text.split_once('/')) else { return };
+        let served = |definition: &CustomResourceDefinition| {
+            group == definition.group && definition.version(version).is_some_and(|version| version.served)
+        };
+        if self.live().definition(kind).is_some_and(|definition| served(definition)) {
+            object["apiVersion"] = asked["apiVersion"].clone();
+        }
     }
-    match errors.is_empty() {
-        true => Ok(Some((new, owners))),
-        false => Err(StoreError::Invalid(key.clone(), errors)),
+
+    /// The object after a request about its `Scale`.
+    fn scaled(&self, key: &Key, old: &Object, document: &Document) -> Result<Object, StoreError> {
+        let full = encode::object(old);
+        if let Object::Custom(custom) = old
+            && let Some(paths) = self.scale_paths(custom)
+        {
+            let now = (replicas_at(&full, &paths.spec), replicas_at(&full, &paths.status));
+            let replicas = wanted_replicas(key, &full, now, document)?;
+            return Ok(Object::Custom(Arc::new(with_replicas(custom, &paths.spec, replicas))));
+        }
+        if full.pointer("/spec/template").is_none() {
+            return Err(Refusal::new(404, NO_RESOURCE).of(key.clone()));
+        }
+        let now = (&full["spec"]["replicas"], &full["status"]["replicas"]);
+        let mut scaled = old.clone();
+        Patch::Replicas(wanted_replicas(key, &full, now, document)?).apply(&mut scaled);
+        Ok(scaled)
+    }
+
+    /// Reads an object as the API server reads a request's body.
+    fn read(&self, key: &Key, value: &Value) -> Result<Object, StoreError> {
+        let mut object = decode::of_kind(key.kind, value).map_err(|errors| {
+            let texts: Vec<String> = errors.iter().map(|error| format!("{}: {}", error.path, error.message)).collect();
+            let (kind, version) = (key.kind, key.kind.version());
+            let why = texts.join(", ");
+            let message = format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}");
+            Refusal::new(400, &message).of(key.clone())
+        })?;
+        object.meta_mut().owners.extend(decode::custom_owners(value, &self.kinds));
+        Ok(object)
+    }
+
+    /// The new object. Where only metadata changed, the rest is the old object itself: the model holds instants finer than
+    /// JSON does.
+    fn decoded(&self, key: &Key, old: &Object, before: &Value, after: &Value) -> Result<Object, StoreError> {
+        let new = self.read(key, after)?;
+        let rest = |value: &Value| {
+            let mut value = value.clone();
+            value.as_object_mut().map(|fields| fields.shift_remove("metadata"));
+            value
+        };
+        if rest(before) != rest(after) {
+            return Ok(new);
+        }
+        let mut kept = old.clone();
+        let meta = kept.meta_mut();
+        let written = new.meta();
+        meta.labels = written.labels.clone();
+        meta.annotations = written.annotations.clone();
+        meta.finalizers = written.finalizers.clone();
+        meta.owners = written.owners.clone();
+        Ok(kept)
     }
 }
 
@@ -259,37 +343,4 @@ fn subresource_name(subresource: Subresource) -> Name {
         Subresource::Scale => crate::name!("scale"),
         Subresource::Resize => crate::name!("resize"),
     }
-}
-
-/// Reads an object as the API server reads a request's body.
-fn read(key: &Key, value: &Value) -> Result<Object, StoreError> {
-    decode::of_kind(key.kind, value).map_err(|errors| {
-        let texts: Vec<String> = errors.iter().map(|error| format!("{}: {}", error.path, error.message)).collect();
-        let (kind, version) = (key.kind, key.kind.version());
-        let why = texts.join(", ");
-        let message = format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}");
-        StoreError::Request(key.clone(), 400, message)
-    })
-}
-
-/// The new object. Where only metadata changed, the rest is the old object itself: the model holds instants finer than
-/// JSON does.
-fn decoded(key: &Key, old: &Object, before: &Value, after: &Value) -> Result<Object, StoreError> {
-    let new = read(key, after)?;
-    let rest = |value: &Value| {
-        let mut value = value.clone();
-        value.as_object_mut().map(|fields| fields.shift_remove("metadata"));
-        value
-    };
-    if rest(before) != rest(after) {
-        return Ok(new);
-    }
-    let mut kept = old.clone();
-    let meta = kept.meta_mut();
-    let written = new.meta();
-    meta.labels = written.labels.clone();
-    meta.annotations = written.annotations.clone();
-    meta.finalizers = written.finalizers.clone();
-    meta.owners = written.owners.clone();
-    Ok(kept)
 }

@@ -19,9 +19,7 @@ pub enum StoreError {
     NamespaceTerminating(Key),
     /// 422 with the field errors.
     Invalid(Key, Vec<String>),
-    /// Refused before validation, with HTTP status and the API server's sentence.
-    Request(Key, u16, String),
-    /// An answer that is none of the usual ones.
+    /// An answer that is none of the usual ones, or one from before validation.
     Refused(Key, Box<Refusal>),
     /// A named limit of the simulation; ends the run.
     Limit(String),
@@ -78,7 +76,6 @@ impl StoreError {
             | StoreError::Forbidden(key, _)
             | StoreError::NamespaceTerminating(key)
             | StoreError::Invalid(key, _)
-            | StoreError::Request(key, ..)
             | StoreError::Refused(key, _) => Some(key),
             StoreError::Limit(_) => None,
         }
@@ -91,14 +88,18 @@ impl StoreError {
             StoreError::AlreadyExists(_) => "AlreadyExists",
             StoreError::Conflict(..) => "Conflict",
             StoreError::Forbidden(..) | StoreError::NamespaceTerminating(_) => "Forbidden",
-            StoreError::Refused(_, refusal) if refusal.code == 403 => "Forbidden",
-            StoreError::Refused(_, refusal) if refusal.code == 429 => "TooManyRequests",
-            StoreError::Request(_, 415, _) => "UnsupportedMediaType",
-            // What kubectl itself says of a conflict of server-side apply (`pkg/cmd/apply/apply.go`).
-            StoreError::Request(_, 409, _) => return format!("error: {self}"),
-            StoreError::Request(_, 422, _) => return format!("The request is invalid: {self}"),
-            StoreError::Request(_, 400..500, _) => "BadRequest",
-            StoreError::Refused(..) | StoreError::Request(..) => "InternalError",
+            StoreError::Refused(_, refusal) => match refusal.code {
+                403 => "Forbidden",
+                404 => "NotFound",
+                405 => "MethodNotAllowed",
+                // What kubectl itself says of a conflict of server-side apply (`pkg/cmd/apply/apply.go`).
+                409 => return format!("error: {self}"),
+                415 => "UnsupportedMediaType",
+                422 => return format!("The request is invalid: {self}"),
+                429 => "TooManyRequests",
+                400..500 => "BadRequest",
+                _ => "InternalError",
+            },
             StoreError::Invalid(..) => return format!("The {self}"),
             StoreError::Limit(_) => return self.to_string(),
         };
@@ -112,7 +113,6 @@ impl StoreError {
             StoreError::AlreadyExists(_) | StoreError::Conflict(..) => 409,
             StoreError::Forbidden(..) | StoreError::NamespaceTerminating(_) => 403,
             StoreError::Invalid(..) => 422,
-            StoreError::Request(_, code, _) => *code,
             StoreError::Refused(_, refusal) => refusal.code,
             StoreError::Limit(_) => 507,
         }
@@ -147,7 +147,7 @@ impl fmt::Display for StoreError {
                     several => write!(f, "[{}]", several.join(", ")),
                 }
             }
-            StoreError::Request(_, _, message) | StoreError::Limit(message) => f.write_str(message),
+            StoreError::Limit(message) => f.write_str(message),
             StoreError::Refused(_, refusal) => f.write_str(&refusal.message),
         }
     }

@@ -20,7 +20,7 @@ const MAX_SIMILAR: usize = 10;
 const SIMILAR_WINDOW: SimDuration = SimDuration::from_secs(600);
 /// Spam filter per source and object: burst 25, one more every five minutes.
 const SPAM_BURST: i64 = 25;
-const SPAM_MILLI_QPS: i64 = 1000 / 300;
+const SPAM_REFILL: SimDuration = SimDuration::from_secs(300);
 
 /// Memory of the recorders.
 #[derive(Debug, Default)]
@@ -57,7 +57,10 @@ struct Known {
     reason: Name,
     /// None if it stands for similar ones, whatever they say.
     message: Option<Name>,
-    key: Key,
+    /// The event; none if all of them were swallowed so far.
+    key: Option<Key>,
+    /// How many were swallowed since it was written: they count all the same.
+    swallowed: u32,
 }
 
 impl Known {
@@ -91,16 +94,35 @@ impl Told {
         collapse
     }
 
+    /// Notes one that is not written: what comes after it counts it.
+    fn swallow(&mut self, record: &EventRecord, message: Option<Name>) {
+        match self.known.iter_mut().find(|known| known.is(record, message.as_ref())) {
+            Some(known) => known.swallowed += 1,
+            None => {
+                let (uid, warning, reason) = (record.uid, record.warning, record.reason.clone());
+                self.known.push(Known { uid, warning, reason, message, key: None, swallowed: 1 });
+            }
+        }
+    }
+
     fn is_empty(&self) -> bool {
         self.spam.is_none() && self.groups.is_empty() && self.known.is_empty()
     }
 }
 
 impl Store {
-    /// Whether the recorder would swallow this event at `now` without asking the API server.
-    pub fn event_is_spam(&self, now: SimTime, record: &EventRecord) -> bool {
-        let told = self.events.told.get(&(record.source.clone(), record.regarding.clone()));
-        told.and_then(|told| told.spam.as_ref()).is_some_and(|bucket| !bucket.has(now))
+    /// Whether the recorder swallows this event at `now` without asking the API server. It counts it, so that the
+    /// next one that passes says how many there were (`EventCorrelate`: first counted, then filtered).
+    pub fn event_is_spam(&mut self, now: SimTime, record: &EventRecord) -> bool {
+        let Some(told) = self.events.told.get_mut(&(record.source.clone(), record.regarding.clone())) else {
+            return false;
+        };
+        let spam = told.spam.as_ref().is_some_and(|bucket| !bucket.has(now));
+        if spam {
+            let combined = told.aggregate(now, record);
+            told.swallow(record, Some(record.message.clone()).filter(|_| !combined));
+        }
+        spam
     }
 
     /// Records an event at `now`. Returns nothing when the spam filter swallowed it.
@@ -112,32 +134,34 @@ impl Store {
     ) -> Option<Revision> {
         self.expire_events(now, writer);
         let told = self.events.told.entry((record.source.clone(), record.regarding.clone())).or_default();
-        let bucket = told.spam.get_or_insert_with(|| TokenBucket::new(SPAM_MILLI_QPS, SPAM_BURST));
-        if !bucket.try_take(now) {
+        let bucket = told.spam.get_or_insert_with(|| TokenBucket::every(SPAM_REFILL, SPAM_BURST));
+        let passes = bucket.try_take(now);
+        let combined = told.aggregate(now, &record);
+        let message = Some(record.message.clone()).filter(|_| !combined);
+        if !passes {
+            told.swallow(&record, message);
             return None;
         }
-        let combined = told.aggregate(now, &record);
-        let message = Some(&record.message).filter(|_| !combined);
-        let known = told.known.iter().find(|known| known.is(&record, message)).map(|known| known.key.clone());
-        let message = message.cloned();
+        let known = told.known.iter_mut().find(|known| known.is(&record, message.as_ref()));
+        let (known, swallowed) = known.map_or((None, 0), |one| (one.key.clone(), std::mem::take(&mut one.swallowed)));
         if combined {
             record.message = Name::from(format!("(combined from similar events): {}", record.message));
         }
         if let Some((slot, Object::Event(event))) = known.as_ref().and_then(|key| self.live_slot(key)) {
             let mut event = Event::clone(event);
-            event.count += 1;
+            event.count += 1 + swallowed;
             event.last = now;
             event.message = record.message;
             return Some(self.put(now, Some(slot), event.into_object(), writer));
         }
-        Some(self.create_event(now, record, message, writer))
+        Some(self.create_event(now, record, (message, 1 + swallowed), writer))
     }
 
     fn create_event(
         &mut self,
         now: SimTime,
         record: EventRecord,
-        message: Option<Name>,
+        (message, count): (Option<Name>, u32),
         writer: &'static str,
     ) -> Revision {
         let namespace = match record.regarding.namespace.as_str() {
@@ -153,10 +177,10 @@ impl Store {
         }
         let told = self.events.told.entry((record.source.clone(), record.regarding.clone())).or_default();
         match told.known.iter_mut().find(|known| known.is(&record, message.as_ref())) {
-            Some(known) => known.key = key.clone(),
+            Some(known) => known.key = Some(key.clone()),
             None => {
                 let (uid, warning, reason) = (record.uid, record.warning, record.reason.clone());
-                told.known.push(Known { uid, warning, reason, message, key: key.clone() });
+                told.known.push(Known { uid, warning, reason, message, key: Some(key.clone()), swallowed: 0 });
             }
         }
         let mut meta = Meta::named(namespace, key.name.clone());
@@ -170,7 +194,7 @@ impl Store {
             reason: record.reason,
             message: record.message,
             source: record.source,
-            count: 1,
+            count,
             first: now,
             last: now,
         };
@@ -195,7 +219,7 @@ impl Store {
             let teller = (event.source.clone(), event.regarding.clone());
             let Some(told) = self.events.told.get_mut(&teller) else { continue };
             told.spam = None;
-            told.known.retain(|known| known.key != key);
+            told.known.retain(|known| known.key.as_ref() != Some(&key));
             let similar = |group: &Group| group.warning == event.warning && group.reason == event.reason;
             told.groups.retain(|group| !similar(group) || now - group.last <= SIMILAR_WINDOW);
             if told.is_empty() {

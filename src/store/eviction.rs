@@ -6,7 +6,7 @@
 //! deleted with its grace period. The eviction of `web-2` right after is refused with 429 until the disruption
 //! controller has seen a replacement ready.
 
-use super::apply::{Written, check_preconditions};
+use super::apply::Written;
 use super::errors::{Refusal, StoreError};
 use super::patch::Patch;
 use super::slots::Store;
@@ -23,13 +23,12 @@ const SEVERAL_BUDGETS: &str =
     "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
 
 impl Store {
-    /// Evicts a pod, or refuses to. A dry run answers the same and changes nothing.
+    /// Evicts a pod, or refuses to.
     pub(super) fn evict(
         &mut self,
         now: SimTime,
         key: Key,
         options: DeleteOptions,
-        dry_run: bool,
         writer: &'static str,
     ) -> Result<Written, StoreError> {
         let Some((_, Object::Pod(pod))) = self.live_slot(&key) else { return Err(StoreError::NotFound(key)) };
@@ -40,13 +39,7 @@ impl Store {
         {
             let taken = take_disruption(&pod, &budget, now)?;
             // A pod that turns out not to be the one that is meant keeps its budget all the same, as upstream.
-            if !dry_run {
-                self.update(now, taken.into_object(), true, writer)?;
-            }
-        }
-        if dry_run {
-            check_preconditions(&key, &Object::Pod(pod), options.preconditions)?;
-            return Ok(Written { revision: self.revision(), key });
+            self.update(now, taken.into_object(), true, writer)?;
         }
         let target = Condition::new(
             crate::name!("DisruptionTarget"),

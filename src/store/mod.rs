@@ -7,6 +7,7 @@
 pub mod access;
 pub mod admission;
 pub mod apply;
+pub mod custom;
 pub mod document;
 pub mod errors;
 pub mod events;
@@ -15,6 +16,7 @@ pub mod incident;
 pub mod index;
 pub mod limit_ranger;
 pub mod log;
+mod node_restriction;
 pub mod patch;
 pub mod pod_security;
 pub mod quota;

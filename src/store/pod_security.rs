@@ -6,12 +6,19 @@
 
 use super::errors::StoreError;
 use super::slots::Store;
+use super::view::View;
 use crate::model::core::Namespace;
-use crate::model::{Name, Pod, Resource};
+use crate::model::{Labels, Meta, Name, Object, Pod, PodSpec, PodTemplate, Resource};
 use serde_json::Value;
+use std::sync::Arc;
 
+/// A namespace's label that says for which level pods are refused; with `-version`, for which version of it.
 const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
-const VERSION: &str = "pod-security.kubernetes.io/enforce-version";
+/// The same, for which users are warned. (`audit` would only go to a log that nobody reads here.)
+const WARN: &str = "pod-security.kubernetes.io/warn";
+/// The old form of a container's AppArmor profile.
+const APP_ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
+const SELINUX_TYPES: [&str; 5] = ["", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"];
 /// Capabilities that the baseline lets a container add.
 const DEFAULT_CAPABILITIES: [&str; 13] = [
     "AUDIT_WRITE",
@@ -63,30 +70,60 @@ enum Level {
 impl Store {
     /// Refuses a pod that its namespace's level does not allow.
     pub(super) fn secure_pod(&self, pod: &Pod) -> Result<(), StoreError> {
-        let Some(namespace) = self.live().fetch::<Namespace>(&Name::new(), &pod.meta.namespace) else { return Ok(()) };
-        let Some(written) = namespace.meta.labels.get(ENFORCE) else { return Ok(()) };
-        let level = match written.as_str() {
-            "privileged" => Level::Privileged,
-            "baseline" => Level::Baseline,
-            // What cannot be read is taken for the strictest.
-            _ => Level::Restricted,
-        };
-        let broken = violations(&pod.spec.raw, level);
-        if broken.is_empty() {
-            return Ok(());
+        match verdict(self.live(), &pod.meta, &pod.spec, ENFORCE) {
+            Some(broken) => Err(StoreError::Forbidden(pod.key(), format!("violates {broken}"))),
+            None => Ok(()),
         }
-        let version = namespace.meta.labels.get(VERSION).map_or("latest", Name::as_str);
-        let named = if level == Level::Baseline { "baseline" } else { "restricted" };
-        let why = format!("violates PodSecurity \"{named}:{version}\": {}", broken.join(", "));
-        Err(StoreError::Forbidden(pod.key(), why))
     }
 }
 
+/// What a client that sends this object is warned of: pods and templates of pods that its namespace's level for
+/// warnings does not allow. What is refused anyway is no warning.
+pub fn warning(view: View<'_>, object: &Object) -> Option<String> {
+    let of_template = |template: &Arc<PodTemplate>| {
+        let meta = Meta { annotations: template.annotations.clone(), ..object.meta().clone() };
+        verdict(view, &meta, &template.spec, WARN)
+    };
+    let broken = match object {
+        Object::Pod(pod) if verdict(view, &pod.meta, &pod.spec, ENFORCE).is_some() => None,
+        Object::Pod(pod) => verdict(view, &pod.meta, &pod.spec, WARN),
+        Object::Deployment(of) => of_template(&of.template),
+        Object::ReplicaSet(of) => of_template(&of.template),
+        Object::StatefulSet(of) => of_template(&of.template),
+        Object::DaemonSet(of) => of_template(&of.template),
+        Object::ReplicationController(of) => of_template(&of.template),
+        Object::Job(of) => of_template(&of.spec.template),
+        Object::CronJob(of) => of_template(&of.template.spec.template),
+        _ => None,
+    }?;
+    Some(format!("Warning: would violate {broken}"))
+}
+
+/// `PodSecurity "baseline:latest": …`, if a pod breaks the level that a label of its namespace names.
+fn verdict(view: View<'_>, meta: &Meta, spec: &PodSpec, label: &str) -> Option<String> {
+    let namespace = view.fetch::<Namespace>(&Name::new(), &meta.namespace)?;
+    let level = match namespace.meta.labels.get(label)?.as_str() {
+        "privileged" => Level::Privileged,
+        "baseline" => Level::Baseline,
+        // What cannot be read is taken for the strictest to enforce, and for nothing to warn of.
+        "restricted" => Level::Restricted,
+        _ if label == ENFORCE => Level::Restricted,
+        _ => Level::Privileged,
+    };
+    let broken = violations(&meta.annotations, &spec.raw, level);
+    if broken.is_empty() {
+        return None;
+    }
+    let version = namespace.meta.labels.get(&format!("{label}-version")).map_or("latest", Name::as_str);
+    let named = if level == Level::Baseline { "baseline" } else { "restricted" };
+    Some(format!("PodSecurity \"{named}:{version}\": {}", broken.join(", ")))
+}
+
 /// What a pod breaks at a level, in the order of the checks.
-fn violations(spec: &Value, level: Level) -> Vec<String> {
+fn violations(annotations: &Labels, spec: &Value, level: Level) -> Vec<String> {
     let mut broken = Vec::new();
     if level >= Level::Baseline {
-        baseline(spec, level == Level::Restricted, &mut broken);
+        baseline(annotations, spec, level == Level::Restricted, &mut broken);
     }
     if level == Level::Restricted {
         restricted(spec, &mut broken);
@@ -125,8 +162,94 @@ fn capabilities<'a>(container: &'a Value, which: &str) -> impl Iterator<Item = &
     security(container, "capabilities")[which].as_array().into_iter().flatten().filter_map(Value::as_str)
 }
 
-fn baseline(spec: &Value, overridden: bool, broken: &mut Vec<String>) {
+/// The pod and the containers that `breaks`.
+fn setters<'a>(spec: &'a Value, breaks: impl Fn(&'a Value) -> bool) -> Vec<String> {
+    let pod = breaks(spec).then(|| "pod".to_string());
+    pod.into_iter().chain(those(spec, breaks)).collect()
+}
+
+/// Everyone who may have a security context.
+fn holders(spec: &Value) -> impl Iterator<Item = &Value> {
+    std::iter::once(spec).chain(containers(spec))
+}
+
+fn sorted<'a>(words: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut words: Vec<&str> = words.collect();
+    words.sort_unstable();
+    words.dedup();
+    words
+}
+
+/// `policy/check_appArmorProfile.go`.
+fn app_armor(annotations: &Labels, spec: &Value) -> Option<(String, String)> {
+    let unconfined = |holder: &Value| security(holder, "appArmorProfile")["type"] == "Unconfined";
+    let mut who = setters(spec, unconfined);
+    let mut values: Vec<String> = who.first().map(|_| "Unconfined".to_string()).into_iter().collect();
+    let fine = |value: &str| value.is_empty() || value == "runtime/default" || value.starts_with("localhost/");
+    let noted = annotations.iter().filter(|(key, value)| key.starts_with(APP_ARMOR) && !fine(value));
+    let mut noted: Vec<String> = noted.map(|(key, value)| format!("{key}=\"{value}\"")).collect();
+    noted.sort();
+    match noted.len() {
+        0 => {}
+        1 => who.push("annotation".to_string()),
+        _ => who.push("annotations".to_string()),
+    }
+    values.extend(noted);
+    let noun = if values.len() == 1 { "profile" } else { "profiles" };
+    let detail = format!("{} must not set AppArmor profile type to \"{}\"", who.join(" and "), values.join("\", \""));
+    (!who.is_empty()).then(|| (format!("forbidden AppArmor {noun}"), detail))
+}
+
+/// `policy/check_seLinuxOptions.go`.
+fn se_linux(spec: &Value) -> Option<String> {
+    let option = |holder: &'_ Value, field: &str| {
+        security(holder, "seLinuxOptions")[field].as_str().unwrap_or_default().to_string()
+    };
+    let bad_type = |holder: &Value| !SELINUX_TYPES.contains(&option(holder, "type").as_str());
+    let sets = |holder: &Value, field: &str| !option(holder, field).is_empty();
+    let who = setters(spec, |holder| bad_type(holder) || sets(holder, "user") || sets(holder, "role"));
+    if who.is_empty() {
+        return None;
+    }
+    let types: Vec<String> =
+        holders(spec).filter(|holder| bad_type(holder)).map(|holder| option(holder, "type")).collect();
+    let types: Vec<String> = sorted(types.iter().map(String::as_str)).iter().map(|name| format!("{name:?}")).collect();
+    let mut data: Vec<String> = counted("type", &types).into_iter().collect();
+    for field in ["user", "role"] {
+        if holders(spec).any(|holder| sets(holder, field)) {
+            data.push(format!("{field} may not be set"));
+        }
+    }
+    Some(format!("{} set forbidden securityContext.seLinuxOptions: {}", who.join(" and "), data.join("; ")))
+}
+
+/// `policy/check_hostProbesAndhostLifecycle.go`.
+fn probe_hosts(spec: &Value) -> Option<String> {
+    let hosts = |container: &'_ Value| -> Vec<String> {
+        let probes = ["livenessProbe", "readinessProbe", "startupProbe"].map(|probe| &container[probe]);
+        let hooks = ["postStart", "preStop"].map(|hook| &container["lifecycle"][hook]);
+        let handlers = probes.into_iter().chain(hooks).flat_map(|one| [&one["httpGet"], &one["tcpSocket"]]);
+        handlers
+            .filter_map(|handler| handler["host"].as_str())
+            .filter(|host| !host.is_empty())
+            .map(String::from)
+            .collect()
+    };
+    let found: Vec<&Value> = containers(spec).into_iter().filter(|container| !hosts(container).is_empty()).collect();
+    let names = sorted(found.iter().filter_map(|container| container["name"].as_str()));
+    let names: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
+    let who = counted("container", &names)?;
+    let all: Vec<String> = found.into_iter().flat_map(hosts).collect();
+    let all: Vec<String> = sorted(all.iter().map(String::as_str)).iter().map(|host| format!("{host:?}")).collect();
+    let uses = if names.len() == 1 { "uses" } else { "use" };
+    Some(format!("{who} {uses} {}", counted("probe or lifecycle host", &all)?))
+}
+
+fn baseline(annotations: &Labels, spec: &Value, overridden: bool, broken: &mut Vec<String>) {
     let mut say = |reason: &str, detail: String| broken.push(format!("{reason} ({detail})"));
+    if let Some((reason, detail)) = app_armor(annotations, spec) {
+        say(&reason, detail);
+    }
     if !overridden {
         let added = |allowed: &[&str]| added_capabilities(spec, allowed);
         if let Some(detail) = added(&DEFAULT_CAPABILITIES) {
@@ -149,16 +272,20 @@ fn baseline(spec: &Value, overridden: bool, broken: &mut Vec<String>) {
     if let Some(detail) = host_ports(spec) {
         say("hostPort", detail);
     }
+    if let Some(detail) = probe_hosts(spec) {
+        say("probe or lifecycle host", detail);
+    }
     if let Some(who) = those(spec, |c| security(c, "privileged") == true) {
         say("privileged", format!("{who} must not set securityContext.privileged=true"));
     }
     if let Some(who) = those(spec, |c| security(c, "procMount").as_str().is_some_and(|mount| mount != "Default")) {
         say("procMount", format!("{who} must not set securityContext.procMount to \"Unmasked\""));
     }
-    let unconfined = |holder: &Value| security(holder, "seccompProfile")["type"] == "Unconfined";
+    if let Some(detail) = se_linux(spec) {
+        say("seLinuxOptions", detail);
+    }
     if !overridden {
-        let pod = unconfined(spec).then(|| "pod".to_string());
-        let who: Vec<String> = pod.into_iter().chain(those(spec, unconfined)).collect();
+        let who = setters(spec, |holder| security(holder, "seccompProfile")["type"] == "Unconfined");
         if !who.is_empty() {
             let who = who.join(" and ");
             say("seccompProfile", format!("{who} must not set securityContext.seccompProfile.type to \"Unconfined\""));
@@ -168,6 +295,11 @@ fn baseline(spec: &Value, overridden: bool, broken: &mut Vec<String>) {
     let unsafe_ones: Vec<&str> = sysctls.filter(|name| !SAFE_SYSCTLS.contains(name)).collect();
     if !unsafe_ones.is_empty() {
         say("forbidden sysctls", unsafe_ones.join(", "));
+    }
+    let who = setters(spec, |holder| security(holder, "windowsOptions")["hostProcess"] == true);
+    if !who.is_empty() {
+        let who = who.join(" and ");
+        say("hostProcess", format!("{who} must not set securityContext.windowsOptions.hostProcess=true"));
     }
 }
 
@@ -216,8 +348,7 @@ fn restricted(spec: &Value, broken: &mut Vec<String>) {
         say("restricted volume types", detail);
     }
     run_as_non_root(spec, &mut say);
-    let root = |holder: &Value| security(holder, "runAsUser") == 0;
-    let who: Vec<String> = root(spec).then(|| "pod".to_string()).into_iter().chain(those(spec, root)).collect();
+    let who = setters(spec, |holder| security(holder, "runAsUser") == 0);
     if !who.is_empty() {
         say("runAsUser=0", format!("{} must not set runAsUser=0", who.join(" and ")));
     }

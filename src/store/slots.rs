@@ -4,6 +4,7 @@ use super::events::EventTable;
 use super::index::Index;
 use super::log::{Change, Log, Revision, Verb};
 use super::view::View;
+use crate::model::custom::CustomKinds;
 use crate::model::{Key, Kind, Labels, Name, Object, PodSpec, Uid};
 use crate::rng::{Seed, Stream};
 use crate::time::SimTime;
@@ -51,6 +52,8 @@ pub struct Store {
     pub(super) limits: StoreLimits,
     pub(super) next_cluster_ip: u32,
     pub(super) next_node_port: u16,
+    /// The custom kinds that were ever defined.
+    pub(super) kinds: CustomKinds,
     /// Whether what is written now is only asked for.
     pub(super) dry: bool,
     /// The last time a node came, went or changed its labels.
@@ -74,10 +77,17 @@ impl Store {
             limits,
             next_cluster_ip: u32::from(std::net::Ipv4Addr::new(10, 96, 0, 10)),
             next_node_port: 30_000,
+            kinds: CustomKinds::default(),
             dry: false,
             nodes_moved: 0,
             trimmed: 0,
         }
+    }
+
+    /// A store that knows these custom kinds by name already.
+    #[must_use]
+    pub fn knowing(self, kinds: &CustomKinds) -> Self {
+        Store { kinds: kinds.clone(), ..self }
     }
 
     /// The newest revision.
@@ -141,6 +151,9 @@ impl Store {
             && old.as_ref().is_none_or(|old| old.meta().labels != node.meta.labels)
         {
             self.nodes_moved = revision;
+        }
+        if let Object::CustomResourceDefinition(definition) = &new {
+            self.kinds.learn(definition);
         }
         let verb = if old.is_some() { Verb::Modified } else { Verb::Added };
         self.log.push(Change { revision, time: now, key: new.key(), verb, old, new: Some(new), writer });

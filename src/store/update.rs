@@ -34,10 +34,14 @@ impl Store {
         if !status {
             super::workloads::prepare(Some(&old), &mut merged);
             self.keep_allocated(&old, &mut merged);
+            super::custom::keep_stored_versions(&old, &mut merged);
+            self.shape_custom(Some(&old), &mut merged)?;
             if validate::update::has_rules(key.kind) && wish_differs(&old, &merged) {
                 check_rules(&key, &encode::object(&old), &encode::object(&merged))?;
             }
             count_generation(&old, &mut merged);
+        } else {
+            self.shape_custom(Some(&old), &mut merged)?;
         }
         self.finish_update(now, (slot, key), &old, merged, By::component(writer, status))
     }
@@ -109,6 +113,7 @@ impl By {
         let manager = match writer {
             "kubectl" => crate::name!("kubectl"),
             "kubelet" => crate::name!("kubelet"),
+            "apiextensions-apiserver" => crate::name!("kube-apiserver"),
             "default-scheduler" | "kube-scheduler" => crate::name!("kube-scheduler"),
             _ => crate::name!("kube-controller-manager"),
         };
@@ -174,6 +179,19 @@ pub(super) fn with_status_of(wish: &Object, status: &Object) -> Object {
         (Object::ResourceQuota(a), Object::ResourceQuota(b)) => Arc::make_mut(a).status = b.status.clone(),
         (Object::HorizontalPodAutoscaler(a), Object::HorizontalPodAutoscaler(b)) => {
             Arc::make_mut(a).status = b.status.clone();
+        }
+        (Object::CustomResourceDefinition(a), Object::CustomResourceDefinition(b)) => {
+            let definition = Arc::make_mut(a);
+            definition.accepted = b.accepted.clone();
+            definition.stored_versions = b.stored_versions.clone();
+            definition.conditions = b.conditions.clone();
+        }
+        (Object::Custom(a), Object::Custom(b)) => {
+            let object = Arc::make_mut(a);
+            object.version = b.version.clone();
+            if object.has_status && b.has_status {
+                object.status = b.status.clone();
+            }
         }
         (Object::Service(a), Object::Service(b)) => Arc::make_mut(a).ingress = b.ingress.clone(),
         _ => {}

@@ -3,7 +3,10 @@
 use super::log::Revision;
 use super::slots::{SlotId, Store};
 use crate::model::core::Lease;
-use crate::model::{Key, Kind, Labels, Machine, Name, Node, Object, Pod, Resource, Selector, Uid};
+use crate::model::custom::CustomKinds;
+use crate::model::{
+    CustomResourceDefinition, Key, Kind, Labels, Machine, Name, Node, Object, Pod, Resource, Selector, Uid,
+};
 use crate::rng::{Seed, Stream};
 use crate::time::{SimDuration, SimTime};
 use smallvec::SmallVec;
@@ -62,6 +65,21 @@ impl<'a> View<'a> {
     fn of_slots(&self, slots: Option<&'a super::index::SlotSet>) -> impl Iterator<Item = &'a Object> + use<'a> {
         let view = *self;
         slots.into_iter().flatten().filter_map(move |slot| view.visible(*slot))
+    }
+
+    /// Every kind that there may be objects of.
+    pub fn kinds(&self) -> impl Iterator<Item = Kind> + use<'a> {
+        Kind::ALL.iter().copied().chain(self.store.kinds.iter())
+    }
+
+    /// The custom kinds that were ever defined.
+    pub fn custom_kinds(&self) -> &'a CustomKinds {
+        &self.store.kinds
+    }
+
+    /// The custom kind that a definition names.
+    pub fn kind_of(&self, definition: &CustomResourceDefinition) -> Option<Kind> {
+        self.store.kinds.of_group(&definition.group, &definition.names.kind)
     }
 
     /// All objects of a kind.

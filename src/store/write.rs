@@ -40,8 +40,6 @@ pub enum Write {
         pod: Key,
         /// How it is deleted.
         options: DeleteOptions,
-        /// Only answer.
-        dry_run: bool,
     },
     /// Bind a pod to a node (`pods/binding`).
     Bind {

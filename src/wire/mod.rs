@@ -1,6 +1,7 @@
 //! Kubernetes YAML and JSON at the edge: the only place that knows field names.
 
 pub mod convert;
+pub mod custom;
 pub mod decode;
 pub mod encode;
 pub mod managed;

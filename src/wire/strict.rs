@@ -14,6 +14,7 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 use k8s_openapi::api::storage::v1::{CSIDriver, CSINode, StorageClass, VolumeAttachment};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -37,6 +38,7 @@ pub const KINDS: &[(&str, &str)] = &[
     ("v1", "Secret"),
     ("v1", "Service"),
     ("v1", "ServiceAccount"),
+    ("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
     ("apps/v1", "ControllerRevision"),
     ("apps/v1", "DaemonSet"),
     ("apps/v1", "Deployment"),
@@ -60,7 +62,7 @@ pub const KINDS: &[(&str, &str)] = &[
 ];
 
 /// Kinds of Kubernetes that are not simulated, so that the message can say so.
-const KNOWN_ELSEWHERE: &[&str] = &["Ingress", "NetworkPolicy", "CustomResourceDefinition", "Endpoints"];
+const KNOWN_ELSEWHERE: &[&str] = &["Ingress", "NetworkPolicy", "Endpoints"];
 
 /// A `List` as the documents of its items; any other document as itself.
 pub fn flatten(mut document: Document) -> Vec<Document> {
@@ -191,6 +193,7 @@ fn examine(value: &Value, places: &Places, values: bool) -> Vec<Problem> {
             ClusterRoleBinding,
             Role,
             RoleBinding,
+            CustomResourceDefinition,
             CSIDriver,
             CSINode,
             StorageClass,
@@ -201,7 +204,7 @@ fn examine(value: &Value, places: &Places, values: bool) -> Vec<Problem> {
             let message = format!("no matches for kind {kind:?} in version {version:?}");
             vec![places.problem("apiVersion", message, format!("did you mean `{right}`?"))]
         }
-        None => vec![unknown_kind(kind, version, places)],
+        None => vec![unknown_kind(value, places)],
     }
 }
 
@@ -225,12 +228,31 @@ fn example(field: &str) -> &'static str {
     if field == "kind" { "Deployment" } else { "apps/v1" }
 }
 
-fn unknown_kind(kind: &str, version: &str, places: &Places) -> Problem {
+/// Whether an object may be of a kind that a definition brings: it has a group like a domain, and no kind that is
+/// built in.
+pub fn is_custom(value: &Value) -> bool {
+    let text = |field: &str| value[field].as_str().unwrap_or_default();
+    let kind = text("kind");
+    text("apiVersion").split_once('/').is_some_and(|(group, _)| group.contains('.'))
+        && !kind.is_empty()
+        && !KNOWN_ELSEWHERE.contains(&kind)
+        && !KINDS.iter().any(|(_, known)| *known == kind)
+}
+
+/// The problem of an object whose kind nobody knows.
+pub fn unknown_kind(value: &Value, places: &Places) -> Problem {
+    let (kind, version) =
+        (value["kind"].as_str().unwrap_or_default(), value["apiVersion"].as_str().unwrap_or_default());
     let kinds: Vec<&str> = KINDS.iter().map(|(_, kind)| *kind).collect();
     if KNOWN_ELSEWHERE.contains(&kind) {
         let help = format!("leave it out; the kinds that are simulated are {}", kinds.join(", "));
         return places.problem("kind", format!("kind {kind:?} is not simulated yet"), help);
     }
-    let help = suggestion(kind, &kinds, "the kinds that are simulated are");
+    let help = match suggestion(kind, &kinds, "the kinds that are simulated are") {
+        other if is_custom(value) && !other.starts_with("did you mean") => {
+            "ensure CRDs are installed first".to_string()
+        }
+        near => near,
+    };
     places.problem("kind", format!("no matches for kind {kind:?} in version {version:?}"), help)
 }

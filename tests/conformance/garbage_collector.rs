@@ -2,7 +2,7 @@
 
 use super::world::{World, config_map, deployment, pod, replica_set};
 use kubesim::model::{Key, Kind};
-use kubesim::store::Propagation;
+use kubesim::store::{DeleteOptions, Propagation, Write};
 use serde_json::json;
 
 const NS: &str = "default";
@@ -84,6 +84,36 @@ fn a_dependent_with_another_owner_stays() {
             assert_eq!(owners.as_array().map(Vec::len), Some(1));
             assert_eq!(owners[0]["uid"], world.owner(&second, false)["uid"]);
         }
+    }
+}
+
+#[test]
+fn a_bare_delete_of_an_old_kind_orphans() {
+    // (kind, whether its dependents stay without owner if the request says nothing)
+    let rows = [("ReplicationController", true), ("ReplicaSet", false), ("Job", true)];
+    for (kind, stay) in rows {
+        let mut world = World::new();
+        let mut object = replica_set(NS, "x", 1);
+        match kind {
+            "ReplicationController" => {
+                object["apiVersion"] = json!("v1");
+                object["spec"]["selector"] = json!({"app": "x"});
+            }
+            "Job" => {
+                object["apiVersion"] = json!("batch/v1");
+                object["spec"] = json!({"template": object["spec"]["template"]});
+                object["spec"]["template"]["spec"]["restartPolicy"] = json!("Never");
+            }
+            _ => {}
+        }
+        object["kind"] = json!(kind);
+        let key = world.create(object);
+        world.until(5);
+        let pod = world.only(Kind::Pod, NS);
+        world.write(Write::Delete(key.clone(), DeleteOptions::default())).unwrap();
+        world.until(60);
+        assert!(world.gone(&key).is_some(), "{kind}");
+        assert_eq!(world.gone(&pod).is_none(), stay, "{kind}");
     }
 }
 

@@ -17,4 +17,4 @@ mod replication_controller;
 mod security;
 mod small_world;
 mod stateful_set;
-mod world;
+pub mod world;

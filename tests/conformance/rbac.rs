@@ -1,9 +1,11 @@
 //! Roles and bindings.
 
 use super::small_world::{World, answer, key, person};
-use kubesim::model::Kind;
+use kubesim::model::rbac::User;
+use kubesim::model::{Key, Kind};
 use kubesim::store::{DeleteOptions, Patch, Preconditions, Write};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 fn binding(name: &str, user: &str, role: &str) -> Value {
     json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": name},
@@ -64,6 +66,62 @@ fn should_keep_a_namespaces_editor_from_the_cluster() {
         "configmaps \"here\" is forbidden: User \"vera\" cannot delete resource \"configmaps\" in API group \"\" in the namespace \"default\""
     );
     assert_eq!(answer(world.write(Write::As(user, Box::new(delete)))), "ok");
+}
+
+#[test]
+fn should_keep_a_kubelet_to_its_own_node() {
+    let mut world = world();
+    world.web_pod("mine", true);
+    for name in ["n", "other"] {
+        world.create(json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}})).unwrap();
+    }
+    let kubelet = |node: &str| Arc::new(User::new(&format!("system:node:{node}"), &["system:nodes".to_string()]));
+    let change = |key: Key, patch: Patch| Write::Patch(key, patch, Preconditions::default());
+    let label = |name: &str| Patch::Labels(vec![(name.into(), Some("x".into()))]);
+    let taint = Patch::Taints { add: Vec::new(), remove: Vec::new() };
+    let pod = || key(Kind::Pod, "mine");
+    let status = Patch::Conditions(Vec::new());
+    let evict = Write::Evict { pod: pod(), options: DeleteOptions::default() };
+    // (kubelet of, what it asks for, the answer)
+    let table = [
+        (
+            "other",
+            change(key(Kind::Node, "n"), Patch::Unschedulable(true)),
+            "nodes \"n\" is forbidden: node \"other\" is not allowed to modify node \"n\"",
+        ),
+        ("n", change(key(Kind::Node, "n"), Patch::Unschedulable(true)), "ok"),
+        (
+            "n",
+            change(key(Kind::Node, "n"), taint),
+            "nodes \"n\" is forbidden: node \"n\" is not allowed to modify taints",
+        ),
+        (
+            "n",
+            change(key(Kind::Node, "n"), label("node-role.kubernetes.io/x")),
+            "nodes \"n\" is forbidden: node \"n\" is not allowed to modify labels: node-role.kubernetes.io/x",
+        ),
+        ("n", change(key(Kind::Node, "n"), label("example.com/x")), "ok"),
+        (
+            "other",
+            change(pod(), status.clone()),
+            "pods \"mine\" is forbidden: node \"other\" can only update pod status for pods with spec.nodeName set to itself",
+        ),
+        ("n", change(pod(), status), "ok"),
+        ("other", evict, "pods \"mine\" is forbidden: node other can only evict pods with spec.nodeName set to itself"),
+        (
+            "other",
+            Write::Delete(pod(), DeleteOptions::default()),
+            "pods \"mine\" is forbidden: node \"other\" can only delete pods with spec.nodeName set to itself",
+        ),
+        (
+            "n",
+            Write::Delete(key(Kind::Node, "n"), DeleteOptions::default()),
+            "nodes \"n\" is forbidden: User \"system:node:n\" cannot delete resource \"nodes\" in API group \"\" at the cluster scope",
+        ),
+    ];
+    for (node, write, expected) in table {
+        assert_eq!(answer(world.write(Write::As(kubelet(node), Box::new(write)))), expected);
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn create(level: &str, spec: Value) -> String {
     for (field, value) in spec.as_object().unwrap() {
         match field.as_str() {
             "c" => manifest["spec"]["containers"][0]["securityContext"] = value.clone(),
-            "ports" => manifest["spec"]["containers"][0]["ports"] = value.clone(),
+            "ports" | "livenessProbe" => manifest["spec"]["containers"][0][field] = value.clone(),
             field => manifest["spec"][field] = value.clone(),
         }
     }
@@ -50,6 +50,23 @@ fn should_enforce_the_level_of_the_namespace() {
             json!({"volumes": [{"name": "v", "hostPath": {"path": "/"}}], "ports": [{"containerPort": 80, "hostPort": 80}]}),
             "\"baseline:latest\": hostPath volumes (volume \"v\"), hostPort (container \"c\" uses hostPort 80)",
         ),
+        (
+            "baseline",
+            json!({"c": {"appArmorProfile": {"type": "Unconfined"}, "seLinuxOptions": {"type": "spc_t", "user": "u"}}}),
+            "\"baseline:latest\": forbidden AppArmor profile (container \"c\" must not set AppArmor profile type to \
+             \"Unconfined\"), seLinuxOptions (container \"c\" set forbidden securityContext.seLinuxOptions: type \
+             \"spc_t\"; user may not be set)",
+        ),
+        (
+            "baseline",
+            json!({"securityContext": {"windowsOptions": {"hostProcess": true}}}),
+            "\"baseline:latest\": hostProcess (pod must not set securityContext.windowsOptions.hostProcess=true)",
+        ),
+        (
+            "baseline",
+            json!({"livenessProbe": {"tcpSocket": {"port": 80, "host": "127.0.0.1"}}}),
+            "\"baseline:latest\": probe or lifecycle host (container \"c\" uses probe or lifecycle host \"127.0.0.1\")",
+        ),
         ("restricted", good, "ok"),
         (
             "restricted",
@@ -64,6 +81,20 @@ fn should_enforce_the_level_of_the_namespace() {
     for (level, spec, expected) in table {
         assert_eq!(create(level, spec.clone()), expected, "{level} {spec}");
     }
+}
+
+#[test]
+fn should_have_one_default_priority_class() {
+    let class = |name: &str, default: bool| {
+        json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": name},
+            "value": 7, "globalDefault": default})
+    };
+    let mut world = World::new();
+    assert_eq!(answer(world.create(class("a", true))), "ok");
+    assert_eq!(answer(world.create(class("b", false))), "ok");
+    let refusal = "priorityclasses.scheduling.k8s.io \"c\" is forbidden: PriorityClass a is already marked as default. \
+                   Only one default can exist";
+    assert_eq!(answer(world.create(class("c", true))), refusal);
 }
 
 #[test]

@@ -79,7 +79,8 @@ impl World {
 
     pub fn evict(&mut self, name: &str, dry_run: bool) -> Result<Written, StoreError> {
         let pod = key(Kind::Pod, name);
-        self.write(Write::Evict { pod, options: DeleteOptions::default(), dry_run })
+        let evict = Write::Evict { pod, options: DeleteOptions::default() };
+        self.write(if dry_run { Write::DryRun(Box::new(evict)) } else { evict })
     }
 
     pub fn delete_now(&mut self, kind: Kind, name: &str) {

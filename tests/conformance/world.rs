@@ -1,10 +1,11 @@
 //! A whole cluster that a test can write to at any instant.
 
+use crate::support::NoFiles;
 use kubesim::cluster::machines::bootstrap_objects;
 use kubesim::cluster::{BOOT, Options, seats};
 use kubesim::model::{Key, Object};
 use kubesim::runtime::{Observer, Runtime, RuntimeLimits};
-use kubesim::scenario::load::{self, SourceFiles};
+use kubesim::scenario::load;
 use kubesim::store::{Change, DeleteOptions, Preconditions, Propagation, Store, Verb, View, Write};
 use kubesim::time::SimTime;
 use kubesim::wire::patch::{Document, Form, Subresource};
@@ -23,17 +24,6 @@ impl Observer for Gone {
         if change.verb == Verb::Deleted {
             self.0.borrow_mut().push((change.time, change.key.clone()));
         }
-    }
-}
-
-struct NoFiles;
-
-impl SourceFiles for NoFiles {
-    fn read(&self, path: &str) -> Result<String, String> {
-        Err(format!("{path} is not there"))
-    }
-    fn glob(&self, _: &str) -> Vec<String> {
-        Vec::new()
     }
 }
 
@@ -83,8 +73,13 @@ impl World {
     }
 
     pub fn create(&mut self, object: Value) -> Key {
-        let decoded = decode::object(&object).unwrap_or_else(|errors| panic!("{object}: {errors:?}"));
-        self.write(Write::Create(decoded)).unwrap()
+        self.try_create(object).unwrap()
+    }
+
+    /// The key, or what the API server answers.
+    pub fn try_create(&mut self, object: Value) -> Result<Key, String> {
+        let decoded = decode::object_of(&object, self.live().custom_kinds());
+        self.write(Write::Create(decoded.unwrap_or_else(|errors| panic!("{object}: {errors:?}"))))
     }
 
     pub fn delete(&mut self, key: &Key, propagation: Propagation) {

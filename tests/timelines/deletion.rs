@@ -6,7 +6,7 @@ use super::steps::{Step, Steps, ends};
 use serde_json::{Value, json};
 
 /// The kinds that are replayed.
-const KINDS: [&str; 4] = ["Pod", "Deployment", "ReplicaSet", "Service"];
+const KINDS: [&str; 6] = ["Pod", "Deployment", "ReplicaSet", "StatefulSet", "Job", "Service"];
 
 /// What was done, at the recorded instants: objects when they appeared, deletions at their marks.
 pub fn plan(recording: &Recording) -> Vec<Planned> {
@@ -91,6 +91,14 @@ pub fn steps(rows: &[Row], marks: &[Mark]) -> Vec<Step> {
                 add("last pod deletionTimestamp", marked.1);
                 add("first pod gone", gone.0);
                 add("last pod gone", gone.1);
+                for (of, pods) in [("stateful set", "db-"), ("job", "j-")] {
+                    let marked = after.all("Pod", pods, |row| row.field == "deletionTimestamp" && row.new == "set");
+                    add(&format!("last pod of the {of} deletionTimestamp"), ends(marked).1);
+                    let gone = after.all("Pod", pods, |row| row.op == Op::Delete);
+                    add(&format!("last pod of the {of} gone"), ends(gone).1);
+                }
+                add("stateful set gone", after.gone("StatefulSet", "db"));
+                add("job gone", after.gone("Job", "j"));
                 add("deployment gone", after.gone("Deployment", "web"));
                 add("replica set gone", ends(after.all("ReplicaSet", web, |row| row.op == Op::Delete)).1);
                 add("gone", after.gone("Namespace", namespace));

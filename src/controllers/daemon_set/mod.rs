@@ -8,7 +8,7 @@ pub mod placement;
 pub mod status;
 pub mod sync;
 
-use super::shared::{self, Orphans, PodControl, history, slow_start};
+use super::shared::{self, PodControl, Strays, history, slow_start};
 use crate::model::sets::keys;
 use crate::model::{ControllerRevision, DaemonSet, Key, Kind, Labels, Name, Node, Object, Pod, Resource};
 use crate::runtime::{Controller, Cx, Order, Requeue, Wake};
@@ -25,8 +25,7 @@ const BURST_REPLICAS: usize = 250;
 /// The controller.
 #[derive(Debug, Default)]
 pub struct DaemonSets {
-    orphans: Orphans,
-    orphaned_revisions: Orphans,
+    strays: Strays,
     failed: FailedPods,
 }
 
@@ -44,7 +43,7 @@ impl Controller for DaemonSets {
             Kind::DaemonSet if change.new.is_none() => self.failed.forget(&change.key),
             Kind::DaemonSet => wake.add(change.key.clone()),
             Kind::Pod => {
-                self.orphans.follow(change);
+                self.strays.follow(change);
                 if shared::ownership::matters(change) || bound(change) {
                     shared::owners_in(change, Kind::DaemonSet).for_each(|key| wake.add(key));
                 }
@@ -52,7 +51,7 @@ impl Controller for DaemonSets {
                 shared::adopters(change, view, wants).into_iter().for_each(|key| wake.add(key));
             }
             Kind::Node => concerned(change, view).for_each(|key| wake.add(key)),
-            Kind::ControllerRevision => self.orphaned_revisions.follow(change),
+            Kind::ControllerRevision => self.strays.follow(change),
             _ => {}
         }
     }
@@ -66,7 +65,7 @@ impl Controller for DaemonSets {
             return Requeue::Done;
         }
         // Its history may be gone already, so nothing can be said of it.
-        if set.meta.deleting() || self.claim(key, &set, cx) {
+        if set.meta.deleting() || self.strays.claim(cx, key, (&set.meta, &set.selector), |_| true) {
             return Requeue::Done;
         }
         let view = cx.view;
@@ -173,21 +172,5 @@ impl DaemonSets {
             plan.delete.push(pod);
         }
         longest
-    }
-
-    /// Adopts revisions and pods that are its own and releases pods that no longer match; true if anything was asked for.
-    fn claim(&self, key: &Key, set: &Arc<DaemonSet>, cx: &mut Cx<'_>) -> bool {
-        let owner = shared::controller_reference(Kind::DaemonSet, &set.meta);
-        let (view, namespace) = (cx.view, &set.meta.namespace);
-        let adopt = !set.meta.deleting() && shared::may_adopt(cx, key, set.meta.uid);
-        let orphans = self.orphans.in_namespace(namespace).filter_map(|name| view.fetch::<Pod>(namespace, name));
-        let mut writes = shared::claim::<Pod>(view, &owner, &set.selector, orphans.map(|pod| &**pod), adopt);
-        let revisions = self.orphaned_revisions.in_namespace(namespace);
-        let revisions = revisions.filter_map(|name| view.fetch::<ControllerRevision>(namespace, name));
-        let revisions = revisions.map(|revision| &**revision);
-        writes.extend(shared::claim::<ControllerRevision>(view, &owner, &set.selector, revisions, adopt));
-        let any = !writes.is_empty();
-        cx.write_all(writes);
-        any
     }
 }

@@ -8,7 +8,7 @@ pub mod identity;
 pub mod status;
 pub mod sync;
 
-use super::shared::{self, Orphans, PodControl, history};
+use super::shared::{self, PodControl, Strays, history};
 use crate::model::{
     ControllerRevision, Key, Kind, Labels, Name, Object, PersistentVolumeClaim, Pod, Resource, StatefulSet,
 };
@@ -21,8 +21,7 @@ const SOURCE: Name = crate::name!("statefulset-controller");
 /// The controller.
 #[derive(Debug, Default)]
 pub struct StatefulSets {
-    orphans: Orphans,
-    orphaned_revisions: Orphans,
+    strays: Strays,
 }
 
 impl Controller for StatefulSets {
@@ -38,14 +37,14 @@ impl Controller for StatefulSets {
         match change.key.kind {
             Kind::StatefulSet if change.new.is_some() => wake.add(change.key.clone()),
             Kind::Pod => {
-                self.orphans.follow(change);
+                self.strays.follow(change);
                 if shared::ownership::matters(change) {
                     shared::owners_in(change, Kind::StatefulSet).for_each(|key| wake.add(key));
                 }
                 let wants = |set: &StatefulSet, labels: &Labels| set.selector.matches(labels);
                 shared::adopters(change, view, wants).into_iter().for_each(|key| wake.add(key));
             }
-            Kind::ControllerRevision => self.orphaned_revisions.follow(change),
+            Kind::ControllerRevision => self.strays.follow(change),
             // Upstream does not look again when a claim that held a pod back is gone, and waits for the next resync.
             Kind::PersistentVolumeClaim if change.new.is_none() => {
                 let sets = view.list_in::<StatefulSet>(&change.key.namespace);
@@ -58,7 +57,9 @@ impl Controller for StatefulSets {
 
     fn reconcile(&mut self, key: &Key, cx: &mut Cx<'_>) -> Requeue {
         let Some(set) = cx.view.fetch_key::<StatefulSet>(key).cloned() else { return Requeue::Done };
-        if self.claim(key, &set, cx) {
+        // A pod is its own only if its name says so.
+        let belongs = |pod: &Pod| identity::ordinal(&set, pod).is_some();
+        if self.strays.claim(cx, key, (&set.meta, &set.selector), belongs) {
             return Requeue::Done;
         }
         let view = cx.view;
@@ -105,25 +106,5 @@ impl Controller for StatefulSets {
             false if available == set.replicas => Requeue::Done,
             false => shared::availability::next_check(set.min_ready_seconds, pods.iter().map(|pod| &**pod), cx.now),
         }
-    }
-}
-
-impl StatefulSets {
-    /// Adopts revisions and pods that are its own and releases pods that no longer match; true if anything was asked
-    /// for. A pod is its own only if its name says so.
-    fn claim(&self, key: &Key, set: &Arc<StatefulSet>, cx: &mut Cx<'_>) -> bool {
-        let owner = shared::controller_reference(Kind::StatefulSet, &set.meta);
-        let (view, namespace) = (cx.view, &set.meta.namespace);
-        let adopt = !set.meta.deleting() && shared::may_adopt(cx, key, set.meta.uid);
-        let orphans = self.orphans.in_namespace(namespace).filter_map(|name| view.fetch::<Pod>(namespace, name));
-        let members = orphans.map(|pod| &**pod).filter(|pod| identity::ordinal(set, pod).is_some());
-        let mut writes = shared::claim::<Pod>(view, &owner, &set.selector, members, adopt);
-        let revisions = self.orphaned_revisions.in_namespace(namespace);
-        let revisions = revisions.filter_map(|name| view.fetch::<ControllerRevision>(namespace, name));
-        let revisions = revisions.map(|revision| &**revision);
-        writes.extend(shared::claim::<ControllerRevision>(view, &owner, &set.selector, revisions, adopt));
-        let any = !writes.is_empty();
-        cx.write_all(writes);
-        any
     }
 }

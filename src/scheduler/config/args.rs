@@ -120,7 +120,7 @@ fn fit(args: &FitArgs, path: &str, faults: &mut Faults<'_>) -> Rc<ResourcesFit> 
 fn strategy(written: &ScoringStrategy, path: &str, faults: &mut Faults<'_>) -> Strategy {
     const TYPES: [&str; 3] = ["LeastAllocated", "MostAllocated", "RequestedToCapacityRatio"];
     if !TYPES.contains(&written.kind.as_str()) {
-        let kind = ErrorType::NotSupported(format!("{:?}", written.kind), TYPES.to_vec());
+        let kind = ErrorType::not_supported(format!("{:?}", written.kind), &TYPES);
         faults.add(&format!("{path}.type"), kind, "", "");
     }
     for (at, resource) in written.resources.iter().enumerate() {
@@ -208,7 +208,7 @@ fn spread(args: &SpreadArgs, path: &str, faults: &mut Faults<'_>) -> Option<Rc<T
     let at_type = format!("{path}.defaultingType");
     let system = matches!(args.defaulting_type.as_str(), "" | "System");
     if !system && args.defaulting_type != "List" {
-        let kind = ErrorType::NotSupported(format!("{:?}", args.defaulting_type), vec!["System", "List"]);
+        let kind = ErrorType::not_supported(format!("{:?}", args.defaulting_type), &["System", "List"]);
         faults.add(&at_type, kind, "", "");
     } else if system && !args.default_constraints.is_empty() {
         let detail = "when .defaultConstraints are not empty";
@@ -257,7 +257,7 @@ fn constraint(value: &Value, path: &str, faults: &mut Faults<'_>) {
         "DoNotSchedule" | "ScheduleAnyway" => {}
         other => {
             let supported = vec!["DoNotSchedule", "ScheduleAnyway"];
-            faults.add(&at_when, ErrorType::NotSupported(format!("{other:?}"), supported), "", "");
+            faults.add(&at_when, ErrorType::not_supported(format!("{other:?}"), &supported), "", "");
         }
     }
     if !value["labelSelector"].is_null() {

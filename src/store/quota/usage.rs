@@ -95,9 +95,8 @@ pub fn concerns(kind: Kind, name: &str) -> bool {
 
 /// What a namespace uses of what a quota limits (`CalculateUsage`).
 pub fn total(view: View<'_>, quota: &ResourceQuota, now: SimTime) -> Amounts {
-    let kinds: Vec<Kind> = Kind::ALL
-        .iter()
-        .copied()
+    let kinds: Vec<Kind> = view
+        .kinds()
         .filter(|kind| kind.is_api() && kind.namespaced() && quota.hard.keys().any(|name| concerns(*kind, name)))
         .collect();
     let mut sum: Amounts = quota

@@ -7,6 +7,7 @@ mod affinity;
 mod autoscaling;
 mod batch;
 mod container;
+mod custom;
 mod defaults;
 mod endpoints;
 mod fragment;
@@ -27,6 +28,7 @@ mod storage;
 mod workload;
 
 pub(crate) use affinity::merge_label_keys;
+pub use custom::{custom_owners, object_of};
 pub(crate) use defaults::{pod_defaults, pod_spec_defaults};
 pub use fragment::{node_affinity, spread_constraint};
 pub use selector::{label_query, label_selector, node_selector};
@@ -35,6 +37,7 @@ use crate::model::{Kind, Labels, Object, PodSpec, PodTemplate, Toleration};
 use k8s_openapi::api::core::v1 as core;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// Something wrong with one field of an object.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -138,7 +141,8 @@ pub fn of_kind(kind: Kind, value: &Value) -> Result<Object, Vec<FieldError>> {
         Kind::ClusterRole => rbac::cluster_role(typed(value)?).map(Object::from),
         Kind::RoleBinding => rbac::role_binding(typed(value)?).map(Object::from),
         Kind::ClusterRoleBinding => rbac::cluster_role_binding(typed(value)?).map(Object::from),
-        Kind::CustomResourceDefinition => plain::custom_resource_definition(typed(value)?).map(Object::from),
+        Kind::CustomResourceDefinition => Ok(Object::from(custom::definition(value)?)),
+        Kind::Custom(kind) => Ok(Object::Custom(Arc::new(custom::resource(kind, value)?))),
         Kind::VolumeAttachment => storage::attachment(typed(value)?).map(Object::from),
         Kind::CSIDriver => storage::driver(typed(value)?).map(Object::from),
         Kind::HorizontalPodAutoscaler => autoscaling::autoscaler(typed(value)?).map(Object::from),

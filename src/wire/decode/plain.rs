@@ -5,7 +5,6 @@ use super::meta::{meta, namespaced};
 use super::small::rest;
 use crate::model::plain::*;
 use k8s_openapi::api::{core, networking, node};
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as apiext;
 
 macro_rules! plain {
     ($($name:ident: $kind:ident, $from:ty, $meta:ident;)*) => {$(
@@ -16,7 +15,6 @@ macro_rules! plain {
 }
 
 plain! {
-    custom_resource_definition: CustomResourceDefinition, apiext::CustomResourceDefinition, meta;
     ingress: Ingress, networking::v1::Ingress, namespaced;
     ingress_class: IngressClass, networking::v1::IngressClass, meta;
     network_policy: NetworkPolicy, networking::v1::NetworkPolicy, namespaced;

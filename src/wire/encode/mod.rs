@@ -4,6 +4,7 @@
 
 mod autoscaling;
 mod batch;
+mod custom;
 mod meta;
 mod node;
 mod plain;
@@ -15,6 +16,8 @@ mod sets;
 mod small;
 mod storage;
 mod workload;
+
+pub use custom::custom_content;
 
 use crate::model::{Object, PodTemplate, Toleration};
 use serde::Serialize;
@@ -54,7 +57,8 @@ pub fn object(object: &Object) -> Value {
         Object::ClusterRole(object) => value(&rbac::cluster_role(object)),
         Object::RoleBinding(object) => value(&rbac::role_binding(object)),
         Object::ClusterRoleBinding(object) => value(&rbac::cluster_role_binding(object)),
-        Object::CustomResourceDefinition(kept) => plain::plain(object.kind(), &kept.meta, &kept.raw),
+        Object::CustomResourceDefinition(definition) => custom::definition(definition),
+        Object::Custom(resource) => custom::resource(resource),
         Object::VolumeAttachment(attachment) => value(&storage::attachment(attachment)),
         Object::CSIDriver(driver) => value(&storage::driver(driver)),
         Object::HorizontalPodAutoscaler(autoscaler) => value(&autoscaling::autoscaler(autoscaler)),

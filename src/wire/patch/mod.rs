@@ -95,6 +95,10 @@ impl Refusal {
     }
 }
 
+/// The answer to a strategic merge patch of a custom object: nobody knows its merge keys.
+const NO_STRATEGIC: &str = "the body of the request was in an unknown format - accepted media types include: \
+                            application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
+
 /// The JSON of an object after `document` was applied to it.
 ///
 /// # Errors
@@ -103,6 +107,9 @@ pub fn apply(kind: Kind, live: &Value, document: &Document) -> Result<Value, Ref
     match document.form {
         Form::Json => json::apply(live, &document.body),
         Form::Merge => Ok(merge::apply(live, &document.body)),
+        Form::Strategic if matches!(kind, Kind::Custom(_)) => {
+            Err(Refusal { code: 415, message: NO_STRATEGIC.to_string() })
+        }
         Form::Strategic => strategic::apply(live, &document.body, Place::Top(kind)),
         Form::Replace | Form::Apply { .. } => Ok(document.body.clone()),
     }

@@ -99,7 +99,7 @@ impl Validate for CronJob {
                 findings.invalid_value(format!("{path}.selector"), selector, "`selector` will be auto-generated");
             }
             if job.manual_selector == Some(true) {
-                let kind = ErrorType::NotSupported("true".to_string(), vec!["nil", "false"]);
+                let kind = ErrorType::not_supported("true", &["nil", "false"]);
                 findings.add(format!("{path}.manualSelector"), kind, "");
             }
         }

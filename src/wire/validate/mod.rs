@@ -7,6 +7,7 @@
 mod autoscaling;
 mod batch;
 mod config;
+mod custom;
 mod meta;
 mod pod;
 mod policy;
@@ -19,6 +20,8 @@ pub mod update;
 pub mod update_pod;
 mod update_workload;
 mod workload;
+
+pub use custom::custom_metadata;
 
 use std::fmt;
 
@@ -42,7 +45,7 @@ pub enum ErrorType {
     /// `Invalid value`, with the value.
     Invalid(String),
     /// `Unsupported value`, with the value and those that are supported.
-    NotSupported(String, Vec<&'static str>),
+    NotSupported(String, Vec<String>),
     /// `Duplicate value`, with the value.
     Duplicate(String),
     /// `Forbidden`.
@@ -53,6 +56,13 @@ pub enum ErrorType {
     TooLong,
     /// `Too many`, with how many there are.
     TooMany(usize),
+}
+
+impl ErrorType {
+    /// `Unsupported value`: the value as it is printed, and those that are supported.
+    pub fn not_supported(value: impl Into<String>, supported: &[&str]) -> Self {
+        ErrorType::NotSupported(value.into(), supported.iter().map(ToString::to_string).collect())
+    }
 }
 
 /// One thing the API server would refuse.
@@ -109,7 +119,10 @@ impl FieldError {
                 "add httpGet, tcpSocket, exec or grpc".to_string()
             }
             ErrorType::Required => format!("add `{field}:` to this object"),
-            ErrorType::NotSupported(value, supported) => suggestion(value.trim_matches('"'), supported, "write one of"),
+            ErrorType::NotSupported(value, supported) => {
+                let supported: Vec<&str> = supported.iter().map(String::as_str).collect();
+                suggestion(value.trim_matches('"'), &supported, "write one of")
+            }
             ErrorType::Duplicate(_) => "rename or remove one of the two".to_string(),
             ErrorType::Forbidden => "remove this field".to_string(),
             ErrorType::NotFound(_) => "correct the name, or add what it refers to".to_string(),
@@ -195,7 +208,7 @@ impl Findings {
     /// A word that must be one of `supported`, which is sorted.
     fn one_of(&mut self, path: impl Into<String>, value: Option<&String>, supported: &[&'static str]) {
         if let Some(value) = value.filter(|value| !supported.contains(&value.as_str())) {
-            self.add(path, ErrorType::NotSupported(format!("{value:?}"), supported.to_vec()), "");
+            self.add(path, ErrorType::not_supported(format!("{value:?}"), supported), "");
         }
     }
     /// A number that may be absent and must not be negative.

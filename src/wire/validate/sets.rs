@@ -6,7 +6,6 @@ use k8s_openapi::api::apps::v1::{
 };
 use k8s_openapi::api::core::v1::{ReplicationController, Volume};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::workload::amount;
 use super::{ErrorType, FieldError, Findings, Validate};
@@ -148,7 +147,7 @@ impl Findings {
             "" | "RollingUpdate" => {}
             other => {
                 let supported = vec!["RollingUpdate", "OnDelete"];
-                self.add(path, ErrorType::NotSupported(format!("{other:?}"), supported), "");
+                self.add(path, ErrorType::not_supported(format!("{other:?}"), &supported), "");
                 return;
             }
         }
@@ -170,15 +169,6 @@ impl Findings {
                 self.required(format!("{path}.rollingUpdate.maxUnavailable"), "cannot be 0 when maxSurge is 0");
             }
             _ => {}
-        }
-    }
-
-    /// A percentage beyond 100 (`IsNotMoreThan100Percent`).
-    fn at_most_all(&mut self, path: &str, value: &IntOrString) {
-        if let IntOrString::String(text) = value
-            && amount(value).is_some_and(|percent| percent > 100)
-        {
-            self.invalid(path, text, "must not be greater than 100%");
         }
     }
 }

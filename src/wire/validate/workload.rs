@@ -121,11 +121,7 @@ impl Findings {
             let detail = "may not be 0 when `maxSurge` is 0";
             self.invalid_value(format!("{path}.maxUnavailable"), value, detail);
         }
-        if let Some(IntOrString::String(text)) = unavailable
-            && amount(&IntOrString::String(text.clone())).is_some_and(|percent| percent > 100)
-        {
-            self.invalid(format!("{path}.maxUnavailable"), text, "must not be greater than 100%");
-        }
+        unavailable.into_iter().for_each(|value| self.at_most_all(&format!("{path}.maxUnavailable"), value));
     }
 
     pub(super) fn number_or_percent(&mut self, path: &str, value: Option<&IntOrString>) {
@@ -137,6 +133,15 @@ impl Findings {
                 self.invalid(path, text, detail);
             }
             _ => {}
+        }
+    }
+
+    /// A percentage beyond 100 (`IsNotMoreThan100Percent`).
+    pub(super) fn at_most_all(&mut self, path: &str, value: &IntOrString) {
+        if let IntOrString::String(text) = value
+            && amount(value).is_some_and(|percent| percent > 100)
+        {
+            self.invalid(path, text, "must not be greater than 100%");
         }
     }
 }
