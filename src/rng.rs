@@ -76,6 +76,11 @@ impl Stream {
         -mean * libm::log(1.0 - self.unit())
     }
 
+    /// Weibull: below `scale` with probability 1 - 1/e.
+    pub fn weibull(&mut self, scale: f64, shape: f64) -> f64 {
+        scale * libm::pow(-libm::log(1.0 - self.unit()), 1.0 / shape)
+    }
+
     /// Normal by Box and Muller; two draws each, so that a stream's position is a function of its use.
     pub fn normal(&mut self, mean: f64, deviation: f64) -> f64 {
         let radius = libm::sqrt(-2.0 * libm::log(1.0 - self.unit()));
@@ -119,6 +124,8 @@ pub enum Delay {
     LogNormal(SimDuration, f64),
     /// Mean.
     Exponential(SimDuration),
+    /// Scale and shape.
+    Weibull(SimDuration, f64),
 }
 
 impl Delay {
@@ -130,6 +137,7 @@ impl Delay {
             Delay::Normal(mean, deviation) => stream.normal(mean.0 as f64, deviation.0 as f64),
             Delay::LogNormal(median, sigma) => stream.lognormal(median.0 as f64, sigma),
             Delay::Exponential(mean) => stream.exponential(mean.0 as f64),
+            Delay::Weibull(scale, shape) => stream.weibull(scale.0 as f64, shape),
         };
         SimDuration(drawn.max(0.0) as i64)
     }
@@ -142,6 +150,10 @@ impl Delay {
             // Right for a sigma up to 0.9; more would be an unusual network.
             Delay::LogNormal(median, _) => median * 100,
             Delay::Exponential(mean) => mean * 20,
+            // ln(10^6) is less than 14; a shape below 1 stretches it.
+            Delay::Weibull(scale, shape) => {
+                SimDuration((scale.0 as f64 * libm::pow(14.0, 1.0 / shape)).min(i64::MAX as f64 / 4.0) as i64)
+            }
         }
     }
 }
@@ -172,6 +184,8 @@ mod tests {
         let mut s = Seed(1).stream("test", "moments");
         assert!((mean(&mut || s.uniform(2.0, 4.0)) - 3.0).abs() < 0.03);
         assert!((mean(&mut || s.exponential(5.0)) - 5.0).abs() < 0.2);
+        // The mean of a Weibull is scale * gamma(1 + 1/shape): for shape 2 that is scale * sqrt(pi) / 2.
+        assert!((mean(&mut || s.weibull(4.0, 2.0)) - 2.0 * libm::sqrt(std::f64::consts::PI)).abs() < 0.08);
         assert!((mean(&mut || s.normal(10.0, 2.0)) - 10.0).abs() < 0.08);
         // The mean of a log-normal is median * exp(sigma^2 / 2).
         assert!((mean(&mut || s.lognormal(3.0, 0.5)) - 3.0 * libm::exp(0.125)).abs() < 0.07);

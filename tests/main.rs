@@ -4,12 +4,14 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad;
+mod chaos;
 mod checks;
 mod cleanup;
 mod cli;
 mod compare;
 mod conformance;
 mod custom_kinds;
+mod faults;
 mod golden_controllers;
 mod golden_endpointslice;
 mod golden_fgd;

@@ -3,8 +3,8 @@
 //! A measure with a value at every instant becomes a list of steps; then the question is only when the
 //! comparison held.
 
-use super::expect_jobs as jobs;
 use super::expect_traffic as traffic;
+use super::{expect_jobs as jobs, expect_resilience as resilience};
 use crate::metrics::{PodRecord, Record, Recovery, Series, Usage, WorkloadRecord};
 use crate::model::Phase;
 use crate::model::quantity::Quantity;
@@ -190,7 +190,7 @@ fn workload<'a>(record: &'a Record, one: &Expectation) -> Result<&'a WorkloadRec
     Ok(&record.workloads[index])
 }
 
-fn workload_index(record: &Record, one: &Expectation, name: &str) -> Result<usize, String> {
+pub(super) fn workload_index(record: &Record, one: &Expectation, name: &str) -> Result<usize, String> {
     let (kind, bare) =
         name.split_once('/').map_or((None, name), |(kind, bare)| (crate::model::Kind::parse(kind), bare));
     let fits = |row: &WorkloadRecord| {
@@ -248,6 +248,16 @@ fn whole(record: &Record, one: &Expectation) -> Result<Value, String> {
             let row = workload(record, one)?;
             Ok(Value::Number(row.first_whole().map_or(0, |from| row.missing(from, record.end))))
         }
+        Measure::Availability
+        | Measure::WholeAvailability
+        | Measure::BudgetAvailability
+        | Measure::ErrorBudgetBurnt
+        | Measure::BlastRadius
+        | Measure::PodsLost
+        | Measure::Mttd
+        | Measure::Mttr
+        | Measure::Mtbf
+        | Measure::Headroom => resilience::whole(record, one),
         Measure::JobDuration | Measure::WorkLost => jobs::whole(record, one),
         Measure::Evictions => Ok(count(record.pods.iter().filter(|pod| pod.evicted).count())),
         Measure::Events => {

@@ -10,6 +10,7 @@ pub mod delivery;
 pub mod endpoints;
 pub mod expect;
 mod expect_jobs;
+mod expect_resilience;
 mod expect_traffic;
 pub mod findings;
 pub mod log;

@@ -5,6 +5,7 @@
 // Row 8: files, the terminal and the environment are this module's business.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod chaos;
 pub mod compare;
 pub mod completions;
 pub mod diagnostics;
@@ -58,6 +59,8 @@ enum Command {
     Run(run::Arguments),
     /// Run a scenario under several scheduling strategies, on many seeds, and compare.
     Compare(compare::Arguments),
+    /// Search for faults that break a scenario, and shrink what is found to the smallest schedule.
+    Chaos(chaos::Arguments),
     /// Check scenarios and Kubernetes manifests without running anything.
     Validate(validate::Arguments),
     /// Say why a pod is on its node: each node, each plugin, verdict and score.
@@ -79,6 +82,7 @@ pub fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Run(arguments) => run::execute(arguments),
         Command::Compare(arguments) => compare::execute(arguments),
+        Command::Chaos(arguments) => chaos::execute(arguments),
         Command::Validate(arguments) => validate::execute(arguments),
         Command::Explain(arguments) => explain::execute(arguments),
         Command::Trace(arguments) => trace::execute(arguments),

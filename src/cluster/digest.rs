@@ -1,7 +1,6 @@
 //! What of a change goes into the fingerprint: when, which object, and everything in it that anyone acts on.
 
 use crate::engine::Fingerprint;
-use crate::model::core::Fault;
 use crate::model::provision::Provision;
 use crate::model::quota::Amounts;
 use crate::model::rbac::PolicyRule;
@@ -115,14 +114,16 @@ fn fold_object(print: &mut Fingerprint, object: &Object) {
             }
             // Troubles are small plain data; their debug text says everything.
             machine.troubles.0.iter().for_each(|trouble| write!(print, "{trouble:?}").expect("hashing cannot fail"));
+            // One hold is what `up` says; more are told apart.
+            machine.holds.iter().skip(1).for_each(|hold| print.text(&hold.incident));
         }
         Object::Lease(lease) => print.text(&lease.holder),
         Object::PriorityClass(class) => print.word(class.value as u64),
         Object::Incident(incident) => {
             print.text(&incident.description);
             incident.output.iter().for_each(|(_, line)| print.text(line));
-            if let Fault::NodeCrash { nodes } = &incident.fault {
-                print.word(nodes.len() as u64);
+            if !incident.fault.nodes.is_empty() {
+                print.word(incident.fault.nodes.len() as u64);
             }
         }
         Object::PersistentVolume(volume) => {

@@ -156,6 +156,7 @@ fn machine(setup: &NodeSetup, index: usize) -> Machine {
         boot: 0,
         setup: Arc::new(kubelet_setup(setup)),
         troubles: Default::default(),
+        holds: Vec::new(),
         price_per_hour_micros: (setup.price_per_hour * 1_000_000.0).round() as i64,
     }
 }

@@ -159,7 +159,8 @@ pub fn run(
         // A limit or a person may stop a run between two halves of one thing.
         broken.extend(traffic.unaccounted().filter(|_| stop.is_none()));
     }
-    let record = Record { traffic, ..recorder.0.take().into_record() };
+    let objectives = scenario.slo.iter().map(|slo| slo.objective()).collect();
+    let record = Record { traffic, objectives, ..recorder.0.take().into_record() };
     let mut findings = findings.take();
     if stop.is_none() {
         findings.busy_at_end(&cluster.runtime.busy_keys());

@@ -11,13 +11,14 @@ use crate::metrics::{Meters, MetricsServer};
 use crate::model::Object;
 use crate::network::listeners::Listeners;
 use crate::runtime::{ActorSettings, Controller};
-use crate::scenario::Scenario;
+use crate::scenario::{Action, Scenario};
 use crate::scheduler::config::{self, Configuration};
 use crate::scheduler::explain::Explanations;
 use crate::scheduler::profile::Profile;
 use crate::scheduler::queue::QueueSettings;
 use crate::scheduler::{self, Scheduler};
 use crate::script::Kubectl;
+use crate::script::operator::Operator;
 use crate::traffic;
 use crate::wire::decode;
 
@@ -39,12 +40,15 @@ pub fn all(scenario: &Scenario, options: &Options) -> Result<Seats> {
     let machines = machines::machines(&scenario.cluster, options.seed);
     let mut actors: Vec<(Box<dyn Controller>, ActorSettings)> =
         vec![(Box::new(boot::Deliveries::new(machines)), ActorSettings::immediate())];
-    actors.extend(faults::all(&scenario.timeline));
     let meters = Meters::default();
+    actors.extend(faults::all(scenario, options.seed, &meters));
     actors.extend(crate::workload::all(&scenario.load, &meters));
     let explanations = Explanations::default();
     let mut clients: Vec<(Box<dyn Controller>, ActorSettings)> =
         vec![(Box::new(Kubectl::new(steps::steps(scenario)?)), settings::kubectl())];
+    if operated(scenario) {
+        clients.push((Box::new(Operator::default()), settings::kubectl()));
+    }
     let mut configurations = config::of_scenario(scenario, options.seed)?;
     if let Some(strategy) = options.strategy {
         take_on(&mut configurations[0].profiles, (strategy.profile)(options.seed));
@@ -68,15 +72,18 @@ pub fn all(scenario: &Scenario, options: &Options) -> Result<Seats> {
         actors.push((controller, settings));
     }
     let groups = machines::groups(&scenario.cluster);
-    if !groups.is_empty() {
+    let scaled = !groups.is_empty();
+    if scaled {
         let cloud = &scenario.cluster.cloud;
         actors.push(MachineProvider::new(&cloud.machines).seat());
         let autoscaler = ClusterAutoscaler::new(scenario.cluster.autoscaler.clone(), groups);
-        let lifecycle = (Box::new(CloudNodeLifecycle) as Box<dyn Controller>, node_lifecycle::settings());
-        for (controller, own) in [(Box::new(autoscaler) as Box<dyn Controller>, autoscaler::settings()), lifecycle] {
-            let settings = settings::actor(&scenario.timing, controller.name(), own);
-            actors.push((controller, settings));
-        }
+        let settings = settings::actor(&scenario.timing, autoscaler.name(), autoscaler::settings());
+        actors.push((Box::new(autoscaler), settings));
+    }
+    // Machines that leave for good leave their nodes behind.
+    if scaled || operated(scenario) {
+        let settings = settings::actor(&scenario.timing, CloudNodeLifecycle.name(), node_lifecycle::settings());
+        actors.push((Box::new(CloudNodeLifecycle), settings));
     }
     let traffic = scenario.traffic.as_ref().map(|written| {
         let end = options.until.map_or(scenario.end(), |until| until.min(scenario.end()));
@@ -85,6 +92,15 @@ pub fn all(scenario: &Scenario, options: &Options) -> Result<Seats> {
         traffic::Seat::new(written, &settings, listeners, meters.clone())
     });
     Ok(Seats { actors, explanations, traffic })
+}
+
+/// Whether machines go away with a warning.
+fn operated(scenario: &Scenario) -> bool {
+    let timed = scenario.timeline.iter().filter_map(|entry| match &entry.action {
+        Action::Fault(fault) => Some(fault),
+        _ => None,
+    });
+    timed.chain(scenario.faults.iter().map(|rule| &rule.fault)).any(|fault| fault.form().goes_its_own_way())
 }
 
 /// The classes, volumes and drivers of the scenario's manifests.

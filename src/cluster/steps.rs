@@ -214,6 +214,6 @@ fn step(action: &Action, kinds: &CustomKinds) -> Result<Option<Step>> {
             add: taint.add.iter().map(Taint::from).collect(),
             remove: taint.remove.iter().map(|key| Name::from(key.as_str())).collect(),
         },
-        Action::NodeCrash(_) | Action::PodCrash(_) | Action::ContainerCrash(_) => return Ok(None),
+        Action::Fault(_) => return Ok(None),
     }))
 }

@@ -8,6 +8,7 @@
 //! number comes from a stream of its own. So two strategies are compared seed by seed, and what the seeds
 //! have in common cancels out.
 
+pub mod chaos;
 pub mod comparison;
 pub mod fgd;
 pub mod measures;

@@ -52,8 +52,8 @@ pub use behavior::{AnnotatedBehavior, BehaviorSource, ContainerBehavior, Scenari
 pub use settings::KubeletSettings;
 
 use crate::metrics::Meters;
-use crate::model::core::{Fault, Incident};
-use crate::model::{Key, Kind, Machine, Name, Node, Object, Pod, Truth};
+use crate::model::core::Incident;
+use crate::model::{Effect, Key, Kind, Machine, Name, Node, Object, Pod, Truth};
 use crate::network::listeners::Listeners;
 use crate::rng::Seed;
 use crate::runtime::{Controller, Cx, Requeue, Wake};
@@ -179,13 +179,9 @@ impl Kubelet {
     }
 
     fn incident(&mut self, incident: &Incident, wake: &mut Wake<'_>) {
-        let (pods, container, exit_code) = match &incident.fault {
-            Fault::PodCrash { pods, exit_code } => (pods, None, *exit_code),
-            Fault::ContainerCrash { pods, container, exit_code } => (pods, Some(container.clone()), *exit_code),
-            Fault::NodeCrash { .. } | Fault::UserAction { .. } => return,
-        };
-        for pod in pods.iter().filter(|pod| self.workers.contains_key(pod)) {
-            let crash = Order::Crash { container: container.clone(), exit_code };
+        let Effect::End { container, exit_code } = &incident.fault.effect else { return };
+        for pod in incident.fault.pods.iter().filter(|pod| self.workers.contains_key(pod)) {
+            let crash = Order::Crash { container: container.clone(), exit_code: *exit_code };
             self.orders.entry(pod.clone()).or_default().push((incident.started, crash));
             wake.add(pod.clone());
         }

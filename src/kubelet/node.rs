@@ -443,6 +443,7 @@ mod tests {
             boot: 0,
             setup: Default::default(),
             troubles: Default::default(),
+            holds: Vec::new(),
             price_per_hour_micros: 0,
         };
         let mut node =

@@ -3,7 +3,7 @@
 use super::*;
 use crate::model::builder::{node as node_object, pod as pod_object, spec};
 use crate::model::core::Namespace;
-use crate::model::{ContainerState, Meta, PodSpec, PodStatus};
+use crate::model::{ContainerState, Fault, Meta, PodSpec, PodStatus};
 use crate::rng::Delay;
 use crate::runtime::{ActorSettings, Runtime, RuntimeLimits};
 use crate::store::Store;
@@ -86,6 +86,7 @@ impl World {
                 boot,
                 setup: Default::default(),
                 troubles: Default::default(),
+                holds: Vec::new(),
                 price_per_hour_micros: 0,
             },
         };
@@ -121,11 +122,11 @@ impl World {
     fn crash(&mut self, name: &str, exit_code: i32) {
         self.incidents += 1;
         let now = self.runtime.now();
-        let fault = Fault::PodCrash { pods: vec![Key::new(Kind::Pod, "default", name)], exit_code };
-        let meta = Meta::named("", format!("incident-{}", self.incidents));
-        let incident =
-            Incident { meta, fault, description: Name::new(), started: now, ended: Some(now), output: Vec::new() };
-        self.commit(Write::Create(incident.into()));
+        let effect = Effect::End { container: None, exit_code };
+        let pods = vec![Key::new(Kind::Pod, "default", name)];
+        let fault = Fault { kind: "pod-crash", pods, effect, ..Fault::default() };
+        let key = Key::cluster(Kind::Incident, format!("incident-{}", self.incidents));
+        self.commit(crate::store::incident::begun(&key, fault, String::new(), now, Some(now)));
     }
 
     fn until(&mut self, millis: i64) {

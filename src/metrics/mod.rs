@@ -11,6 +11,7 @@ pub mod meters;
 pub mod record;
 pub mod recorder;
 pub mod recovery;
+pub mod resilience;
 pub mod scrape;
 pub mod series;
 pub mod traffic;
@@ -31,6 +32,7 @@ pub use record::{
 };
 pub use recorder::Recorder;
 pub use recovery::{Impact, PodRecovery, Recovery};
+pub use resilience::{Availability, Objective, Resilience};
 pub use scrape::{MetricsApi, MetricsServer};
 pub use series::Series;
 pub use traffic::TrafficRecord;

@@ -2,10 +2,10 @@
 
 use super::jobs::JobRecord;
 use super::recovery::Recovery;
+use super::resilience::{BudgetRecord, Objective};
 use super::series::{Series, together};
 use super::traffic::TrafficRecord;
-use crate::model::core::Fault;
-use crate::model::{Kind, Name, Phase, Uid};
+use crate::model::{Fault, Kind, Name, Phase, Uid};
 use crate::time::{SimDuration, SimTime};
 use smallvec::SmallVec;
 
@@ -32,6 +32,10 @@ pub struct Record {
     pub events: Vec<EventRow>,
     /// Faults and the user's actions, in order.
     pub incidents: Vec<IncidentRecord>,
+    /// Disruption budgets, in order of creation.
+    pub budgets: Vec<BudgetRecord>,
+    /// What the scenario promises of its workloads.
+    pub objectives: Vec<Objective>,
     /// How the cluster recovered, one for each incident that had an effect.
     pub recoveries: Vec<Recovery>,
     /// What became of requests, if the scenario has traffic.
@@ -362,6 +366,6 @@ pub struct IncidentRecord {
 impl IncidentRecord {
     /// A fault rather than an action of the user.
     pub fn is_fault(&self) -> bool {
-        !matches!(self.fault, Fault::UserAction { .. })
+        self.fault.is_fault()
     }
 }

@@ -4,10 +4,11 @@
 use super::jobs::Jobs;
 use super::record::{EventRow, IncidentRecord, NodeMark, NodeRecord, Record, ServiceRecord};
 use super::recovery;
+use super::resilience::BudgetRecord;
 use super::workloads::Workloads;
 use crate::model::core::{Event, Incident};
 use crate::model::service::{EndpointSlice, SERVICE_NAME};
-use crate::model::{Key, Machine, Name, Node, Object, Pod, TaintEffect, Truth, Uid};
+use crate::model::{Key, Machine, Name, Node, Object, Pod, PodDisruptionBudget, TaintEffect, Truth, Uid};
 use crate::store::{Change, Store};
 use crate::time::SimTime;
 use rustc_hash::FxHashMap;
@@ -82,6 +83,7 @@ impl Recorder {
             Object::EndpointSlice(_) => {
                 self.slice(now, old.and_then(Object::as_kind), new.and_then(Object::as_kind));
             }
+            Object::PodDisruptionBudget(budget) => self.budget(now, budget, new.is_some(), store),
             Object::Event(event) if new.is_some() => self.event(&change.key, event),
             Object::Incident(incident) if new.is_some() => self.incident(incident),
             _ => {}
@@ -213,7 +215,7 @@ impl Recorder {
         record.price_per_hour_micros = machine.price_per_hour_micros;
         record.zone = machine.node.zone();
         record.control_plane = machine.node.is_control_plane();
-        let up = i64::from(machine.up && exists);
+        let up = i64::from(machine.serves() && exists);
         let was = record.up.last();
         record.up.set(now, up);
         if was == up {
@@ -236,6 +238,26 @@ impl Recorder {
             record.services.push(ServiceRecord { namespace, name, ready: Default::default() });
             record.services.len() - 1
         })
+    }
+
+    /// What a budget asks for, and of which workload: that of the first pod that it selects.
+    fn budget(&mut self, now: SimTime, budget: &Arc<PodDisruptionBudget>, exists: bool, store: &Store) {
+        let (namespace, name) = (&budget.meta.namespace, &budget.meta.name);
+        let rows = &mut self.record.budgets;
+        let at = rows.iter().position(|row| row.name == *name && row.namespace == *namespace).unwrap_or_else(|| {
+            let (namespace, name) = (namespace.clone(), name.clone());
+            rows.push(BudgetRecord { namespace, name, workload: None, desired: Default::default() });
+            rows.len() - 1
+        });
+        let wish = if exists { i64::from(budget.status.desired_healthy) } else { 0 };
+        rows[at].desired.set(now, wish);
+        if rows[at].workload.is_none()
+            && let Some(selector) = &budget.selector
+        {
+            let mut pods = store.live().list_in::<Pod>(namespace).filter(|pod| selector.matches(&pod.meta.labels));
+            let workload = pods.find_map(|pod| self.workloads.of_pod(pod.meta.uid, &self.record));
+            self.record.budgets[at].workload = workload;
+        }
     }
 
     fn slice(&mut self, now: SimTime, old: Option<&Arc<EndpointSlice>>, new: Option<&Arc<EndpointSlice>>) {

@@ -10,8 +10,7 @@
 
 use super::record::{IncidentRecord, NodeMark, PodRecord, Record, Rollout, first};
 use super::series::together;
-use crate::model::core::Fault;
-use crate::model::{Key, Kind, Name};
+use crate::model::{Effect, Key, Kind, Name};
 use crate::time::{SimDuration, SimTime};
 use std::collections::BTreeSet;
 
@@ -85,6 +84,20 @@ pub struct Impact {
     pub unavailable: i128,
     /// The rollout that a user's action began.
     pub rollout: Option<Rollout>,
+}
+
+impl PodRecovery {
+    /// Whether the pod is gone for good, rather than started anew in its place.
+    pub fn is_lost(&self) -> bool {
+        self.replacement.is_some() || self.evicted.is_some()
+    }
+}
+
+impl Impact {
+    /// The share of those that served just before which was gone at the worst moment, in millionths.
+    pub fn blast(&self) -> i64 {
+        (self.before - self.lowest).max(0) * 1_000_000 / self.before.max(1)
+    }
 }
 
 /// Smallest, middle and largest of some times.
@@ -164,6 +177,31 @@ impl Recovery {
         if self.nodes.is_empty() { pods } else { nodes }.map(|at| at - self.started)
     }
 
+    /// From the incident until Kubernetes had decided to replace the last pod that it replaced: its deletion was asked for.
+    pub fn decision(&self) -> Option<SimDuration> {
+        self.pods.iter().filter_map(|pod| pod.evicted).max().map(|at| at - self.started)
+    }
+
+    /// Pods that it took for good.
+    pub fn lost(&self) -> usize {
+        self.pods.iter().filter(|pod| pod.is_lost()).count()
+    }
+
+    /// Pods that started anew in their places.
+    pub fn restarted(&self) -> usize {
+        self.pods.iter().filter(|pod| !pod.is_lost() && pod.started.is_some()).count()
+    }
+
+    /// Pods whose replacement has found a node.
+    pub fn rescheduled(&self) -> usize {
+        self.pods.iter().filter(|pod| pod.replacement.is_some() && pod.scheduled.is_some()).count()
+    }
+
+    /// The worst share of a workload's replicas that it took at one moment, in millionths.
+    pub fn blast(&self) -> i64 {
+        self.impacts.iter().map(Impact::blast).max().unwrap_or(0)
+    }
+
     /// From the incident until the last pod that was hit was made good.
     pub fn time_to_replace(&self) -> Option<SimDuration> {
         let all: Option<Vec<SimTime>> = self.pods.iter().map(|pod| pod.ready).collect();
@@ -194,18 +232,9 @@ fn one(record: &Record, at: usize, incident: &IncidentRecord, taken: &mut BTreeS
     let started = incident.started;
     let mut recovery = Recovery { incident: at, started, nodes: Vec::new(), pods: Vec::new(), impacts: Vec::new() };
     let mut hit: Vec<usize> = Vec::new();
-    match &incident.fault {
-        Fault::NodeCrash { nodes } => {
-            recovery.nodes = nodes.iter().map(|name| node_recovery(record, name, started)).collect();
-            let there = |pod: &PodRecord| nodes.contains(&pod.node) && pod.alive_before(started);
-            hit.extend((0..record.pods.len()).filter(|pod| there(&record.pods[*pod])));
-        }
-        Fault::PodCrash { pods, .. } | Fault::ContainerCrash { pods, .. } => {
-            let named = |pod: &PodRecord| pods.iter().any(|k| k.name == pod.name && k.namespace == pod.namespace);
-            let there = |pod: &PodRecord| named(pod) && pod.alive_before(started);
-            hit.extend((0..record.pods.len()).filter(|pod| there(&record.pods[*pod])));
-        }
-        Fault::UserAction { target } => {
+    let fault = &incident.fault;
+    match &fault.effect {
+        Effect::UserAction { target } => {
             let rolls = |key: &&Key| matches!(key.kind, Kind::Deployment | Kind::StatefulSet | Kind::DaemonSet);
             let target = target.as_ref().filter(rolls)?;
             let row = |w: &super::WorkloadRecord| {
@@ -214,6 +243,12 @@ fn one(record: &Record, at: usize, incident: &IncidentRecord, taken: &mut BTreeS
             let workload = record.workloads.iter().position(row)?;
             recovery.impacts.push(impact_of_action(record, workload, started)?);
             return Some(recovery);
+        }
+        _ => {
+            recovery.nodes = fault.nodes.iter().map(|name| node_recovery(record, name, started)).collect();
+            let named = |pod: &PodRecord| fault.pods.iter().any(|k| k.name == pod.name && k.namespace == pod.namespace);
+            let there = |pod: &PodRecord| (fault.nodes.contains(&pod.node) || named(pod)) && pod.alive_before(started);
+            hit.extend((0..record.pods.len()).filter(|pod| there(&record.pods[*pod])));
         }
     }
     if hit.is_empty() && recovery.nodes.is_empty() {

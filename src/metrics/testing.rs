@@ -3,12 +3,12 @@
 
 use super::{Record, Recorder};
 use crate::model::builder::{node, pod, service, spec};
-use crate::model::core::{Fault, Incident, Lease, Namespace};
+use crate::model::core::{Incident, Lease, Namespace};
 use crate::model::pod::Usage;
 use crate::model::service::{Endpoint, EndpointSlice, SERVICE_NAME, Service};
 use crate::model::workload::{DeploymentStatus, IntOrPercent, Strategy};
 use crate::model::{
-    Condition, ContainerState, ContainerStatus, Deployment, Key, Kind, Labels, Machine, Meta, Name, Phase,
+    Condition, ContainerState, ContainerStatus, Deployment, Fault, Key, Kind, Labels, Machine, Meta, Name, Phase,
 };
 use crate::model::{
     Object, OwnerReference, Pod, PodStatus, PodTemplate, ReplicaSet, Selector, Taint, TaintEffect, Truth,
@@ -97,6 +97,7 @@ impl Play {
             boot: 1,
             setup: Default::default(),
             troubles: Default::default(),
+            holds: Vec::new(),
             price_per_hour_micros: 200_000,
         };
         self.create(at, machine);
@@ -369,7 +370,7 @@ pub(crate) fn play_node_crash(play: &mut Play) {
     placed.iter().for_each(|(pod, _)| play.running(15.0, pod, true));
     play.endpoints(15.5, "web", &["web-1", "web-2", "web-3"]);
     play.report(15.5, "web", [3, 3, 3, 3]);
-    let fault = Fault::NodeCrash { nodes: vec![crate::name!("b")] };
+    let fault = Fault { kind: "node-crash", nodes: vec![crate::name!("b")], ..Fault::default() };
     play.incident(60.0, "1", fault, "node b crashes");
     play.power(60.0, "b", false);
     play.node_ready(100.0, "b", Truth::Unknown);

@@ -145,7 +145,12 @@ fn a_pod_that_came_back_by_itself_was_not_replaced() {
     play.running(3.0, "web-1", true);
     play.power(60.0, "a", false);
     let nodes = vec!["a".into()];
-    play.incident(60.0, "crash", crate::model::core::Fault::NodeCrash { nodes }, "node a falls silent");
+    play.incident(
+        60.0,
+        "crash",
+        crate::model::Fault { kind: "node-crash", nodes, ..Default::default() },
+        "node a falls silent",
+    );
     play.running(100.0, "web-1", false);
     play.power(120.0, "a", true);
     play.running(125.0, "web-1", true);

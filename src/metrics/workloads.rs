@@ -37,6 +37,11 @@ struct Standing {
 }
 
 impl Workloads {
+    /// The workload of a pod that was seen.
+    pub(super) fn of_pod(&self, uid: Uid, record: &Record) -> Option<usize> {
+        self.pods.get(&uid).and_then(|at| record.pods[*at].workload)
+    }
+
     /// Lets pods become available whose time has come.
     pub(super) fn pass_time(&mut self, now: SimTime, record: &mut Record) {
         while let Some((time, uid)) = self.maturing.first().copied().filter(|first| first.0 <= now) {

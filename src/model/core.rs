@@ -1,6 +1,6 @@
 //! The smaller kinds: namespaces, leases, events, configuration, accounts, priorities, incidents.
 
-use super::{Condition, Key, Meta, Name, Uid};
+use super::{Condition, Fault, Key, Meta, Name, Uid};
 use crate::time::{SimDuration, SimTime};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -115,7 +115,7 @@ pub struct PriorityClass {
 }
 
 /// What was done to the cluster: a fault, or an action of the scripted user. Written by `faults/` and by
-/// the user's script; read by the kubelet (which containers to crash) and by the report.
+/// the user's script; read by those whom it concerns and by the report.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Incident {
     /// Metadata; names count up in order of time.
@@ -130,35 +130,4 @@ pub struct Incident {
     pub ended: Option<SimTime>,
     /// What the user's command printed beyond success, line by line.
     pub output: Vec<(SimTime, Name)>,
-}
-
-/// The kinds of incident.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Fault {
-    /// A node's machine stops.
-    NodeCrash {
-        /// The nodes.
-        nodes: Vec<Name>,
-    },
-    /// All containers of a pod end at once with this exit code.
-    PodCrash {
-        /// The pods.
-        pods: Vec<Key>,
-        /// Exit code.
-        exit_code: i32,
-    },
-    /// One container of a pod ends with this exit code.
-    ContainerCrash {
-        /// The pods.
-        pods: Vec<Key>,
-        /// The container.
-        container: Name,
-        /// Exit code.
-        exit_code: i32,
-    },
-    /// Something the scripted user did: `kubectl apply`, `kubectl scale`, …
-    UserAction {
-        /// The object it concerned, where there is one.
-        target: Option<Key>,
-    },
 }

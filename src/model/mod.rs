@@ -13,6 +13,7 @@ pub mod core;
 pub mod cpu;
 pub mod curve;
 pub mod custom;
+pub mod fault;
 pub mod field_selector;
 pub mod hash;
 pub mod kind;
@@ -57,6 +58,7 @@ macro_rules! name {
 pub use batch::{CronJob, Job};
 pub use condition::{Condition, Truth};
 pub use custom::{CustomResource, CustomResourceDefinition};
+pub use fault::{Effect, Fault};
 pub use kind::{Key, Kind};
 pub use labels::Labels;
 pub use managed::{FieldSet, ManagedEntry};

@@ -1,5 +1,6 @@
 //! A node as the API server knows it, and the machine behind it as only the simulation knows it.
 
+use super::fault::Hold;
 use super::machine::{KubeletSetup, Troubles};
 use super::{Condition, Meta, Name, Resources};
 use crate::time::SimTime;
@@ -129,6 +130,80 @@ pub struct Machine {
     pub setup: Arc<KubeletSetup>,
     /// What is wrong with it.
     pub troubles: Troubles,
+    /// The faults that hold it down or cut it off; `up` while there are none.
+    pub holds: Vec<Hold>,
     /// Price of an hour in millionths of the currency unit.
     pub price_per_hour_micros: i64,
+}
+
+impl Machine {
+    /// Whether its containers run and can be reached, whether or not its kubelet is heard.
+    pub fn serves(&self) -> bool {
+        match self.holds.as_slice() {
+            [] => self.up,
+            holds => holds.iter().all(|hold| hold.runs),
+        }
+    }
+
+    /// A fault holds it down from now on.
+    pub fn hold(&mut self, hold: Hold, now: SimTime) {
+        if self.up {
+            self.down_since = now;
+        }
+        self.up = false;
+        self.holds.retain(|have| have.incident != hold.incident);
+        self.holds.push(hold);
+    }
+
+    /// A fault lets go of it: it is back if that was the last one.
+    pub fn release(&mut self, incident: &Name, now: SimTime) {
+        self.troubles.remove(incident);
+        let Some(at) = self.holds.iter().position(|hold| hold.incident == *incident) else { return };
+        let hold = self.holds.remove(at);
+        self.boot += u32::from(hold.reboots);
+        if self.holds.is_empty() {
+            self.up = true;
+            self.up_since = now;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::builder;
+
+    #[test]
+    fn a_machine_is_back_when_the_last_fault_lets_go() {
+        let mut machine = Machine {
+            meta: Meta::named("", "n"),
+            pool: Name::new(),
+            node: Arc::new(builder::node("n", 1, 1, 5)),
+            up: true,
+            up_since: SimTime::ZERO,
+            down_since: SimTime::ZERO,
+            boot: 0,
+            setup: Default::default(),
+            troubles: Default::default(),
+            holds: Vec::new(),
+            price_per_hour_micros: 0,
+        };
+        let hold = |incident: &str, runs: bool, reboots: bool| Hold { incident: Name::from(incident), runs, reboots };
+        let at = SimTime::from_secs;
+        // (what happens, when, then: up, runs, down since, up since, boots)
+        machine.hold(hold("cut", true, false), at(10));
+        assert_eq!(
+            (machine.up, machine.serves(), machine.down_since),
+            (false, true, at(10)),
+            "a cut leaves it running"
+        );
+        machine.hold(hold("crash", false, true), at(20));
+        assert_eq!((machine.up, machine.serves(), machine.down_since), (false, false, at(10)), "silent since the cut");
+        machine.release(&crate::name!("cut"), at(30));
+        assert_eq!((machine.up, machine.serves(), machine.boot), (false, false, 0), "the crash still holds it");
+        machine.release(&crate::name!("crash"), at(40));
+        assert_eq!((machine.up, machine.up_since, machine.boot), (true, at(40), 1), "the last one lets go");
+        machine.release(&crate::name!("crash"), at(50));
+        assert_eq!((machine.up_since, machine.boot), (at(40), 1), "nobody lets go twice");
+    }
 }

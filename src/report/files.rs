@@ -22,6 +22,8 @@ pub fn contents(outcome: &Outcome) -> Vec<Content> {
         ("events.csv", csv::events(record)),
         ("pods.csv", csv::pods(record)),
         ("nodes.csv", csv::nodes(record, &usage)),
+        ("resilience.csv", super::resilience::csv(record)),
+        ("faults.csv", super::resilience::faults_csv(record)),
     ]
     .into_iter()
     .chain(record.traffic.iter().map(|traffic| ("traffic.csv", super::traffic::csv(traffic))))
@@ -32,7 +34,11 @@ pub fn contents(outcome: &Outcome) -> Vec<Content> {
 }
 
 /// Every file that a result may hold.
-const NAMES: [&str; 21] = [
+const NAMES: [&str; 25] = [
+    "faults.csv",
+    "chaos.json",
+    "chaos.txt",
+    "resilience.csv",
     "summary.json",
     "timeseries.csv",
     "events.csv",
@@ -80,7 +86,8 @@ pub fn write(folder: &Path, contents: &[Content]) -> Result<()> {
 /// Something in a folder that no run has written.
 fn stranger(folder: &Path) -> Option<String> {
     let names = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-    names.filter(|name| !NAMES.contains(&name.as_str())).min()
+    let ours = |name: &str| NAMES.contains(&name) || name.starts_with("failing-") && name.ends_with(".yaml");
+    names.filter(|name| !ours(name)).min()
 }
 
 /// The hidden neighbour of a folder that only this process uses.

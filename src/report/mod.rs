@@ -9,6 +9,7 @@
 // Row 7: files are this module's business.
 #![allow(clippy::disallowed_methods)]
 
+pub mod chaos;
 pub mod chart;
 pub mod compare;
 pub mod csv;
@@ -18,6 +19,7 @@ pub mod files;
 pub mod form;
 pub mod jobs;
 pub mod plots;
+pub mod resilience;
 pub mod summary;
 pub mod tables;
 pub mod terminal;

@@ -3,7 +3,6 @@
 
 use crate::metrics::recovery::Spread;
 use crate::metrics::{Record, Recovery, Usage, UsageRow};
-use crate::model::core::Fault;
 use crate::outcome::Outcome;
 use crate::time::{SimDuration, SimTime};
 use serde::Serialize;
@@ -34,6 +33,7 @@ pub struct Summary<'a> {
     pub violations: &'a [String],
     pub incidents: Vec<Happened<'a>>,
     pub recoveries: Vec<Recovered<'a>>,
+    pub resilience: super::resilience::Row,
     pub workloads: Vec<Workload<'a>>,
     pub jobs: Vec<super::jobs::JobRow<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,9 +78,14 @@ pub struct Recovered<'a> {
     pub incident: &'a str,
     pub started: f64,
     pub detection: Option<f64>,
+    pub decision: Option<f64>,
     pub time_to_replace: Option<f64>,
     pub time_to_full_strength: Option<f64>,
     pub unavailable_replica_seconds: f64,
+    pub pods_lost: usize,
+    pub pods_restarted: usize,
+    pub pods_rescheduled: usize,
+    pub blast_radius: f64,
     pub steps: Vec<StepRow>,
     pub pods: Vec<PodRow<'a>>,
     pub workloads: Vec<ImpactRow<'a>>,
@@ -226,6 +231,7 @@ impl<'a> Summary<'a> {
             violations: &outcome.violations,
             incidents: record.incidents.iter().map(happened).collect(),
             recoveries: record.recoveries.iter().map(|recovery| recovered(record, recovery)).collect(),
+            resilience: super::resilience::row(record),
             workloads: record.workloads.iter().map(|row| workload(record, row)).collect(),
             jobs: record.jobs.iter().map(super::jobs::row).collect(),
             traffic: super::traffic::summary(record),
@@ -260,14 +266,8 @@ fn seconds(time: SimTime) -> f64 {
 }
 
 fn happened(incident: &crate::metrics::IncidentRecord) -> Happened<'_> {
-    let kind = match incident.fault {
-        Fault::NodeCrash { .. } => "node-crash",
-        Fault::PodCrash { .. } => "pod-crash",
-        Fault::ContainerCrash { .. } => "container-crash",
-        Fault::UserAction { .. } => "user-action",
-    };
     Happened {
-        kind,
+        kind: incident.fault.kind,
         description: &incident.description,
         started: seconds(incident.started),
         ended: incident.ended.map(seconds),
@@ -315,9 +315,14 @@ fn recovered<'a>(record: &'a Record, recovery: &Recovery) -> Recovered<'a> {
         incident: &record.incidents[recovery.incident].description,
         started: seconds(recovery.started),
         detection: length(recovery.detection()),
+        decision: length(recovery.decision()),
         time_to_replace: length(recovery.time_to_replace()),
         time_to_full_strength: length(recovery.time_to_full_strength()),
         unavailable_replica_seconds: recovery.unavailable() as f64 / 1e9,
+        pods_lost: recovery.lost(),
+        pods_restarted: recovery.restarted(),
+        pods_rescheduled: recovery.rescheduled(),
+        blast_radius: recovery.blast() as f64 / 1e6,
         steps: recovery.steps().into_iter().map(step).collect(),
         pods: recovery.pods.iter().map(pod).collect(),
         workloads: recovery.impacts.iter().map(impact).collect(),

@@ -27,6 +27,7 @@ pub fn render(outcome: &Outcome) -> String {
     for section in [
         timeline(record),
         recoveries(record),
+        super::resilience::table(record),
         rollouts(record),
         super::traffic::table(record),
         super::jobs::table(record),

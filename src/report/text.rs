@@ -1,16 +1,14 @@
 //! Small words of every report: lengths of time, money, shares, columns.
 
-use crate::model::core::Fault;
+use crate::model::Fault;
 use crate::time::{SimDuration, SimTime};
 
 /// That a fault is over: `node a is back`.
 pub fn ended(fault: &Fault, description: &str) -> String {
-    match fault {
-        Fault::NodeCrash { nodes } => match nodes.as_slice() {
-            [one] => format!("node {one} is back"),
-            several => format!("{} nodes are back: {}", several.len(), several.join(", ")),
-        },
-        _ => format!("over: {description}"),
+    match fault.nodes.as_slice() {
+        [] => format!("over: {description}"),
+        [one] => format!("node {one} is back"),
+        several => format!("{} nodes are back: {}", several.len(), several.join(", ")),
     }
 }
 

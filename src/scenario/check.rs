@@ -8,7 +8,7 @@ use super::cluster::CONTROL_PLANE;
 use super::expect::{Argument, When};
 use super::manifests::ManifestDocument;
 use super::scheduler::MAX_SCHEDULERS;
-use super::timeline::{Action, NodeCrash};
+use super::timeline::Action;
 use super::timing::COMPONENTS;
 use super::units::ObjectRef;
 use crate::error::{Problem, did_you_mean};
@@ -46,6 +46,7 @@ pub fn references(scenario: &Scenario, places: &Places) -> Vec<Problem> {
     checker.objects();
     checker.expectations();
     checker.behaviors();
+    checker.objectives();
     checker.scheduler_names();
     let services: Vec<(String, String)> = scenario
         .documents()
@@ -96,6 +97,9 @@ const WITH_CONTAINERS: &[Kind] = &[
     Kind::CronJob,
     Kind::Pod,
 ];
+
+/// Kinds whose pods serve for ever.
+const WORKLOADS: &[&str] = &["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "ReplicationController"];
 
 const LABEL_HELP: &str =
     "use 1 to 63 lower-case letters, digits and dashes, starting and ending with a letter or digit";
@@ -311,13 +315,6 @@ impl Checker<'_> {
             Action::Uncordon(target) => self.node(&format!("{path}.uncordon.node"), &target.node),
             Action::Drain(drain) => self.node(&format!("{path}.drain.node"), &drain.node),
             Action::Taint(taint) => self.node(&format!("{path}.taint.node"), &taint.node),
-            Action::NodeCrash(crash) => self.node_crash(&format!("{path}.nodeCrash"), crash),
-            Action::PodCrash(crash) => {
-                self.one_of_two(&format!("{path}.podCrash"), crash.pod.is_some(), crash.selector.is_some())
-            }
-            Action::ContainerCrash(crash) => {
-                self.one_of_two(&format!("{path}.containerCrash"), crash.pod.is_some(), crash.selector.is_some());
-            }
             Action::Scale(scale) if u64::from(scale.replicas) > scenario.limits.max_pods => {
                 let limit = super::limits::grouped(scenario.limits.max_pods);
                 let message = format!("{} replicas are more than the limit `maxPods` ({limit})", scale.replicas);
@@ -328,14 +325,6 @@ impl Checker<'_> {
                 );
             }
             _ => {}
-        }
-    }
-
-    fn one_of_two(&mut self, path: &str, pod: bool, selector: bool) {
-        if pod == selector {
-            let message =
-                if pod { "both `pod` and `selector` are given" } else { "neither `pod` nor `selector` is given" };
-            self.add(path, message, "give exactly one: selector: app=web");
         }
     }
 
@@ -372,52 +361,6 @@ impl Checker<'_> {
             }
         };
         self.add(path, format!("unknown {what} {name:?}"), help);
-    }
-
-    fn node_crash(&mut self, path: &str, crash: &NodeCrash) {
-        let given = [crash.node.is_some(), crash.pool.is_some(), crash.zone.is_some()];
-        if given.iter().filter(|given| **given).count() != 1 {
-            self.add(
-                path,
-                "exactly one of `node`, `pool` and `zone` says what crashes",
-                "write nodeCrash: {node: small-0}",
-            );
-            return;
-        }
-        let cluster = &self.scenario.cluster;
-        if let Some(node) = &crash.node {
-            self.node(&format!("{path}.node"), node);
-            if crash.count.is_some() {
-                self.add(&format!("{path}.count"), "`count` goes with `pool` or `zone`", "remove it");
-            }
-        }
-        if let Some(pool) = &crash.pool {
-            let mut known: Vec<&str> = cluster.pools.iter().map(|pool| pool.name.as_str()).collect();
-            known.extend((cluster.control_plane.replicas > 0).then_some(CONTROL_PLANE));
-            if !known.contains(&pool.as_str()) {
-                self.unknown(&format!("{path}.pool"), "pool", pool, &known);
-            }
-        }
-        if let Some(zone) = &crash.zone {
-            let known = cluster.zones();
-            if !known.contains(&zone.as_str()) {
-                self.unknown(&format!("{path}.zone"), "zone", zone, &known);
-            }
-        }
-        if crash.count == Some(0) {
-            self.add(
-                &format!("{path}.count"),
-                "a crash of 0 nodes does nothing",
-                "write 1 or more, or remove `count` for all",
-            );
-        }
-        if crash.recover_after.is_some_and(|after| after.0.0 <= 0) {
-            self.add(
-                &format!("{path}.recoverAfter"),
-                "the time until recovery must be positive",
-                "write a duration such as 8m",
-            );
-        }
     }
 
     /// Two objects of one name in the manifests of the start: the second would silently replace the first.
@@ -517,6 +460,20 @@ impl Checker<'_> {
         }
     }
 
+    fn objectives(&mut self) {
+        let scenario = self.scenario;
+        let known: BTreeSet<(String, String, String)> =
+            scenario.documents().map(|document| identity(document, &scenario.kinds)).collect();
+        for (index, slo) in scenario.slo.iter().enumerate() {
+            let bare = slo.workload.split_once('/').map_or(slo.workload.as_str(), |(_, name)| name);
+            let there = known.iter().filter(|(kind, ns, _)| WORKLOADS.contains(&kind.as_str()) && *ns == slo.namespace);
+            let names: Vec<&str> = there.map(|(.., name)| name.as_str()).collect();
+            if !names.contains(&bare) {
+                self.unknown(&format!("slo[{index}].workload"), "workload", bare, &names);
+            }
+        }
+    }
+
     fn expectations(&mut self) {
         let scenario = self.scenario;
         let known: BTreeSet<(String, String, String)> =
@@ -526,9 +483,7 @@ impl Checker<'_> {
         for (index, expectation) in scenario.expect.iter().enumerate() {
             let path = format!("expect[{index}]");
             let kinds: &[&str] = match expectation.form().argument {
-                Argument::Workload | Argument::OptionalWorkload => {
-                    &["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "ReplicationController"]
-                }
+                Argument::Workload | Argument::OptionalWorkload => WORKLOADS,
                 Argument::Flow if expectation.argument.as_deref().is_some_and(|name| clients.contains(&name)) => &[],
                 Argument::Service | Argument::Flow => &["Service"],
                 Argument::Job => &["Job", "CronJob"],

@@ -15,6 +15,7 @@ use super::check_kubectl;
 use super::check_traffic;
 use super::custom;
 use super::expect::Expectation;
+use super::faults::{self, When, trace::Trace};
 use super::manifests::{ManifestDocument, Manifests};
 use super::scheduler::{SchedulerConfig, WrittenConfig};
 use super::set::set;
@@ -47,10 +48,7 @@ pub trait SourceFiles {
 /// # Errors
 /// [`Error::Input`] with everything that is wrong, as far as it can be found at once.
 pub fn load(file: &str, text: &str, assignments: &[String], files: &dyn SourceFiles) -> Result<Scenario> {
-    let Document { mut value, mut places } = only_document(file, text)?;
-    for assignment in assignments {
-        set(&mut value, &mut places, assignment).map_err(|problem| Error::Input(vec![*problem]))?;
-    }
+    let Document { value, places } = assigned(file, text, assignments)?;
     let read = typed::read::<Scenario>(&value);
     let mut scenario = read.map_err(|problems| {
         Error::Input(problems.into_iter().map(|problem| placed(&value, &places, problem)).collect())
@@ -61,6 +59,7 @@ pub fn load(file: &str, text: &str, assignments: &[String], files: &dyn SourceFi
     let loads = scenario.load.iter().enumerate();
     problems.extend(loads.flat_map(|(index, load)| load.problems(&format!("load[{index}]"), &places)));
     problems.extend(check_traffic::problems(&scenario, &places));
+    problems.extend(faults::problems(&scenario, &places));
     let mut warnings = Vec::new();
     let mut resolver = Resolver { files, problems: &mut problems, warnings: &mut warnings };
     resolver.resolve(&mut scenario.manifests, "manifests", &places, &value);
@@ -71,6 +70,11 @@ pub fn load(file: &str, text: &str, assignments: &[String], files: &dyn SourceFi
             _ => continue,
         };
         resolver.resolve(manifests, &format!("timeline[{index}].{key}"), &places, &value);
+    }
+    for (index, rule) in scenario.faults.iter_mut().enumerate() {
+        if let When::Trace(trace) = &mut rule.when {
+            resolver.trace(trace, &format!("faults[{index}].trace"), &places);
+        }
     }
     for (path, config) in scenario.scheduler.configs_mut() {
         resolver.configuration(config, &path, &places);
@@ -89,6 +93,22 @@ pub fn load(file: &str, text: &str, assignments: &[String], files: &dyn SourceFi
     }
     scenario.warnings.extend(check::unserved(&scenario));
     if problems.is_empty() { Ok(scenario) } else { Err(Error::Input(problems)) }
+}
+
+/// The scenario as it is written, with what the command line changes in it.
+///
+/// # Errors
+/// Text that is no YAML; assignments that lead nowhere.
+pub fn value(file: &str, text: &str, assignments: &[String]) -> Result<Value> {
+    assigned(file, text, assignments).map(|document| document.value)
+}
+
+fn assigned(file: &str, text: &str, assignments: &[String]) -> Result<Document> {
+    let Document { mut value, mut places } = only_document(file, text)?;
+    for assignment in assignments {
+        set(&mut value, &mut places, assignment).map_err(|problem| Error::Input(vec![*problem]))?;
+    }
+    Ok(Document { value, places })
 }
 
 fn only_document(file: &str, text: &str) -> Result<Document> {
@@ -187,6 +207,23 @@ impl Resolver<'_> {
                 objects.extend(documents);
             }
             Err(problems) => self.problems.extend(problems),
+        }
+    }
+
+    /// Reads a trace of failures, which the scenario names at `path`.
+    fn trace(&mut self, trace: &mut Trace, path: &str, places: &Places) {
+        let file = trace.options.file.clone();
+        match self.files.read(&file) {
+            Err(why) => {
+                let help = "paths are relative to the scenario file; unpack compressed traces";
+                self.problems.push(places.problem(path, format!("cannot read {file:?}: {why}"), help));
+            }
+            Ok(text) => {
+                if let Err(why) = trace.read(&text) {
+                    let help = "docs/faults.md tells the forms of traces";
+                    self.problems.push(places.problem(path, format!("{file}: {why}"), help));
+                }
+            }
         }
     }
 

@@ -89,6 +89,26 @@ pub enum Measure {
     LoadVariation,
     /// The busiest pod's requests by the mean.
     LoadPeak,
+    /// The share of a workload's replica time that was served.
+    Availability,
+    /// The share of time in which all of a workload's replicas served.
+    WholeAvailability,
+    /// The share of time in which as many of a workload's replicas served as its disruption budget wants.
+    BudgetAvailability,
+    /// The share of a workload's error budget (`slo`) that is burnt.
+    ErrorBudgetBurnt,
+    /// The worst share of a workload's replicas that one fault took.
+    BlastRadius,
+    /// Pods that faults took for good.
+    PodsLost,
+    /// Mean time from a fault to its detection.
+    Mttd,
+    /// Mean time from a fault that took replicas to full strength.
+    Mttr,
+    /// Mean time from one such fault to the next.
+    Mtbf,
+    /// Nodes that can still be lost at the end without leaving a pod without room.
+    Headroom,
 }
 
 /// What a measure takes and gives.
@@ -189,6 +209,16 @@ pub const MEASURES: &[MeasureForm] = &[
     form("zone_crossing", Measure::ZoneCrossing, Argument::Flow, Yields::Number, false),
     form("load_variation", Measure::LoadVariation, Argument::Flow, Yields::Number, false),
     form("load_peak", Measure::LoadPeak, Argument::Flow, Yields::Number, false),
+    form("availability", Measure::Availability, Argument::Workload, Yields::Number, false),
+    form("whole_availability", Measure::WholeAvailability, Argument::Workload, Yields::Number, false),
+    form("budget_availability", Measure::BudgetAvailability, Argument::Workload, Yields::Number, false),
+    form("error_budget_burnt", Measure::ErrorBudgetBurnt, Argument::Workload, Yields::Number, false),
+    form("blast_radius", Measure::BlastRadius, Argument::Workload, Yields::Number, false),
+    form("pods_lost", Measure::PodsLost, Argument::None, Yields::Number, false),
+    form("mttd", Measure::Mttd, Argument::None, Yields::Time, false),
+    form("mttr", Measure::Mttr, Argument::None, Yields::Time, false),
+    form("mtbf", Measure::Mtbf, Argument::None, Yields::Time, false),
+    form("headroom", Measure::Headroom, Argument::None, Yields::Number, false),
 ];
 
 #[cfg(test)]
@@ -200,6 +230,6 @@ mod tests {
         for (index, form) in MEASURES.iter().enumerate() {
             assert!(MEASURES[..index].iter().all(|f| f.measure != form.measure && f.name != form.name));
         }
-        assert_eq!(MEASURES.len(), Measure::LoadPeak as usize + 1);
+        assert_eq!(MEASURES.len(), Measure::Headroom as usize + 1);
     }
 }

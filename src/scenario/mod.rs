@@ -12,6 +12,7 @@ pub mod cloud;
 pub mod cluster;
 pub mod custom;
 pub mod expect;
+pub mod faults;
 pub mod growth;
 pub mod kubectl;
 pub mod kubelet;
@@ -24,6 +25,7 @@ pub mod scheduler;
 pub mod schema;
 pub mod selector;
 pub mod set;
+pub mod slo;
 pub mod timeline;
 pub mod timing;
 pub mod traffic;
@@ -41,6 +43,7 @@ pub use behavior::Behavior;
 pub use cloud::Cloud;
 pub use cluster::{Cluster, NodeSetup};
 pub use expect::Expectation;
+pub use faults::{FaultAction, FaultRule};
 pub use limits::Limits;
 pub use manifests::{ManifestDocument, Manifests};
 pub use scheduler::Scheduling;
@@ -86,6 +89,12 @@ pub struct Scenario {
     /// What happens when.
     #[serde(default)]
     pub timeline: Vec<TimelineEntry>,
+    /// What goes wrong again and again, by chance.
+    #[serde(default)]
+    pub faults: Vec<FaultRule>,
+    /// What is promised of the workloads; reports tell how much of each error budget is burnt.
+    #[serde(default)]
+    pub slo: Vec<slo::Slo>,
     /// What must be true; each expectation passes or fails in the report and in the exit code.
     #[serde(default)]
     pub expect: Vec<Expectation>,

@@ -14,21 +14,28 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::cluster::Taint;
+pub use super::faults::FaultAction;
+use super::faults::with_faults;
 pub use super::kubectl::{
     AnnotateObject, Apply, Cascade, Delete, DryRun, Patch, PatchType, SetEnv, SetResources, Subresource,
 };
 use super::manifests::Manifests;
 use super::selector::Selector;
-use super::units::{Duration, ObjectRef};
+use super::units::{Distribution, Duration, ObjectRef};
 use crate::time::SimTime;
 
-/// Lists every action once: key in the file, variant, and what it does.
+/// Lists every action once: key in the file, variant, and what it does. The faults follow: see `scenario/faults`.
 macro_rules! actions {
-    ($($(#[doc = $text:literal])+ $key:ident: $variant:ident($content:ty),)*) => {
+    (
+        { $($(#[doc = $text:literal])+ $key:ident: $variant:ident($content:ty),)* }
+        { $($(#[doc = $fault_text:literal])+ $fault_key:ident: $fault:ident($form:ty),)* }
+    ) => {
         /// One thing that is done to the cluster.
         #[derive(Clone, PartialEq, Debug)]
         pub enum Action {
             $( $(#[doc = $text])+ $variant($content), )*
+            /// Something that goes wrong.
+            Fault(FaultAction),
         }
 
         /// One entry as it is written: `at` and exactly one action.
@@ -44,7 +51,11 @@ macro_rules! actions {
             user: Option<String>,
             /// Groups of that user.
             as_groups: Vec<String>,
+            /// How long a fault lasts: a length, or a distribution to draw it from. For ever if absent.
+            #[serde(rename = "for")]
+            lasts: Option<Distribution<Duration>>,
             $( $(#[doc = $text])+ $key: Option<$content>, )*
+            $( $(#[doc = $fault_text])+ $fault_key: Option<$form>, )*
         }
 
         impl WrittenEntry {
@@ -52,13 +63,14 @@ macro_rules! actions {
             fn actions(self) -> Vec<Action> {
                 let mut given = Vec::new();
                 $( given.extend(self.$key.map(Action::$variant)); )*
+                $( given.extend(self.$fault_key.map(|form| Action::Fault(FaultAction::$fault(form)))); )*
                 given
             }
         }
     };
 }
 
-actions! {
+with_faults!(actions! {
     /// Creates or updates objects, as `kubectl apply`.
     apply: Apply(Apply),
     /// Deletes an object, or several.
@@ -95,13 +107,7 @@ actions! {
     label: Label(LabelObject),
     /// Adds or removes taints of a node.
     taint: Taint(TaintNode),
-    /// Machines lose power or network: their kubelets fall silent.
-    node_crash: NodeCrash(NodeCrash),
-    /// All containers of a pod end at once with an error.
-    pod_crash: PodCrash(PodCrash),
-    /// One container ends.
-    container_crash: ContainerCrash(ContainerCrash),
-}
+});
 
 /// One entry of the timeline.
 #[derive(Clone, PartialEq, Debug, Deserialize)]
@@ -113,6 +119,8 @@ pub struct TimelineEntry {
     pub action: Action,
     /// In whose name.
     pub user: Option<NamedUser>,
+    /// How long a fault lasts; for ever if absent, unless the fault says it itself.
+    pub lasts: Option<Distribution<Duration>>,
 }
 
 /// A user and the groups that the scenario gives him.
@@ -127,7 +135,7 @@ pub struct NamedUser {
 impl Action {
     /// Something that goes wrong, not something that somebody does.
     pub fn is_fault(&self) -> bool {
-        matches!(self, Action::NodeCrash(_) | Action::PodCrash(_) | Action::ContainerCrash(_))
+        matches!(self, Action::Fault(_))
     }
 }
 
@@ -140,12 +148,16 @@ impl TryFrom<WrittenEntry> for TimelineEntry {
         if user.is_none() && !written.as_groups.is_empty() {
             return Err("`asGroups` without `as`; name the user: as: jane".to_string());
         }
+        let lasts = written.lasts;
         let mut actions = written.actions();
         match (actions.pop(), actions.is_empty()) {
             (Some(action), true) if user.is_some() && action.is_fault() => {
                 Err("a fault with `as`; faults are nobody's request, remove it".to_string())
             }
-            (Some(action), true) => Ok(TimelineEntry { at: SimTime(at.0.0), action, user }),
+            (Some(action), true) if lasts.is_some() && !action.is_fault() => {
+                Err("`for` beside something that is no fault; remove it".to_string())
+            }
+            (Some(action), true) => Ok(TimelineEntry { at: SimTime(at.0.0), action, user, lasts }),
             (None, _) => Err("an entry without an action; add one, such as nodeCrash: {node: small-0}".to_string()),
             (Some(_), false) => {
                 Err("more than one action; write an entry of its own, with the same `at`, for each".to_string())
@@ -163,7 +175,7 @@ impl JsonSchema for TimelineEntry {
         let entry = schema.ensure_object();
         entry.insert("required".to_string(), serde_json::json!(["at"]));
         entry.insert("minProperties".to_string(), 2.into());
-        entry.insert("maxProperties".to_string(), 4.into());
+        entry.insert("maxProperties".to_string(), 5.into());
         schema
     }
 }
@@ -289,64 +301,10 @@ pub struct TaintNode {
     pub remove: Vec<String>,
 }
 
-/// Machines fall silent: exactly one of `node`, `pool` and `zone` says which.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct NodeCrash {
-    /// This node.
-    pub node: Option<String>,
-    /// Nodes of this pool.
-    pub pool: Option<String>,
-    /// Nodes of this zone.
-    pub zone: Option<String>,
-    /// How many of the pool or zone, drawn at random; all of them if absent.
-    pub count: Option<u32>,
-    /// They come back after this long; never if absent.
-    pub recover_after: Option<Duration>,
-    /// On return all containers start anew: a power cut, not a cut cable.
-    pub reboot: bool,
-}
-
-/// All containers of pods end at once: by name, or some of those that a selector finds.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct PodCrash {
-    /// This pod.
-    pub pod: Option<String>,
-    /// Pods with these labels.
-    pub selector: Option<Selector>,
-    /// Their namespace.
-    #[serde(default = "default_namespace")]
-    pub namespace: String,
-    /// How many of those selected, drawn at random. Default 1.
-    pub count: Option<u32>,
-    /// The code the containers end with. Default 137, a kill.
-    pub exit_code: Option<i32>,
-}
-
-/// One container of each pod concerned ends.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct ContainerCrash {
-    /// This pod.
-    pub pod: Option<String>,
-    /// Pods with these labels.
-    pub selector: Option<Selector>,
-    /// Their namespace.
-    #[serde(default = "default_namespace")]
-    pub namespace: String,
-    /// Which container; the first if absent.
-    pub container: Option<String>,
-    /// How many of the pods selected, drawn at random. Default 1.
-    pub count: Option<u32>,
-    /// The code it ends with. Default 137, a kill.
-    pub exit_code: Option<i32>,
-}
-
 fn yes() -> bool {
     true
 }
 
-pub(super) fn default_namespace() -> String {
+pub(crate) fn default_namespace() -> String {
     "default".to_string()
 }

@@ -5,7 +5,8 @@
 //! startTime: {uniform: [1.5s, 2s]}                # between the two
 //! startTime: {normal: {mean: 2s, deviation: 300ms}}
 //! startTime: {lognormal: {median: 2s, sigma: 0.4}}
-//! startTime: {exponential: {mean: 2s}}
+//! startTime: {exponential: 2s}                     # the mean; also {exponential: {mean: 2s}}
+//! startTime: {weibull: {scale: 2s, shape: 0.7}}
 //! ```
 
 use std::borrow::Cow;
@@ -192,6 +193,13 @@ pub enum Distribution<U> {
         /// The mean.
         mean: U,
     },
+    /// Weibull: of lifetimes that fail early (shape below 1) or wear out (above 1).
+    Weibull {
+        /// 63 of 100 draws are below this.
+        scale: U,
+        /// The shape; 1 is exponential.
+        shape: f64,
+    },
 }
 
 impl<U: Unit> Distribution<U> {
@@ -203,6 +211,7 @@ impl<U: Unit> Distribution<U> {
             Distribution::Normal { mean, deviation } => U::from_f64(stream.normal(mean.to_f64(), deviation.to_f64())),
             Distribution::Lognormal { median, sigma } => U::from_f64(stream.lognormal(median.to_f64(), sigma)),
             Distribution::Exponential { mean } => U::from_f64(stream.exponential(mean.to_f64())),
+            Distribution::Weibull { scale, shape } => U::from_f64(stream.weibull(scale.to_f64(), shape)),
         }
     }
 
@@ -221,6 +230,9 @@ impl<U: Unit> Distribution<U> {
                 Some("lognormal needs median > 0 and sigma from 0 to 10")
             }
             Distribution::Exponential { mean } if negative(mean) => Some("a negative mean"),
+            Distribution::Weibull { scale, shape } if scale.to_f64() <= 0.0 || !(0.05..=50.0).contains(&shape) => {
+                Some("weibull needs scale > 0 and shape from 0.05 to 50")
+            }
             _ => None,
         }
     }
@@ -235,6 +247,7 @@ impl From<Distribution<Duration>> for Delay {
             Distribution::Normal { mean, deviation } => Delay::Normal(mean.0, deviation.0),
             Distribution::Lognormal { median, sigma } => Delay::LogNormal(median.0, sigma),
             Distribution::Exponential { mean } => Delay::Exponential(mean.0),
+            Distribution::Weibull { scale, shape } => Delay::Weibull(scale.0, shape),
         }
     }
 }
@@ -264,8 +277,46 @@ struct ExponentialParameters<U> {
     /// The mean.
     mean: U,
 }
+/// The parameters of a Weibull distribution.
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(bound = "U: Unit")]
+struct WeibullParameters<U> {
+    /// 63 of 100 draws are below this.
+    scale: U,
+    /// The shape: below 1 for early failures, 1 for a constant rate, above 1 for wear.
+    shape: f64,
+}
 
-const SHAPES: &[&str] = &["constant", "uniform", "normal", "lognormal", "exponential"];
+/// The mean of an exponential distribution, alone or by its name.
+struct Mean<U>(U);
+
+impl<'de, U: Unit> Deserialize<'de> for Mean<U> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MeanVisitor<U>(std::marker::PhantomData<U>);
+        impl<'de, U: Unit> Visitor<'de> for MeanVisitor<U> {
+            type Value = Mean<U>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the mean; write {exponential: 2s}")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Mean<U>, E> {
+                U::deserialize(de::value::StrDeserializer::new(text)).map(Mean)
+            }
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Mean<U>, E> {
+                U::deserialize(de::value::U64Deserializer::new(number)).map(Mean)
+            }
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Mean<U>, E> {
+                U::deserialize(de::value::F64Deserializer::new(number)).map(Mean)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Mean<U>, A::Error> {
+                let read = ExponentialParameters::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                Ok(Mean(read.mean))
+            }
+        }
+        deserializer.deserialize_any(MeanVisitor(std::marker::PhantomData))
+    }
+}
+
+const SHAPES: &[&str] = &["constant", "uniform", "normal", "lognormal", "exponential", "weibull"];
 
 impl<'de, U: Unit> Deserialize<'de> for Distribution<U> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -288,7 +339,7 @@ impl<'de, U: Unit> Deserialize<'de> for Distribution<U> {
                 U::deserialize(de::value::F64Deserializer::new(number)).map(Distribution::Constant)
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let one = "expected exactly one of constant, uniform, normal, lognormal, exponential; \
+                let one = "expected exactly one of constant, uniform, normal, lognormal, exponential, weibull; \
                            write {uniform: [1s, 2s]}";
                 let Some(shape) = map.next_key::<String>()? else { return Err(de::Error::custom(one)) };
                 let distribution = match shape.as_str() {
@@ -306,8 +357,12 @@ impl<'de, U: Unit> Deserialize<'de> for Distribution<U> {
                         Distribution::Lognormal { median, sigma }
                     }
                     "exponential" => {
-                        let ExponentialParameters { mean } = map.next_value()?;
+                        let Mean(mean) = map.next_value()?;
                         Distribution::Exponential { mean }
+                    }
+                    "weibull" => {
+                        let WeibullParameters { scale, shape } = map.next_value()?;
+                        Distribution::Weibull { scale, shape }
                     }
                     other => return Err(de::Error::unknown_variant(other, SHAPES)),
                 };
@@ -334,6 +389,7 @@ impl<U: Unit> JsonSchema for Distribution<U> {
         let normal = generator.subschema_for::<NormalParameters<U>>();
         let lognormal = generator.subschema_for::<LognormalParameters<U>>();
         let exponential = generator.subschema_for::<ExponentialParameters<U>>();
+        let weibull = generator.subschema_for::<WeibullParameters<U>>();
         json_schema!({
             "description": "A value, or exactly one of the distributions to draw it from.",
             "anyOf": [
@@ -348,7 +404,8 @@ impl<U: Unit> JsonSchema for Distribution<U> {
                         "uniform": { "type": "array", "items": value, "minItems": 2, "maxItems": 2 },
                         "normal": normal,
                         "lognormal": lognormal,
-                        "exponential": exponential,
+                        "exponential": { "anyOf": [value, exponential] },
+                        "weibull": weibull,
                     },
                 },
             ],

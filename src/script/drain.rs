@@ -54,6 +54,7 @@ pub struct Drain {
     /// What it has printed and nobody has written down.
     printed: Vec<(SimTime, Name)>,
     over: bool,
+    failed: bool,
 }
 
 #[derive(Debug)]
@@ -106,6 +107,7 @@ impl Drain {
             errors: Vec::new(),
             printed: Vec::new(),
             over: false,
+            failed: false,
         };
         let found = drain.pods_to_go(view);
         if !found.errors.is_empty() {
@@ -129,6 +131,11 @@ impl Drain {
     /// Whether it is over, well or badly.
     pub fn is_over(&self) -> bool {
         self.over
+    }
+
+    /// Whether it is over and something stayed.
+    pub fn failed(&self) -> bool {
+        self.failed
     }
 
     /// What was printed since the last call.
@@ -242,6 +249,7 @@ impl Drain {
         if self.errors.is_empty() {
             return self.print(now, format!("node/{node} drained"));
         }
+        self.failed = true;
         let errors = std::mem::take(&mut self.errors);
         let why = aggregate(&errors);
         if !self.pods.is_empty() {

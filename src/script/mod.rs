@@ -6,12 +6,13 @@
 pub mod apply;
 mod custom;
 pub mod drain;
+pub mod operator;
 pub mod steps;
 pub mod template;
 
-use crate::model::core::{Fault, Incident};
+use crate::model::core::Incident;
 use crate::model::rbac::User;
-use crate::model::{Key, Kind, Name};
+use crate::model::{Fault, Key, Kind, Name};
 use crate::runtime::{Controller, Cx, Requeue, Wake};
 use crate::store::incident::{begun, entry_index, entry_key};
 use crate::store::{Change, Patch, Preconditions, StoreError, View, Write, Written};
@@ -154,7 +155,7 @@ impl Controller for Kubectl {
         let command = self.commands.entry(index).or_default();
         let known = cx.live().fetch_key::<Incident>(key).is_some();
         if !known {
-            let fault = Fault::UserAction { target: step.target() };
+            let fault = Fault::user_action(step.target());
             let ended = Some(cx.now).filter(|_| !step.lasts());
             cx.write(begun(key, fault, entry.describe(), cx.now, ended));
         }

@@ -1,8 +1,8 @@
 //! Incidents: how faults and the scripted user leave in the log what they did.
 
 use super::write::Write;
-use crate::model::core::{Fault, Incident};
-use crate::model::{Key, Kind, Meta, Name, Object, Resource};
+use crate::model::core::Incident;
+use crate::model::{Fault, Key, Kind, Meta, Name, Object, Resource};
 use crate::time::SimTime;
 
 /// The key of the incident that entry `index` of the timeline makes; also the key its actor works on.

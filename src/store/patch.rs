@@ -1,6 +1,8 @@
 //! Changes of a part of an object: what upstream's components send as strategic merge patches, each as
 //! a value that is applied to whatever version is there.
 
+use crate::model::fault::Hold;
+use crate::model::machine::Trouble;
 use crate::model::{Condition, Labels, Name, Object, OwnerReference, PodStatus, Taint, TaintEffect, Uid, condition};
 use crate::model::{Phase, Pod, PodTemplate};
 use crate::time::SimTime;
@@ -55,6 +57,12 @@ pub enum Patch {
     Template(Arc<PodTemplate>),
     /// Pauses or resumes a deployment.
     Paused(bool),
+    /// A fault takes hold of a machine.
+    Hold(Hold, SimTime),
+    /// A fault gives a machine a trouble.
+    Trouble(Name, Trouble),
+    /// A fault lets go of a machine, and takes its troubles with it.
+    Release(Name, SimTime),
     /// Adds to what an action of the user printed, and says when it was over.
     Printed {
         /// The lines.
@@ -118,6 +126,16 @@ impl Patch {
                 other => panic!("pod status patched on a {}", other.kind()),
             },
             Patch::Replicas(_) | Patch::Template(_) | Patch::Paused(_) => self.apply_to_workload(object),
+            Patch::Hold(..) | Patch::Trouble(..) | Patch::Release(..) => {
+                let Object::Machine(machine) = object else { panic!("a hold on a {}", object.kind()) };
+                let machine = Arc::make_mut(machine);
+                match self {
+                    Patch::Hold(hold, now) => machine.hold(hold.clone(), *now),
+                    Patch::Trouble(incident, trouble) => machine.troubles.add(incident, *trouble),
+                    Patch::Release(incident, now) => machine.release(incident, *now),
+                    other => panic!("{other:?} is not a patch of machines"),
+                }
+            }
             Patch::Printed { lines, ended } => {
                 let Object::Incident(incident) = object else { panic!("output patched on a {}", object.kind()) };
                 let incident = Arc::make_mut(incident);

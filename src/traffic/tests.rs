@@ -91,6 +91,7 @@ impl Play {
                 boot: u32::from(at > 0.0),
                 setup: Default::default(),
                 troubles: Default::default(),
+                holds: Vec::new(),
                 price_per_hour_micros: 0,
             },
         );

@@ -86,6 +86,7 @@ impl Cluster {
                 boot: 0,
                 setup: Default::default(),
                 troubles: Default::default(),
+                holds: Vec::new(),
                 price_per_hour_micros: 0,
             };
             runtime.commit_now(Write::Create(machine.into_object()), "bootstrap").unwrap();

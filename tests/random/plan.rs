@@ -205,8 +205,20 @@ impl Plan {
             "cluster": {"pools": self.nodes.iter().enumerate().map(pool).collect::<Vec<_>>()},
             "manifests": {"inline": objects},
             "behavior": behavior,
+            "faults": self.rules(),
             "timeline": deeds.iter().filter_map(|deed| self.entry(deed)).collect::<Vec<_>>(),
         })
+    }
+
+    /// Half of the scenarios have something that goes wrong by chance, too.
+    fn rules(&self) -> Value {
+        match self.seed % 4 {
+            0 => json!([{"every": {"exponential": "5m"}, "each": "node", "for": {"uniform": ["10s", "4m"]},
+                "nodeCrash": {"node": "p*", "reboot": self.seed % 8 == 0}}]),
+            1 => json!([{"every": {"weibull": {"scale": "6m", "shape": 0.7}}, "for": "90s", "times": 4,
+                "partition": {"share": "50%"}}]),
+            _ => json!([]),
+        }
     }
 
     /// The action as an entry of the timeline, if what it is about can bear it.
@@ -220,7 +232,7 @@ impl Plan {
         let node = json!({"node": format!("p{}-0", deed.target % self.nodes.len())});
         let pods = json!({"selector": format!("app={name}"), "namespace": load.namespace()});
         let seconds = |n: u32| format!("{n}s");
-        let (action, content) = match deed.what % 16 {
+        let (action, content) = match deed.what % 22 {
             0 if sized => ("scale", with(object, json!({"replicas": deed.amount}))),
             1 if rolled => {
                 ("setImage", with(object, json!({"image": format!("registry.example.com/app:v{}", deed.amount)})))
@@ -248,11 +260,23 @@ impl Plan {
                 ("taint", with(node, json!({"add": [{"key": "random", "effect": effect}]})))
             }
             15 => ("taint", with(node, json!({"remove": ["random"]}))),
+            16 => {
+                let from = ["controlPlane", "everything"][deed.amount as usize % 2];
+                ("partition", with(node, json!({"from": from})))
+            }
+            17 => ("zoneOutage", json!({})),
+            18 => ("spotReclaim", with(node, json!({"notice": seconds(20 * deed.amount), "replacementAfter": "30s"}))),
+            19 => ("maintenance", with(node, json!({"rebootTime": seconds(20 + deed.amount), "drainTimeout": "60s"}))),
+            20 => ("quotaExhaustion", json!({"namespace": load.namespace()})),
+            21 if rolled => ("badRollout", with(object, json!({"requests": {"cpu": "1000"}}))),
             _ => return None,
         };
         let mut entry = Map::new();
         entry.insert("at".to_string(), json!(format!("{}s", deed.at)));
         entry.insert(action.to_string(), content);
+        if matches!(action, "partition" | "zoneOutage" | "quotaExhaustion" | "badRollout") {
+            entry.insert("for".to_string(), json!(seconds(10 + 60 * deed.amount)));
+        }
         Some(Value::Object(entry))
     }
 }

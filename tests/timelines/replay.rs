@@ -164,6 +164,7 @@ pub fn machine(name: &str, zone: &str, (cores, gibibytes): (i64, i64), index: us
         boot: 0,
         setup: Default::default(),
         troubles: Default::default(),
+        holds: Vec::new(),
         price_per_hour_micros: 0,
     }
 }

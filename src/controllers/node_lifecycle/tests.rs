@@ -52,6 +52,7 @@ fn cluster(nodes: usize, eager: bool) -> (Runtime, Story) {
             boot: 0,
             setup: Default::default(),
             troubles: Default::default(),
+            holds: Vec::new(),
             price_per_hour_micros: 0,
         };
         runtime.commit_now(Write::Create(machine.into_object()), "test").unwrap();

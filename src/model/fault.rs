@@ -1,0 +1,106 @@
+//! What goes wrong: whom it hits and what it does to them.
+//!
+//! A fault stands in the log as an [`super::core::Incident`] from its beginning to its end. Who is concerned reads it
+//! there: the kubelet ends containers, services lose their way. Only machines carry what holds them down with them,
+//! see [`Hold`].
+
+use super::{Key, Name};
+use crate::time::SimDuration;
+
+/// What was done, to whom.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Fault {
+    /// Its kind, as reports name it: `node-crash`.
+    pub kind: &'static str,
+    /// The machines that it hits.
+    pub nodes: Vec<Name>,
+    /// The pods that it hits.
+    pub pods: Vec<Key>,
+    /// What it does to them beyond what its kind says.
+    pub effect: Effect,
+}
+
+/// What a fault does, as those who are concerned need to know it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Effect {
+    /// What the kind says, and no more.
+    #[default]
+    Plain,
+    /// Containers of the pods end with this exit code.
+    End {
+        /// Which container; all of them if absent.
+        container: Option<Name>,
+        /// The exit code.
+        exit_code: i32,
+    },
+    /// The network between the machines and this side is cut.
+    Partition(Side),
+    /// The machines are rebooted one after the other, with a drain before.
+    Maintenance(Maintenance),
+    /// The machines are taken back by the provider.
+    Reclaim(Reclaim),
+    /// Something the scripted user did: `kubectl apply`, `kubectl scale`, …
+    UserAction {
+        /// The object it concerned, where there is one.
+        target: Option<Key>,
+    },
+}
+
+/// How planned maintenance is done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Maintenance {
+    /// How long a machine is down.
+    pub reboot_time: SimDuration,
+    /// After which a drain is given up.
+    pub drain_timeout: Option<SimDuration>,
+    /// From one node to the next.
+    pub pause: SimDuration,
+    /// How many at a time.
+    pub at_once: u32,
+}
+
+/// How a machine is taken back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reclaim {
+    /// How long before it is known.
+    pub notice: SimDuration,
+    /// Whether someone acts on the notice.
+    pub drain: bool,
+    /// When another comes, counted from its end.
+    pub replacement_after: Option<SimDuration>,
+}
+
+/// The other side of a partition.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Side {
+    /// The API servers.
+    ControlPlane,
+    /// Everything else.
+    Everything,
+    /// The machines of a zone.
+    Zone(Name),
+}
+
+impl Fault {
+    /// Something a user did.
+    pub fn user_action(target: Option<Key>) -> Fault {
+        Fault { kind: "user-action", effect: Effect::UserAction { target }, ..Fault::default() }
+    }
+
+    /// Something that goes wrong, rather than an action of the user.
+    pub fn is_fault(&self) -> bool {
+        !matches!(self.effect, Effect::UserAction { .. })
+    }
+}
+
+/// What holds a machine down, or cuts it off: one entry for each fault that is in force. It is back when the last one
+/// has let go.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Hold {
+    /// The incident.
+    pub incident: Name,
+    /// Its containers run on, and what they serve is reachable: only the kubelet is silent.
+    pub runs: bool,
+    /// Containers start anew when it lets go.
+    pub reboots: bool,
+}

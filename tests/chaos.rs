@@ -1,0 +1,115 @@
+//! The fault search: planted mistakes are found and shrunk, what is written fails again, threads change nothing.
+
+use kubesim::cluster::{Options, run};
+use kubesim::experiment::Watch;
+use kubesim::experiment::chaos::judge::Finding;
+use kubesim::experiment::chaos::{Plan, Search, search, write};
+use kubesim::scenario::Scenario;
+use kubesim::scenario::load::{SourceFiles, load};
+use std::num::NonZeroUsize;
+
+/// A scenario without files beside it.
+struct Alone;
+
+impl SourceFiles for Alone {
+    fn read(&self, path: &str) -> Result<String, String> {
+        Err(format!("{path} is not there"))
+    }
+
+    fn glob(&self, _: &str) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// Four nodes in two zones and a Deployment of two replicas, with a mistake.
+fn planted(spec: &str, more: &str, expect: &str) -> String {
+    format!(
+        "name: planted
+duration: 30m
+cluster: {{pools: [{{name: w, count: 4, zones: [zone-a, zone-b], capacity: {{cpu: 4, memory: 8Gi}}}}]}}
+behavior: [{{imageSize: 0, startTime: 1s, terminationTime: 1s}}]
+manifests:
+  inline:
+  - apiVersion: apps/v1
+    kind: Deployment
+    metadata: {{name: web}}
+    spec:
+      replicas: 2
+      selector: {{matchLabels: {{app: web}}}}
+      template:
+        metadata: {{labels: {{app: web}}}}
+        spec: {{{spec}containers: [{{name: main, image: web, resources: {{requests: {{cpu: 100m}}}}}}]}}
+{more}
+expect:
+- ready(web) == 2 eventually
+{expect}
+"
+    )
+}
+
+fn find(text: &str, kinds: &[&str], runs: usize, jobs: usize) -> Search {
+    let scenario = loaded(text);
+    let kinds = kinds.iter().map(ToString::to_string).collect();
+    let plan = Plan { scenario: &scenario, runs, kinds, faults_max: 4, seed: 1, jobs: NonZeroUsize::new(jobs) };
+    search(&plan, &Watch { go_on: &|| true, finished: &|| {} }).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn loaded(text: &str) -> Scenario {
+    load("planted.yaml", text, &[], &Alone).unwrap_or_else(|error| panic!("{error}"))
+}
+
+const TIGHT_BUDGET: &str = "
+  - apiVersion: policy/v1
+    kind: PodDisruptionBudget
+    metadata: {name: web}
+    spec: {minAvailable: 2, selector: {matchLabels: {app: web}}}";
+
+#[test]
+fn a_budget_that_blocks_a_drain_is_found() {
+    let text = planted("", TIGHT_BUDGET, "");
+    let search = find(&text, &["drain", "podCrash", "nodeCrash"], 12, 2);
+    assert_eq!(search.broken_at_rest, []);
+    assert_eq!(search.runs, (12, 12));
+    let found = search.found.iter().find(|found| found.finding == Finding::Unfinished("kubectl drain".to_string()));
+    let found = found.unwrap_or_else(|| panic!("{:#?}", search.found));
+    assert_eq!(found.schedule.len(), 1, "{:#?}", found.schedule);
+    assert_eq!(found.schedule[0].kind, "drain");
+}
+
+#[test]
+fn replicas_that_share_a_node_are_found_and_the_file_fails_again() {
+    let pinned = "nodeSelector: {kubernetes.io/hostname: w-2}, ";
+    let text = planted(pinned, "", "- available(web) >= 1 always after 1m");
+    let search = find(&text, &["nodeCrash", "podCrash"], 16, 2);
+    let wanted = Finding::Expectation("available(web) >= 1 always after 1m".to_string());
+    let found = search.found.iter().find(|found| found.finding == wanted).unwrap_or_else(|| panic!("{search:#?}"));
+    assert!(found.schedule.len() <= 3, "{:#?}", found.schedule);
+    let written =
+        write::scenario(("planted.yaml", &text), &[], &Alone, (found.seed, &found.schedule), &["head".to_string()]);
+    let written = written.unwrap();
+    assert!(written.starts_with("# head\nname: planted\n"), "{written}");
+    let scenario = loaded(&written);
+    let (outcome, _) = run(&scenario, &Options::of(&scenario), &mut |_, _| true).unwrap();
+    let failed: Vec<&str> = outcome.expectations.iter().filter(|one| !one.passed).map(|one| &*one.text).collect();
+    assert!(failed.contains(&"available(web) >= 1 always after 1m"), "{failed:?}");
+}
+
+#[test]
+fn the_search_is_the_same_with_any_number_of_threads_and_says_what_it_tried() {
+    let text = planted("", "", "");
+    let one = find(&text, &[], 6, 1);
+    assert_eq!(one, find(&text, &[], 6, 2));
+    let tried = &one.coverage;
+    assert!(tried.kinds.contains_key("nodeCrash") && tried.kinds.contains_key("drain"), "{:?}", tried.kinds);
+    assert!(tried.kinds.values().map(|tried| tried.times).sum::<usize>() >= 6);
+    assert_eq!(tried.machines.1, 4);
+    assert_eq!(tried.pairs.1, tried.kinds.len() * (tried.kinds.len() - 1) / 2);
+}
+
+#[test]
+fn what_is_broken_without_faults_is_not_searched() {
+    let text = planted("nodeSelector: {kubernetes.io/hostname: nowhere}, ", "", "");
+    let search = find(&text, &[], 3, 1);
+    assert_eq!(search.runs.1, 0);
+    assert!(!search.broken_at_rest.is_empty());
+}

@@ -1,0 +1,6 @@
+//! What goes wrong, and what comes of it: the framework of all faults, then each fault.
+
+mod framework;
+mod machines;
+mod mistakes;
+mod world;
