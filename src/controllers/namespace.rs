@@ -51,7 +51,9 @@ impl Controller for NamespaceController {
         let Some(deletion) = namespace.meta.deletion.filter(|_| !namespace.spec_finalizers.is_empty()) else {
             return Requeue::Done;
         };
-        let objects: Vec<&Object> = cx.live().in_namespace(&key.name).collect();
+        // A collection is deleted in the order of its list: by name, as the storage keeps it.
+        let mut objects: Vec<&Object> = cx.live().in_namespace(&key.name).collect();
+        objects.sort_by_cached_key(|object| object.key());
         let (pods, others): (Vec<&Object>, Vec<&Object>) =
             objects.into_iter().partition(|object| object.kind() == Kind::Pod);
         let seconds = estimate(&pods, cx.now - deletion.at);
