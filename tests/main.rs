@@ -8,6 +8,7 @@ mod chaos;
 mod checks;
 mod cleanup;
 mod cli;
+mod cluster_autoscaler;
 mod compare;
 mod conformance;
 mod custom_kinds;

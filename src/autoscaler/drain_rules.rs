@@ -52,7 +52,7 @@ impl Budgets {
     }
 
     /// Whether a pod may go now.
-    fn allow(&self, view: View<'_>, pod: &Pod) -> bool {
+    pub fn allow(&self, view: View<'_>, pod: &Pod) -> bool {
         Budgets::of(view, pod).all(|key| self.left.get(&key).is_none_or(|left| *left > 0))
     }
 

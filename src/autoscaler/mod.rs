@@ -8,6 +8,7 @@
 //! expander.rs   which of several groups         backoff.rs    which group is left alone
 //! scale_down.rs which nodes are unneeded        drain_rules.rs which pods keep their node
 //! removal.rs    taint, evict, give back
+//! karpenter/    the other way: machines that suit the pods, instead of groups
 //! ```
 //!
 //! Whether a pod fits is asked of the scheduler's own filters ([`crate::scheduler::predicates`]).
@@ -24,11 +25,10 @@ pub mod backoff;
 pub mod drain_rules;
 pub mod estimator;
 pub mod expander;
+pub mod karpenter;
 mod removal;
 pub mod scale_down;
 pub mod scale_up;
-#[cfg(test)]
-mod tests;
 pub mod world;
 
 use crate::model::provision::Provision;

@@ -164,13 +164,7 @@ impl World {
         node.conditions.clear();
         let name = node.meta.name.clone();
         self.predicates.set_node(&Arc::new(node.clone()));
-        let mut pods = Vec::new();
-        for set in view.list::<DaemonSet>() {
-            let pod = daemon(set);
-            if self.predicates.fits(&Arc::new(pod.clone()), &name).is_ok() {
-                pods.push(pod);
-            }
-        }
+        let pods = daemon_pods(view, &mut self.predicates, &name);
         self.predicates.remove_node(&name);
         Template { node, pods }
     }
@@ -207,6 +201,16 @@ fn clean(node: &Arc<Node>) -> Arc<Node> {
     let mut node = Node::clone(node);
     node.taints.retain(|taint| !own(&taint.key));
     Arc::new(node)
+}
+
+/// The pods that daemon sets would make on a node that is there.
+pub fn daemon_pods(view: View<'_>, predicates: &mut Predicates, node: &Name) -> Vec<Pod> {
+    let pods = view.list::<DaemonSet>().map(|set| {
+        let mut pod = daemon(set);
+        pod.meta.name = Name::from(format!("{}-on-{node}", pod.meta.name));
+        pod
+    });
+    pods.filter(|pod| predicates.fits(&Arc::new(pod.clone()), node).is_ok()).collect()
 }
 
 /// The pod that a daemon set would make.

@@ -274,6 +274,12 @@ fn whole(record: &Record, one: &Expectation) -> Result<Value, String> {
             };
             Ok(count(lines.filter(|(_, line)| line.starts_with(&refusal) || invalid(line)).count()))
         }
+        Measure::LoadLost => {
+            let each = record.loads.iter().map(|load| load.quality(record.end));
+            let (lost, all) =
+                each.fold((0.0, 0.0), |(lost, all), one| (lost + one.lost * one.demand_mean, all + one.demand_mean));
+            Ok(Value::Number(if all > 0.0 { (lost / all * 1e9).round() as i128 } else { 0 }))
+        }
         Measure::Cost => Ok(Value::Number(record.cost_micros() * 1000)),
         Measure::Utilization => {
             let at = usize::from(one.argument.as_deref() == Some("memory"));

@@ -2,12 +2,13 @@
 
 use super::BOOT;
 use crate::autoscaler::Group;
+use crate::autoscaler::karpenter::{Launch, Offering};
 use crate::model::core::{Namespace, PriorityClass};
 use crate::model::machine::KubeletSetup;
 use crate::model::node::NodeImage;
 use crate::model::{Labels, Machine, Meta, Name, Node, Object, Resources, Taint, TaintEffect};
 use crate::rng::Seed;
-use crate::scenario::cluster::Pool;
+use crate::scenario::cluster::{Capacity, Pool};
 use crate::scenario::{Cluster, NodeSetup};
 use crate::time::{SimDuration, SimTime};
 use std::net::Ipv4Addr;
@@ -85,6 +86,57 @@ pub fn groups(cluster: &Cluster) -> Vec<Group> {
             Group { name, min: bounds.min, max: bounds.max, make, next }
         })
         .collect()
+}
+
+/// What a Karpenter-like provisioner may launch, and how its machines are made.
+pub fn offerings(cluster: &Cluster) -> (Vec<Offering>, Launch) {
+    let wish = &cluster.karpenter;
+    let mut offerings = Vec::new();
+    for (pool, own) in wish.node_pools.iter().enumerate() {
+        for (kind, one) in wish.instance_types.iter().enumerate() {
+            if own.instance_types.as_ref().is_some_and(|names| !names.contains(&one.name)) {
+                continue;
+            }
+            let spot = one.spot_price_per_hour.filter(|_| own.spot).map(|price| (true, price));
+            for (spot, price) in std::iter::once((false, one.price_per_hour)).chain(spot) {
+                let labels = [
+                    ("karpenter.sh/nodepool", own.name.as_str()),
+                    ("karpenter.sh/capacity-type", if spot { "spot" } else { "on-demand" }),
+                    ("node.kubernetes.io/instance-type", one.name.as_str()),
+                ];
+                let capacity = Capacity { cpu: one.cpu, memory: one.memory, ..Capacity::default() };
+                let setup = NodeSetup {
+                    name: format!("{}-template", own.name),
+                    pool: Some(own.name.clone()),
+                    capacity,
+                    reserved: Default::default(),
+                    zone: one.zone.clone(),
+                    region: None,
+                    labels: labels.map(|(key, value)| (key.to_string(), value.to_string())).into(),
+                    taints: Vec::new(),
+                    image_cache: Vec::new(),
+                    price_per_hour: price,
+                    start_after: None,
+                    kubelet: Default::default(),
+                };
+                let machine = machine(&setup, 0);
+                let price_micros = machine.price_per_hour_micros;
+                offerings.push(Offering { pool, kind, spot, price_micros, machine });
+            }
+        }
+    }
+    // Addresses far behind those of other pools.
+    let launch = move |offering: &Offering, number: u32| {
+        let mut machine = offering.machine.clone();
+        let name = Name::from(format!("{}-{number}", machine.pool));
+        let place = (64 + offering.pool) << 16;
+        let node = Arc::make_mut(&mut machine.node);
+        node.meta.labels = node.meta.labels.with("kubernetes.io/hostname", name.clone());
+        node.address = Some(Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 0, 0, 10)) + place as u32 + number));
+        (node.meta.name, machine.meta.name) = (name.clone(), name);
+        machine
+    };
+    (offerings, Rc::new(launch))
 }
 
 /// The next node of each pool, and one for each further zone of it.

@@ -13,7 +13,7 @@ pub mod steps;
 
 use crate::checks::{Checker, Checks, expect};
 use crate::error::{Error, Result};
-use crate::metrics::{Record, TrafficRecord};
+use crate::metrics::{Meters, Record, TrafficRecord, scaling};
 use crate::model::Name;
 use crate::outcome::Outcome;
 use crate::rng::Seed;
@@ -71,6 +71,7 @@ pub struct Cluster {
     end: SimTime,
     explanations: Explanations,
     traffic: Option<traffic::Seat>,
+    meters: Meters,
 }
 
 impl Cluster {
@@ -101,7 +102,8 @@ impl Cluster {
             runtime.add(controller, own);
         }
         let end = options.until.map_or(scenario.end(), |until| until.min(scenario.end()));
-        Ok(Cluster { runtime, end, explanations: seats.explanations, traffic: seats.traffic })
+        let (explanations, traffic, meters) = (seats.explanations, seats.traffic, seats.meters);
+        Ok(Cluster { runtime, end, explanations, traffic, meters })
     }
 
     /// Runs to the end, calling `progress` now and then; it answers whether to go on.
@@ -160,7 +162,11 @@ pub fn run(
         broken.extend(traffic.unaccounted().filter(|_| stop.is_none()));
     }
     let objectives = scenario.slo.iter().map(|slo| slo.objective()).collect();
-    let record = Record { traffic, objectives, ..recorder.0.take().into_record() };
+    let mut record = Record { traffic, objectives, ..recorder.0.take().into_record() };
+    record.loads = cluster.meters.loads();
+    if !record.loads.is_empty() {
+        scaling::add_use(&mut record);
+    }
     let mut findings = findings.take();
     if stop.is_none() {
         findings.busy_at_end(&cluster.runtime.busy_keys());

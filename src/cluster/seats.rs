@@ -1,9 +1,11 @@
 //! Who sits at the table, in a fixed order, with what machinery.
 
 use super::{Options, boot, machines, settings, steps};
+use crate::autoscaler::karpenter::{self, Karpenter};
 use crate::autoscaler::{self, ClusterAutoscaler};
 use crate::cloud::machines::MachineProvider;
 use crate::cloud::node_lifecycle::{self, CloudNodeLifecycle};
+use crate::controllers::scaled_object::ScaledObjects;
 use crate::error::Result;
 use crate::faults;
 use crate::kubelet::{Kubelet, KubeletSettings, ScenarioBehavior};
@@ -30,6 +32,8 @@ pub struct Seats {
     pub explanations: Explanations,
     /// The traffic engine, if the scenario has traffic.
     pub traffic: Option<traffic::Seat>,
+    /// What containers use.
+    pub meters: Meters,
 }
 
 /// Everyone that the scenario needs.
@@ -71,19 +75,11 @@ pub fn all(scenario: &Scenario, options: &Options) -> Result<Seats> {
         let settings = settings::actor(&scenario.timing, controller.name(), own);
         actors.push((controller, settings));
     }
-    let groups = machines::groups(&scenario.cluster);
-    let scaled = !groups.is_empty();
-    if scaled {
-        let cloud = &scenario.cluster.cloud;
-        actors.push(MachineProvider::new(&cloud.machines).seat());
-        let autoscaler = ClusterAutoscaler::new(scenario.cluster.autoscaler.clone(), groups);
-        let settings = settings::actor(&scenario.timing, autoscaler.name(), autoscaler::settings());
-        actors.push((Box::new(autoscaler), settings));
-    }
-    // Machines that leave for good leave their nodes behind.
-    if scaled || operated(scenario) {
-        let settings = settings::actor(&scenario.timing, CloudNodeLifecycle.name(), node_lifecycle::settings());
-        actors.push((Box::new(CloudNodeLifecycle), settings));
+    if !scenario.scaled_objects.is_empty() {
+        let api = Box::new(MetricsServer::new(meters.clone(), options.seed));
+        let (operator, own) = ScaledObjects::new(&scenario.scaled_objects, api).seat();
+        let settings = settings::actor(&scenario.timing, operator.name(), own);
+        actors.push((operator, settings));
     }
     let traffic = scenario.traffic.as_ref().map(|written| {
         let end = options.until.map_or(scenario.end(), |until| until.min(scenario.end()));
@@ -91,7 +87,35 @@ pub fn all(scenario: &Scenario, options: &Options) -> Result<Seats> {
         let settings = traffic::Settings { seed: options.seed, end, watch_delay };
         traffic::Seat::new(written, &settings, listeners, meters.clone())
     });
-    Ok(Seats { actors, explanations, traffic })
+    actors.extend(autoscalers(scenario));
+    Ok(Seats { actors, explanations, meters, traffic })
+}
+
+/// Those who add nodes and take them away, with the provider's part in it.
+fn autoscalers(scenario: &Scenario) -> Vec<(Box<dyn Controller>, ActorSettings)> {
+    let (cluster, timing) = (&scenario.cluster, &scenario.timing);
+    let groups = machines::groups(cluster);
+    let mut seated: Vec<(Box<dyn Controller>, ActorSettings)> = Vec::new();
+    if !groups.is_empty() {
+        seated.push((Box::new(ClusterAutoscaler::new(cluster.autoscaler.clone(), groups)), autoscaler::settings()));
+    }
+    if !cluster.karpenter.node_pools.is_empty() {
+        let (offerings, launch) = machines::offerings(cluster);
+        let provisioner = Karpenter::new(cluster.karpenter.clone(), offerings, launch);
+        seated.push((Box::new(provisioner), karpenter::settings()));
+    }
+    let scaled = !seated.is_empty();
+    // Machines that leave for good leave their nodes behind.
+    if scaled || operated(scenario) {
+        seated.push((Box::new(CloudNodeLifecycle), node_lifecycle::settings()));
+    }
+    for (controller, own) in &mut seated {
+        *own = settings::actor(timing, controller.name(), *own);
+    }
+    if scaled {
+        seated.push(MachineProvider::new(&cluster.cloud.machines).seat());
+    }
+    seated
 }
 
 /// Whether machines go away with a warning.

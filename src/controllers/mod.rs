@@ -16,6 +16,7 @@ pub mod pod_gc;
 pub mod replica_set;
 pub mod resource_quota;
 pub mod root_ca;
+pub mod scaled_object;
 pub mod service_account;
 pub mod service_load_balancer;
 pub mod shared;

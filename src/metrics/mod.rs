@@ -12,6 +12,7 @@ pub mod record;
 pub mod recorder;
 pub mod recovery;
 pub mod resilience;
+pub mod scaling;
 pub mod scrape;
 pub mod series;
 pub mod traffic;
@@ -33,6 +34,7 @@ pub use record::{
 pub use recorder::Recorder;
 pub use recovery::{Impact, PodRecovery, Recovery};
 pub use resilience::{Availability, Objective, Resilience};
+pub use scaling::LoadRecord;
 pub use scrape::{MetricsApi, MetricsServer};
 pub use series::Series;
 pub use traffic::TrafficRecord;

@@ -3,6 +3,7 @@
 use super::jobs::JobRecord;
 use super::recovery::Recovery;
 use super::resilience::{BudgetRecord, Objective};
+use super::scaling::LoadRecord;
 use super::series::{Series, together};
 use super::traffic::TrafficRecord;
 use crate::model::{Fault, Kind, Name, Phase, Uid};
@@ -40,6 +41,8 @@ pub struct Record {
     pub recoveries: Vec<Recovery>,
     /// What became of requests, if the scenario has traffic.
     pub traffic: Option<TrafficRecord>,
+    /// Loads that pods shared.
+    pub loads: Vec<LoadRecord>,
 }
 
 /// Names of the rows of [`Record::phases`].
@@ -191,6 +194,8 @@ pub struct NodeRecord {
     pub control_plane: bool,
     /// Price of an hour in millionths.
     pub price_per_hour_micros: i64,
+    /// When its machine was asked for, if that was during the run.
+    pub asked: Option<SimTime>,
     /// The API knows it: 1 or 0.
     pub registered: Series,
     /// Machine is up: 1 or 0.

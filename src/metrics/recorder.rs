@@ -7,6 +7,7 @@ use super::recovery;
 use super::resilience::BudgetRecord;
 use super::workloads::Workloads;
 use crate::model::core::{Event, Incident};
+use crate::model::provision::Provision;
 use crate::model::service::{EndpointSlice, SERVICE_NAME};
 use crate::model::{Key, Machine, Name, Node, Object, Pod, PodDisruptionBudget, TaintEffect, Truth, Uid};
 use crate::store::{Change, Store};
@@ -215,6 +216,9 @@ impl Recorder {
         record.price_per_hour_micros = machine.price_per_hour_micros;
         record.zone = machine.node.zone();
         record.control_plane = machine.node.is_control_plane();
+        if Provision::of(machine) == Provision::Asked {
+            record.asked = record.asked.or(Some(now));
+        }
         let up = i64::from(machine.serves() && exists);
         let was = record.up.last();
         record.up.set(now, up);

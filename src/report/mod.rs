@@ -20,6 +20,7 @@ pub mod form;
 pub mod jobs;
 pub mod plots;
 pub mod resilience;
+pub mod scaling;
 pub mod summary;
 pub mod tables;
 pub mod terminal;

@@ -41,6 +41,8 @@ pub struct Summary<'a> {
     pub pods: Pods,
     pub utilization: Utilization<'a>,
     pub cost: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scaling: Option<super::scaling::Scaling<'a>>,
 }
 
 #[derive(Serialize, Debug)]
@@ -244,6 +246,7 @@ impl<'a> Summary<'a> {
                 imbalance_memory: usage.imbalance[1],
             },
             cost: record.cost_micros() as f64 / 1e6,
+            scaling: super::scaling::summary(record),
         }
     }
 }

@@ -33,6 +33,7 @@ pub fn render(outcome: &Outcome) -> String {
         super::jobs::table(record),
         charts(record),
         pods(record),
+        super::scaling::lines(record),
         warnings(record),
         usage(record),
     ] {

@@ -139,7 +139,7 @@ impl Checker<'_> {
                 "lower `count`, or raise it with `--set limits.maxNodes=…`",
             );
         }
-        if cluster.node_count() == 0 {
+        if cluster.node_count() == 0 && cluster.karpenter.node_pools.is_empty() {
             self.add("cluster", "the cluster has no nodes", "add a pool: pools: [{name: small, count: 3}]");
         }
         if cluster.control_plane.replicas > 7

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::autoscaler::{Autoscaler, PoolBounds};
 use super::cloud::Cloud;
+use super::karpenter::Karpenter;
 use super::kubelet::KubeletConfig;
 use super::units::{Distribution, Duration, Quantity};
 use crate::model::machine::{Level, Signal, Threshold};
@@ -30,6 +31,8 @@ pub struct Cluster {
     pub cloud: Cloud,
     /// How the Cluster Autoscaler decides; it works as soon as a pool has `autoscale`.
     pub autoscaler: Autoscaler,
+    /// A provisioner in the manner of Karpenter; it works as soon as it has a pool.
+    pub karpenter: Karpenter,
 }
 
 /// The control plane.

@@ -10,7 +10,7 @@ use crate::error::Problem;
 use crate::wire::places::Places;
 
 /// A load over time. It is shared evenly by the pods that run and are ready; each takes at most its CPU limit, and what
-/// nobody takes is lost.
+/// nobody takes is lost. A pod has its part in the first load that selects it.
 #[derive(Clone, PartialEq, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Load {

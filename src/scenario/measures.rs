@@ -47,6 +47,8 @@ pub enum Measure {
     Refusals,
     /// What the cluster cost.
     Cost,
+    /// The part of all loads that no pod could take, between 0 and 1.
+    LoadLost,
     /// Requested share of a resource, averaged over time.
     Utilization,
     /// What a job does, or the last job of a cron job: `running`, `suspended`, `complete`, `failed`.
@@ -188,6 +190,7 @@ pub const MEASURES: &[MeasureForm] = &[
     form("events", Measure::Events, Argument::Word, Yields::Number, false),
     form("refusals", Measure::Refusals, Argument::Word, Yields::Number, false),
     form("cost", Measure::Cost, Argument::None, Yields::Number, false),
+    form("load_lost", Measure::LoadLost, Argument::None, Yields::Number, false),
     form("utilization", Measure::Utilization, Argument::Resource, Yields::Number, false),
     form("job", Measure::Job, Argument::Job, Yields::Word, true),
     form("jobs", Measure::Jobs, Argument::Job, Yields::Number, true),

@@ -14,6 +14,7 @@ pub mod custom;
 pub mod expect;
 pub mod faults;
 pub mod growth;
+pub mod karpenter;
 pub mod kubectl;
 pub mod kubelet;
 pub mod limits;
@@ -21,6 +22,7 @@ pub mod load;
 pub mod loads;
 pub mod manifests;
 pub mod measures;
+pub mod scaled;
 pub mod scheduler;
 pub mod schema;
 pub mod selector;
@@ -77,6 +79,9 @@ pub struct Scenario {
     /// What pods have to do: amounts over time that the pods of a workload share.
     #[serde(default)]
     pub load: Vec<loads::Load>,
+    /// Workloads that an external metric scales to zero and back.
+    #[serde(default)]
+    pub scaled_objects: Vec<scaled::ScaledObject>,
     /// How fast the parts of the cluster are. The default is a real cluster.
     #[serde(default)]
     pub timing: Timing,

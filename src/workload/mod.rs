@@ -45,6 +45,7 @@ pub fn all(loads: &[loads::Load], meters: &Meters) -> Option<(Box<dyn Controller
 fn entry(written: &loads::Load, meters: &Meters) -> Entry {
     let curve = |amount: &Option<Amount>, unit: Unit| amount.as_ref().map_or_else(Curve::default, |a| a.curve(unit));
     let load = meters.add_load(curve(&written.cpu, Unit::Milli), curve(&written.memory, Unit::Whole));
+    meters.name_load(load, Name::from(written.selector.0.to_string()));
     let namespace = Name::from(written.namespace.as_str());
     for metric in &written.metrics {
         let kind = match (&metric.of, &metric.object) {
@@ -87,8 +88,11 @@ impl Controller for Loads {
     fn wake(&mut self, change: &Change, _: View<'_>, _: &mut Wake<'_>) {
         let Some(pod) = change.object().pod() else { return };
         let (uid, at) = (pod.meta.uid, change.time);
+        // A pod has its part in the first load that selects it.
+        let mut taken = false;
         for entry in self.entries.iter_mut().filter(|entry| entry.namespace == pod.meta.namespace) {
-            let takes = change.new.is_some() && serves(pod) && entry.selector.matches(&pod.meta.labels);
+            let takes = !taken && change.new.is_some() && serves(pod) && entry.selector.matches(&pod.meta.labels);
+            taken |= takes;
             match (takes, entry.crew.contains_key(&uid)) {
                 (true, false) => {
                     let wanted = entry.container.as_ref();
@@ -96,6 +100,11 @@ impl Controller for Loads {
                     let Some(container) = containers.find(|one| wanted.is_none_or(|wanted| one.name == *wanted)) else {
                         continue;
                     };
+                    let capacity = match container.limits.milli_cpu {
+                        0 => container.requests.milli_cpu,
+                        limit => limit,
+                    };
+                    self.meters.note_capacity(entry.load, capacity);
                     self.meters.join(entry.load, uid, &container.name, container.limits.milli_cpu, at);
                     entry.crew.insert(uid, container.name.clone());
                 }

@@ -1,6 +1,7 @@
 //! Loads: an amount over time that the pods of a workload share evenly.
 
 use super::KEPT;
+use crate::metrics::scaling::LoadRecord;
 use crate::time::SimTime;
 use std::collections::VecDeque;
 
@@ -127,12 +128,15 @@ pub(super) struct Load {
     memory: Curve,
     crews: VecDeque<Crew>,
     portions: Vec<Portion>,
+    /// For the report.
+    pub(super) record: LoadRecord,
 }
 
 impl Load {
     pub(super) fn new(cpu: Curve, memory: Curve) -> Self {
         let crews = VecDeque::from([Crew { from: SimTime(i64::MIN / 2), pods: 0 }]);
-        Load { cpu, memory, crews, portions: Vec::new() }
+        let record = LoadRecord { demand: cpu.clone(), ..LoadRecord::default() };
+        Load { cpu, memory, crews, portions: Vec::new(), record }
     }
 
     fn pods(&self) -> i64 {

@@ -16,6 +16,7 @@
 mod gauge;
 pub mod load;
 
+use super::scaling::LoadRecord;
 use crate::model::curve::Curve as Use;
 use crate::model::pod::Usage;
 use crate::model::{Name, Uid};
@@ -346,6 +347,22 @@ impl Meters {
         (load.cpu_wanted(at), load.pods_at(at))
     }
 
+    /// What a load is called in reports.
+    pub fn name_load(&self, load: LoadId, name: Name) {
+        self.0.borrow_mut().loads[load.0].record.name = name;
+    }
+
+    /// What one pod can take of a load, for reports.
+    pub fn note_capacity(&self, load: LoadId, milli_cpu: i64) {
+        self.0.borrow_mut().loads[load.0].record.each = milli_cpu;
+    }
+
+    /// The loads and who took them.
+    pub fn loads(&self) -> Vec<LoadRecord> {
+        let table = self.0.borrow();
+        table.loads.iter().map(|load| load.record.clone()).filter(|record| record.demand != Curve::default()).collect()
+    }
+
     /// A load that pods will share.
     pub fn add_load(&self, cpu: Curve, memory: Curve) -> LoadId {
         let loads = &mut self.0.borrow_mut().loads;
@@ -356,6 +373,7 @@ impl Meters {
     /// A container takes its part of a load from `at` on: at most `cap` milli-CPU of it, unless that is 0.
     pub fn join(&self, load: LoadId, pod: Uid, container: &Name, cap: i64, at: SimTime) {
         self.0.borrow_mut().count(load, 1, at);
+        self.0.borrow_mut().loads[load.0].record.crew.push((at, pod, true));
         self.change(pod, container, true, |_, _| {});
         self.attach(pod, container, Some((load, cap)), at);
     }
@@ -364,6 +382,7 @@ impl Meters {
     pub fn leave(&self, load: LoadId, pod: Uid, container: &Name, at: SimTime) {
         self.attach(pod, container, None, at);
         self.0.borrow_mut().count(load, -1, at);
+        self.0.borrow_mut().loads[load.0].record.crew.push((at, pod, false));
     }
 
     fn attach(&self, pod: Uid, container: &Name, load: Option<(LoadId, i64)>, at: SimTime) {
