@@ -26,10 +26,14 @@ pub enum End {
     Overload,
     /// The server answered with an error.
     ServerError,
+    /// It was not sent: the circuit breaker was open.
+    CircuitOpen,
+    /// A network policy does not allow it.
+    Denied,
 }
 
 /// Every end, in the order of [`Counts`].
-pub const ENDS: [End; 8] = [
+pub const ENDS: [End; 10] = [
     End::Success,
     End::NoEndpoint,
     End::Refused,
@@ -38,6 +42,8 @@ pub const ENDS: [End; 8] = [
     End::Timeout,
     End::Overload,
     End::ServerError,
+    End::CircuitOpen,
+    End::Denied,
 ];
 
 impl End {
@@ -52,6 +58,8 @@ impl End {
             End::Timeout => "timeout",
             End::Overload => "overload",
             End::ServerError => "server_error",
+            End::CircuitOpen => "circuit_open",
+            End::Denied => "denied",
         }
     }
 
@@ -66,6 +74,8 @@ impl End {
             End::Timeout => "no answer in time",
             End::Overload => "overload",
             End::ServerError => "server error",
+            End::CircuitOpen => "circuit open",
+            End::Denied => "denied by policy",
         }
     }
 }

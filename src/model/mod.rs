@@ -23,6 +23,7 @@ pub mod labels;
 pub mod machine;
 pub mod managed;
 pub mod meta;
+pub mod network_policy;
 pub mod node;
 pub mod object;
 pub mod plain;

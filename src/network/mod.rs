@@ -10,11 +10,12 @@
 pub mod balance;
 pub mod endpoints;
 pub mod listeners;
+pub mod policy;
 pub mod proxy;
 
 use self::balance::Balance;
 use self::endpoints::{Reachable, Scope, reachable};
-use self::proxy::{Proxy, ProxyTiming, Verdict};
+use self::proxy::{Proxy, ProxyTiming, Table, Verdict};
 use crate::model::pod_spec::PodSpec;
 use crate::model::service::{Endpoint, EndpointSlice, SERVICE_NAME, Service};
 use crate::model::{Container, Machine, Name, Node, Object, Uid};
@@ -33,6 +34,8 @@ pub struct Settings {
     pub balance: Balance,
     /// How fast proxies are.
     pub proxy: ProxyTiming,
+    /// How long an answer of the cluster's DNS is used.
+    pub dns_ttl: SimDuration,
 }
 
 /// Versions of a service that are kept at least this long: no proxy lags more.
@@ -45,10 +48,18 @@ pub struct NodeSeen {
     pub name: Name,
     /// Its zone; may be empty.
     pub zone: Name,
-    /// Its machine runs.
+    /// Its machine runs and can be reached.
     pub up: bool,
+    /// It hears and is heard by the control plane: cut off, its proxy learns nothing new.
+    pub heard: bool,
+    /// Since when it does not.
+    pub down_since: SimTime,
     /// Its node object exists.
     pub exists: bool,
+    /// How often its machine has booted.
+    pub boot: u32,
+    /// How fast its processors are, in thousandths.
+    pub speed: i64,
     /// It is of the control plane.
     pub control_plane: bool,
     /// Thousandths of a core that pods may use.
@@ -125,12 +136,16 @@ pub struct Network {
     by_pod: FxHashMap<(Uid, Ipv4Addr), u32>,
     proxies: Vec<Option<Box<Proxy>>>,
     changes: Vec<SimTime>,
+    /// How far behind the cluster's DNS is.
+    resolver_lag: SimDuration,
 }
 
 impl Network {
     /// A network that has seen nothing yet.
     pub fn new(settings: Settings, seed: Seed) -> Self {
+        let resolver_lag = settings.proxy.watch_delay.sample(&mut seed.stream("coredns", ""));
         Network {
+            resolver_lag,
             settings,
             seed,
             nodes: Vec::new(),
@@ -165,8 +180,9 @@ impl Network {
         self.node_by_name.get(name).copied()
     }
 
-    /// Takes in a change of the cluster. Nodes whose machine went down or came up are returned.
-    pub fn change(&mut self, change: &Change) -> Option<u32> {
+    /// Takes in a change of the cluster. A node whose machine went down or came up is returned, with whether it was
+    /// booted anew.
+    pub fn change(&mut self, change: &Change) -> Option<(u32, bool)> {
         match change.object() {
             Object::Service(service) => {
                 let key = (service.meta.namespace.clone(), service.meta.name.clone());
@@ -228,7 +244,18 @@ impl Network {
         let id = *self.node_by_name.entry(name.clone()).or_insert(next);
         if id == next {
             let (zone, name) = (Name::new(), name.clone());
-            let node = NodeSeen { name, zone, up: false, exists: false, control_plane: false, milli_cpu: 0 };
+            let node = NodeSeen {
+                name,
+                zone,
+                up: false,
+                heard: false,
+                down_since: SimTime(i64::MIN),
+                exists: false,
+                boot: 0,
+                speed: 1000,
+                control_plane: false,
+                milli_cpu: 0,
+            };
             self.nodes.push(node);
             self.proxies.push(None);
         }
@@ -243,11 +270,18 @@ impl Network {
         self.nodes[id].milli_cpu = node.allocatable.milli_cpu;
     }
 
-    fn machine_changed(&mut self, machine: &Arc<Machine>, change: &Change) -> Option<u32> {
+    fn machine_changed(&mut self, machine: &Arc<Machine>, change: &Change) -> Option<(u32, bool)> {
         let id = self.entry(&machine.meta.name);
-        let up = machine.up && change.new.is_some();
-        let before = std::mem::replace(&mut self.nodes[id as usize].up, up);
-        (before != up).then_some(id)
+        let up = machine.serves() && change.new.is_some();
+        let node = &mut self.nodes[id as usize];
+        node.speed = machine.troubles.cpu_speed();
+        node.heard = machine.up;
+        if node.up && !up {
+            node.down_since = change.time;
+        }
+        let before = std::mem::replace(&mut node.up, up);
+        let booted = std::mem::replace(&mut node.boot, machine.boot) != machine.boot;
+        (before != up || booted).then_some((id, booted))
     }
 
     /// Where a new connection from `source` goes that meets `node`'s rules for `service` now.
@@ -278,6 +312,18 @@ impl Network {
         Choice::To(chosen)
     }
 
+    /// Whether a node answers a load balancer's health check for the service: with `externalTrafficPolicy: Local` only
+    /// one with an endpoint of its own does, as far as its proxy knows (`pkg/proxy/healthcheck/service_health.go`).
+    pub fn healthy(&mut self, node: u32, service: u32, now: SimTime) -> bool {
+        if !self.service_now(service).is_some_and(|service| service.external_local) {
+            return true;
+        }
+        self.bring_up(node, service, Scope::External, now);
+        let proxy = self.proxies[node as usize].as_ref().expect("it was brought up");
+        let table = proxy.tables[Self::slot(service, Scope::External)].as_ref();
+        table.is_some_and(|table| matches!(table.verdict, Verdict::To(_)))
+    }
+
     /// Whether [`Self::closed`] wants to hear of connections.
     pub fn counts_connections(&self) -> bool {
         self.settings.balance.counts()
@@ -303,15 +349,26 @@ impl Network {
             let stream = |purpose| self.seed.stream(purpose, name);
             Box::new(Proxy::new(stream("kube-proxy"), stream("kube-proxy-choice")))
         });
-        proxy.advance(now, &self.changes, &self.settings.proxy);
+        if self.nodes[node as usize].heard {
+            proxy.advance(now, &self.changes, &self.settings.proxy);
+        }
         let slot = Self::slot(service, scope);
         if proxy.tables.len() <= slot {
             proxy.tables.resize_with(slot + 1, || None);
         }
         let table = proxy.tables[slot].get_or_insert_default();
         let seen = &self.services[service as usize];
+        // A headless service is not the proxy's: its name is resolved, and the answer used for a while.
+        let headless = seen.now.as_ref().is_some_and(|service| service.headless);
+        if headless && now < table.resolved_until {
+            return;
+        }
+        let horizon = if headless { SimTime(now.0.saturating_sub(self.resolver_lag.0)) } else { proxy.seen };
+        if headless {
+            table.resolved_until = now + self.settings.dns_ttl;
+        }
         // Number 0 is the time before the first version.
-        let newer = |version: &Version| version.since > proxy.seen;
+        let newer = |version: &Version| version.since > horizon;
         let behind = seen.versions.iter().rev().take_while(|version| newer(version)).count();
         let number = seen.first + (seen.versions.len() - behind) as u64;
         if number == table.version {
@@ -330,12 +387,23 @@ impl Network {
         let first = service.ports.first().map(|port| port.name.clone());
         let port = if seen.port.is_empty() { first.unwrap_or_default() } else { seen.port.clone() };
         let here = &self.nodes[node as usize];
+        if headless {
+            let ready = slices.iter().flat_map(|slice| slice.endpoints.iter()).filter(|endpoint| endpoint.ready);
+            let list: Vec<u32> = ready.map(|endpoint| self.target(endpoint, id, 0)).collect();
+            let verdict = if list.is_empty() { Verdict::Rejected } else { Verdict::To(list) };
+            self.table(node, slot).verdict = verdict;
+            return;
+        }
         let verdict = match reachable(&service, &slices, &port, (&here.name, &here.zone), scope) {
             Reachable::Some(list) => Verdict::To(list.iter().map(|one| self.target(one, id, 0)).collect()),
             Reachable::Rejected => Verdict::Rejected,
             Reachable::Dropped => Verdict::Dropped,
         };
+        self.table(node, slot).verdict = verdict;
+    }
+
+    fn table(&mut self, node: u32, slot: usize) -> &mut Table {
         let table = self.proxies[node as usize].as_mut().and_then(|proxy| proxy.tables[slot].as_mut());
-        table.expect("it is there").verdict = verdict;
+        table.expect("it was brought up")
     }
 }

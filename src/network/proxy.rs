@@ -51,6 +51,8 @@ pub(super) struct Table {
     pub memory: Memory,
     /// Backends of sources, and until when.
     pub affinity: FxHashMap<u32, (u32, SimTime)>,
+    /// Of a headless service: until when the answer is used.
+    pub resolved_until: SimTime,
     /// How long a source stays with its backend; zero for not at all.
     pub sticky: SimDuration,
 }

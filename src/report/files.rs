@@ -34,7 +34,7 @@ pub fn contents(outcome: &Outcome) -> Vec<Content> {
 }
 
 /// Every file that a result may hold.
-const NAMES: [&str; 25] = [
+const NAMES: [&str; 29] = [
     "faults.csv",
     "chaos.json",
     "chaos.txt",
@@ -53,6 +53,10 @@ const NAMES: [&str; 25] = [
     "phases.png",
     "recovery.svg",
     "recovery.png",
+    "requests.svg",
+    "requests.png",
+    "latency.svg",
+    "latency.png",
     "comparison.json",
     "comparison.txt",
     "runs.csv",

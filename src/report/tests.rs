@@ -1,9 +1,46 @@
 //! The reports of a crash played by hand.
 
 use super::{summary, terminal};
+use crate::metrics::Record;
 use crate::metrics::testing::node_crash;
+use crate::metrics::traffic::{End, FlowTraffic, TrafficRecord, Window, band};
+use crate::model::Name;
 use crate::outcome::{ExpectationResult, Outcome, RunStats};
 use crate::time::{SimDuration, SimTime};
+
+/// Ten minutes of a request a second, a tenth of them refused, the others answered after 20 ms.
+fn traffic() -> TrafficRecord {
+    let latency = SimDuration::from_millis(20);
+    let mut flow = FlowTraffic { name: Name::from("web"), namespace: Name::from("default"), ..FlowTraffic::default() };
+    flow.windows = vec![Window::default(); 60];
+    for second in 0..600 {
+        let end = if second % 10 == 0 { End::Refused } else { End::Success };
+        let window = &mut flow.windows[second / 10];
+        (flow.begun, window.begun) = (flow.begun + 1, window.begun + 1);
+        flow.ends.add(end);
+        window.ends.add(end);
+        if end == End::Success {
+            flow.latencies.add(latency);
+            window.bands[band(latency)] += 1;
+        }
+    }
+    let services = vec![flow];
+    TrafficRecord { window: SimDuration::from_secs(10), services, ..TrafficRecord::default() }
+}
+
+#[test]
+fn requests_are_in_every_report() {
+    let outcome = outcome();
+    let text = plain(&terminal::render(&outcome));
+    assert!(text.contains("web           600         0.9   10.0%  20.0ms"), "{text}");
+    assert!(text.contains("web: 60 connection refused"), "{text}");
+    let summary: serde_json::Value = serde_json::from_str(&summary::json(&outcome)).unwrap();
+    let web = &summary["traffic"]["services"][0];
+    assert_eq!((&web["answered"], &web["failures"]["refused"]), (&540.into(), &60.into()));
+    let table = String::from_utf8(super::traffic::csv(outcome.record.traffic.as_ref().unwrap())).unwrap();
+    assert_eq!(table.lines().count(), 61);
+    assert!(table.lines().nth(1).unwrap().starts_with("0,service,web,1,0.9,0,0.1,"), "{table}");
+}
 
 /// The outcome of `testing::node_crash`, with one expectation held and one failed.
 pub(super) fn outcome() -> Outcome {
@@ -21,7 +58,7 @@ pub(super) fn outcome() -> Outcome {
         end,
         fingerprint: "00112233445566778899aabbccddeeff".to_string(),
         stats: RunStats { events: 12_345, reconciles: 4_000, writes: 321, refused: 0 },
-        record: node_crash().finish(600.0),
+        record: Record { traffic: Some(traffic()), ..node_crash().finish(600.0) },
         expectations: vec![
             expectation("available(web) >= 2 always", true, "lowest 2"),
             expectation("recovery_time < 90s", false, "345s"),

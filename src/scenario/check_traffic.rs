@@ -1,7 +1,7 @@
 //! What types cannot say of traffic: that services exist, that rates and shares make sense, that clients differ.
 
 use super::Scenario;
-use super::traffic::{Arrivals, Client, Rate, Server, Traffic};
+use super::traffic::{Arrivals, CircuitBreaker, Client, Rate, Retries, Server, Traffic};
 use super::units::Duration;
 use crate::error::Problem;
 use crate::wire::places::Places;
@@ -32,7 +32,12 @@ pub fn references(scenario: &Scenario, places: &Places, known: &[(String, String
     }
     for (index, server) in traffic.servers.iter().enumerate() {
         checker.service(&format!("traffic.servers[{index}].service"), (&server.namespace, &server.service), known);
+        for (at, call) in server.calls.iter().enumerate() {
+            let path = format!("traffic.servers[{index}].calls[{at}].service");
+            checker.service(&path, (&call.namespace, &call.service), known);
+        }
     }
+    checker.circles();
     checker.problems
 }
 
@@ -54,6 +59,29 @@ impl Checker<'_> {
                 let names: Vec<&str> = known.iter().map(|(_, service)| service.as_str()).collect();
                 let help = suggestion(name, &names, "the services of the manifests are");
                 self.add(path, format!("no service {name:?} in the manifests"), help);
+            }
+        }
+    }
+
+    /// Services that ask each other in a circle would never be done.
+    fn circles(&mut self) {
+        let servers = &self.traffic.servers;
+        let asks = |from: usize| {
+            let called = servers[from].calls.iter().map(|call| (&call.namespace, &call.service));
+            called.filter_map(|key| servers.iter().position(|one| (&one.namespace, &one.service) == key))
+        };
+        for start in 0..servers.len() {
+            let (mut seen, mut next) = (vec![false; servers.len()], vec![start]);
+            while let Some(at) = next.pop() {
+                for called in asks(at) {
+                    if !std::mem::replace(&mut seen[called], true) {
+                        next.push(called);
+                    }
+                }
+            }
+            if seen[start] {
+                let message = format!("{:?} comes to ask itself", servers[start].service);
+                return self.add(&format!("traffic.servers[{start}].calls"), message, "break the circle of calls");
             }
         }
     }
@@ -95,11 +123,36 @@ impl Checker<'_> {
                 self.add(&format!("{path}.{field}"), "it must be positive", "write a time such as 1s");
             }
         }
+        self.manner(path, (client.retries, client.hedge_after, client.circuit_breaker));
+        if client.connections.is_some_and(|connections| !(1..=100_000).contains(&connections.count)) {
+            self.add(
+                &format!("{path}.connections.count"),
+                "connections are 1 to 100000",
+                "write a number in that range",
+            );
+        }
         if client.end.is_some_and(|end| end <= client.start) {
             self.add(&format!("{path}.end"), "the client ends before it begins", "write an end after `start`");
         }
         if !(1..=65_536).contains(&client.sources) {
             self.add(&format!("{path}.sources"), "sources are 1 to 65536", "write a number in that range");
+        }
+    }
+
+    fn manner(
+        &mut self,
+        path: &str,
+        (retries, hedge, breaker): (Option<Retries>, Option<Duration>, Option<CircuitBreaker>),
+    ) {
+        if retries.is_some_and(|retries| !(1..=100).contains(&retries.attempts)) {
+            let help = "write all attempts, the first one included: 3 tries twice again";
+            self.add(&format!("{path}.retries.attempts"), "attempts are 1 to 100", help);
+        }
+        if let Some(after) = hedge {
+            self.positive(&format!("{path}.hedgeAfter"), after);
+        }
+        if breaker.is_some_and(|breaker| breaker.failures == 0) {
+            self.add(&format!("{path}.circuitBreaker.failures"), "it would always be open", "write a number from 1 on");
         }
     }
 
@@ -122,6 +175,11 @@ impl Checker<'_> {
                     self.add(&format!("{path}.steps"), "steps are not in order of time", "write earlier steps first");
                 }
                 steps.iter().map(|step| step.rate).fold(Rate(0.0), |most, rate| if rate > most { rate } else { most })
+            }
+            Arrivals::Replay(replay) => {
+                self.positive(&format!("{path}.replay.interval"), replay.interval);
+                // The numbers are not read yet.
+                return;
             }
             Arrivals::Ramp(ramp) => {
                 self.positive(&format!("{path}.ramp.over"), ramp.over);
@@ -160,6 +218,15 @@ impl Checker<'_> {
             }
             if server.concurrency == 0 {
                 self.add(&format!("{path}.concurrency"), "a server that works on nothing", "write a number from 1 on");
+            }
+            for (at, call) in server.calls.iter().enumerate() {
+                let path = format!("{path}.calls[{at}]");
+                self.share(&format!("{path}.probability"), call.probability.0);
+                self.manner(&path, (call.retries, call.hedge_after, call.circuit_breaker));
+            }
+            if let Some(slow) = server.slow_start.filter(|slow| slow.factor.0 < 1.0) {
+                let message = format!("a factor of {} makes it fast", slow.factor.0);
+                self.add(&format!("{path}.slowStart.factor"), message, "write a number from 1 on, such as 3");
             }
             self.share(&format!("{path}.cpuShare"), server.cpu_share.0);
             self.share(&format!("{path}.errorRate"), server.error_rate.0);

@@ -21,6 +21,7 @@ use super::manifests::{ManifestDocument, Manifests};
 use super::scheduler::{SchedulerConfig, WrittenConfig};
 use super::set::set;
 use super::timeline::Action;
+use super::traffic::Arrivals;
 use crate::error::{Error, Problem, Result};
 use crate::wire::places::Places;
 use crate::wire::typed::{self, FieldProblem};
@@ -93,6 +94,7 @@ pub fn load(file: &str, text: &str, assignments: &[String], files: &dyn SourceFi
     }
     problems.extend(custom::bind(&mut scenario, &places));
     problems.extend(check_disks::problems(&scenario, &places));
+    replays(&mut scenario, files, &places, &mut problems);
     scenario.warnings = warnings;
     // Objects that could not be read would only make every reference to them look wrong, too.
     if problems.is_empty() {
@@ -116,6 +118,21 @@ fn assigned(file: &str, text: &str, assignments: &[String]) -> Result<Document> 
         set(&mut value, &mut places, assignment).map_err(|problem| Error::Input(vec![*problem]))?;
     }
     Ok(Document { value, places })
+}
+
+/// Reads the recordings of clients.
+fn replays(scenario: &mut Scenario, files: &dyn SourceFiles, places: &Places, problems: &mut Vec<Problem>) {
+    let clients = scenario.traffic.iter_mut().flat_map(|traffic| &mut traffic.clients);
+    for (index, client) in clients.enumerate() {
+        let Some(Arrivals::Replay(replay)) = &mut client.arrivals else { continue };
+        let path = format!("traffic.clients[{index}].arrivals.replay.file");
+        let file = replay.file.clone();
+        let read = files.read(&file).and_then(|text| replay.read(&text));
+        if let Err(why) = read {
+            let help = "a CSV file with a header and one number of requests for each interval; see docs/traffic.md";
+            problems.push(places.problem(&path, format!("cannot replay {file:?}: {why}"), help));
+        }
+    }
 }
 
 fn only_document(file: &str, text: &str) -> Result<Document> {

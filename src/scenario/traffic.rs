@@ -32,6 +32,10 @@ pub struct Traffic {
     pub proxy: Proxy,
     /// How far things are apart.
     pub network: Distances,
+    /// How the cluster's names are resolved.
+    pub dns: Dns,
+    /// How load balancers outside judge nodes.
+    pub load_balancer: LoadBalancer,
     /// How the pods behind services work on requests. A service that is not named here takes 10 ms for each of up to
     /// 100 requests at once.
     pub servers: Vec<Server>,
@@ -61,6 +65,37 @@ impl Default for Proxy {
             min_sync_period: Duration::secs(1),
             sync_time: Distribution::Constant(Duration::millis(30)),
         }
+    }
+}
+
+/// Names (CoreDNS). A headless service has no address of its own: its name stands for the addresses of its ready pods,
+/// and who resolved it once uses what was found until that is too old.
+#[derive(Clone, Copy, PartialEq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Dns {
+    /// How long an answer is used. kubeadm's CoreDNS says 30s.
+    pub ttl: Duration,
+}
+
+impl Default for Dns {
+    fn default() -> Self {
+        Dns { ttl: Duration::secs(30) }
+    }
+}
+
+/// Load balancers outside, in front of services of type LoadBalancer.
+#[derive(Clone, Copy, PartialEq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct LoadBalancer {
+    /// How often a node is asked whether it is well.
+    pub health_check_period: Duration,
+    /// After so many failed checks in a row it gets nothing any more.
+    pub unhealthy_threshold: u32,
+}
+
+impl Default for LoadBalancer {
+    fn default() -> Self {
+        LoadBalancer { health_check_period: Duration::secs(10), unhealthy_threshold: 2 }
     }
 }
 
@@ -116,6 +151,26 @@ pub struct Server {
     /// What the process does on SIGTERM.
     #[serde(default)]
     pub shutdown: Shutdown,
+    /// A process that has just begun to listen is slow: caches are cold, code is not compiled.
+    #[serde(default)]
+    pub slow_start: Option<SlowStart>,
+    /// Services that it asks itself, after its own work and before it answers. The request keeps its place among those
+    /// worked on, but needs no processor meanwhile.
+    #[serde(default)]
+    pub calls: Vec<Downstream>,
+    /// Whether it asks all of them at once instead of one after the other.
+    #[serde(default)]
+    pub parallel_calls: bool,
+}
+
+/// How slow a process is at first.
+#[derive(Clone, Copy, PartialEq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SlowStart {
+    /// How many times as long a request takes in the first moment.
+    pub factor: Factor,
+    /// After this long it is as fast as ever; in between it gets faster evenly.
+    pub over: Duration,
 }
 
 fn default_namespace() -> String {
@@ -146,6 +201,9 @@ impl Default for Server {
             memory_per_request: Quantity::default(),
             error_rate: Factor(0.0),
             shutdown: Shutdown::default(),
+            slow_start: None,
+            calls: Vec::new(),
+            parallel_calls: false,
         }
     }
 }
@@ -195,6 +253,18 @@ pub struct Client {
     /// How long it waits for a connection. Default 1s.
     #[serde(default = "default_connect_timeout")]
     pub connect_timeout: Duration,
+    /// Whether and how a failed request is tried again. Absent: it is not.
+    #[serde(default)]
+    pub retries: Option<Retries>,
+    /// After this long without an answer the request is sent once more; the first answer counts.
+    #[serde(default)]
+    pub hedge_after: Option<Duration>,
+    /// When it stops asking for a while. Absent: it does not.
+    #[serde(default)]
+    pub circuit_breaker: Option<CircuitBreaker>,
+    /// Connections that stay open and stay with the pod that they were opened to. Absent: every request has its own.
+    #[serde(default)]
+    pub connections: Option<Connections>,
     /// When it begins to ask. Default: from the start.
     #[serde(default)]
     pub start: Duration,
@@ -211,6 +281,81 @@ fn default_timeout() -> Duration {
 }
 fn default_connect_timeout() -> Duration {
     Duration::secs(1)
+}
+
+/// How failed requests are tried again.
+#[derive(Clone, Copy, PartialEq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Retries {
+    /// Attempts in all, the first one included.
+    pub attempts: u32,
+    /// Before the second attempt; each further one waits twice as long. Half of it is drawn at random. Default 100ms.
+    #[serde(default = "default_backoff")]
+    pub backoff: Duration,
+    /// It waits no longer than this. Default 10s.
+    #[serde(default = "default_timeout")]
+    pub max_backoff: Duration,
+    /// Retries that each request pays for: 0.1 allows one retry for ten requests. Absent: as many as there are.
+    #[serde(default)]
+    pub budget: Option<Factor>,
+}
+
+fn default_backoff() -> Duration {
+    Duration::millis(100)
+}
+
+/// Not asking someone who does not answer.
+#[derive(Clone, Copy, PartialEq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CircuitBreaker {
+    /// Failed attempts in a row that open it.
+    pub failures: u32,
+    /// How long nothing is asked; then one attempt decides. Default 10s.
+    #[serde(default = "default_timeout")]
+    pub open_for: Duration,
+}
+
+/// Connections that stay open.
+#[derive(Clone, Copy, PartialEq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Connections {
+    /// How many; requests use them in turn.
+    pub count: u32,
+    /// A connection older than this is opened anew. Absent: never.
+    #[serde(default)]
+    pub max_age: Option<Duration>,
+}
+
+/// A request that a server makes to another service before it answers.
+#[derive(Clone, PartialEq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Downstream {
+    /// The service.
+    pub service: String,
+    /// Its namespace.
+    #[serde(default = "default_namespace")]
+    pub namespace: String,
+    /// The share of requests that need it. Default: all.
+    #[serde(default = "one")]
+    pub probability: Factor,
+    /// Whether the answer is good without it.
+    #[serde(default)]
+    pub optional: bool,
+    /// How long one attempt may take. Default 10s.
+    #[serde(default = "default_timeout")]
+    pub timeout: Duration,
+    /// How long it waits for a connection. Default 1s.
+    #[serde(default = "default_connect_timeout")]
+    pub connect_timeout: Duration,
+    /// Whether and how a failed request is tried again. Absent: it is not.
+    #[serde(default)]
+    pub retries: Option<Retries>,
+    /// After this long without an answer the request is sent once more; the first answer counts.
+    #[serde(default)]
+    pub hedge_after: Option<Duration>,
+    /// When it stops asking for a while: one breaker for all pods of the server. Absent: it does not.
+    #[serde(default)]
+    pub circuit_breaker: Option<CircuitBreaker>,
 }
 
 /// Where requests come from.
@@ -253,6 +398,58 @@ pub enum Arrivals {
     Steps(Vec<RateStep>),
     /// At random, with a rate that grows or falls evenly and then stays.
     Ramp(Ramp),
+    /// At random, with the rates of a recording.
+    Replay(Replay),
+}
+
+/// A recording of how many requests came in each interval.
+#[derive(Clone, PartialEq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Replay {
+    /// A CSV file with a header; its path is relative to the scenario file.
+    pub file: String,
+    /// The column with the number of requests. Default `requests`.
+    #[serde(default = "default_column")]
+    pub column: String,
+    /// How long an interval is. Default 1m.
+    #[serde(default = "default_interval")]
+    pub interval: Duration,
+    /// What the numbers are multiplied with. Default 1.
+    #[serde(default = "one")]
+    pub scale: Factor,
+    /// The numbers, once the file is read.
+    #[serde(skip)]
+    pub counts: std::sync::Arc<Vec<f64>>,
+}
+
+fn default_column() -> String {
+    "requests".to_string()
+}
+fn default_interval() -> Duration {
+    Duration::secs(60)
+}
+
+impl Replay {
+    /// Takes the numbers out of the text of the file.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn read(&mut self, text: &str) -> Result<(), String> {
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        let head = reader.headers().map_err(|error| error.to_string())?.clone();
+        let at = head.iter().position(|name| name.trim() == self.column).ok_or_else(|| {
+            format!("no column {:?}; there is {}", self.column, head.iter().collect::<Vec<_>>().join(", "))
+        })?;
+        let mut counts = Vec::new();
+        for (row, record) in reader.records().enumerate() {
+            let record = record.map_err(|error| error.to_string())?;
+            let cell = record.get(at).unwrap_or_default().trim();
+            let count = cell.parse::<f64>().ok().filter(|count| count.is_finite() && *count >= 0.0);
+            counts.push(count.ok_or_else(|| format!("row {}: {cell:?} is no number of requests", row + 2))?);
+        }
+        self.counts = std::sync::Arc::new(counts);
+        Ok(())
+    }
 }
 
 /// Two rates that take turns.

@@ -1,10 +1,12 @@
 //! When an open-loop client asks: one interval after the other.
 //!
 //! Rates that change are drawn by thinning: candidates come at the highest rate, and each is kept with the share that
-//! the rate then has of it. So the process is exact for any shape, and a client draws from one stream only.
+//! the rate then has of it. A recording's rates hold for an interval each: an interval's request that would come after
+//! its end is drawn anew in the next (arrivals at random have no memory). So the process is exact for any shape, and a
+//! client draws from one stream only.
 
 use crate::rng::Stream;
-use crate::scenario::traffic::{Arrivals, Bursty, Diurnal, Ramp, RateStep};
+use crate::scenario::traffic::{Arrivals, Bursty, Diurnal, Ramp, RateStep, Replay};
 use crate::time::SimTime;
 
 /// A process of arrivals and where it stands.
@@ -30,6 +32,7 @@ impl Process {
             Arrivals::Diurnal(Diurnal { mean, amplitude, .. }) => mean.0 * (1.0 + amplitude.0),
             Arrivals::Steps(steps) => steps.iter().map(|step| step.rate.0).fold(0.0, f64::max),
             Arrivals::Ramp(Ramp { from, to, .. }) => from.0.max(to.0),
+            Arrivals::Replay(replay) => replay.counts.iter().copied().fold(0.0, f64::max),
         };
         Process { shape, start, top: top / NANOS, given: 0, burst: (true, SimTime(i64::MIN)) }
     }
@@ -44,6 +47,9 @@ impl Process {
             self.given += 1;
             let at = SimTime(self.start.0 + (self.given as f64 / self.top) as i64);
             return (at < end).then_some(at);
+        }
+        if let Arrivals::Replay(replay) = &self.shape {
+            return replayed(replay, self.start, last, end, stream);
         }
         let mut at = last;
         loop {
@@ -68,7 +74,7 @@ impl Process {
                     let gone = ((at - self.start).as_secs_f64() / over.0.as_secs_f64().max(1e-9)).min(1.0);
                     from.0 + (to.0 - from.0) * gone
                 }
-                Arrivals::Constant(_) => unreachable!("handled above"),
+                Arrivals::Constant(_) | Arrivals::Replay(_) => unreachable!("handled above"),
             };
             if stream.unit() * self.top * NANOS < rate {
                 return Some(at);
@@ -84,6 +90,27 @@ impl Process {
             self.burst = (high, SimTime(from.0 + (stream.exponential(length.0.0 as f64) as i64).max(1)));
         }
         if self.burst.0 { bursty.high.0 } else { bursty.low.0 }
+    }
+}
+
+/// The first request after `last` of a recording that begins at `start`.
+fn replayed(replay: &Replay, start: SimTime, last: SimTime, end: SimTime, stream: &mut Stream) -> Option<SimTime> {
+    let length = replay.interval.0.0;
+    let mut at = last;
+    loop {
+        let interval = (at - start).0.div_euclid(length);
+        let count = replay.counts.get(usize::try_from(interval).ok()?)? * replay.scale.0;
+        let over = SimTime(start.0 + (interval + 1) * length);
+        if count > 0.0 {
+            let next = SimTime(at.0.saturating_add(stream.exponential(length as f64 / count) as i64));
+            if next < over {
+                return (next < end).then_some(next);
+            }
+        }
+        at = over;
+        if at >= end {
+            return None;
+        }
     }
 }
 
@@ -132,6 +159,19 @@ mod tests {
         let ramp = Ramp { from: Rate(0.0), to: Rate(20.0), over: Duration::secs(200) };
         let ramped = counts(Arrivals::Ramp(ramp), 100, 300);
         [500.0, 1500.0, 2000.0].into_iter().zip(ramped).for_each(|(mean, have)| near(have, mean));
+    }
+
+    #[test]
+    fn recordings_are_replayed() {
+        let mut replay: Replay =
+            crate::wire::typed::read(&serde_json::json!({"file": "x.csv", "interval": "100s", "scale": 0.5})).unwrap();
+        replay.read("minute,requests\n0,2000\n1,0\n2,6000\n").unwrap();
+        let counted = counts(Arrivals::Replay(replay.clone()), 100, 400);
+        near(counted[0], 1000.0);
+        near(counted[2], 3000.0);
+        assert_eq!((counted[1], counted[3]), (0, 0));
+        assert!(replay.read("minute,count\n0,1\n").unwrap_err().contains("no column"));
+        assert!(replay.read("requests\nmany\n").unwrap_err().contains("row 2"));
     }
 
     #[test]

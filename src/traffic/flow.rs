@@ -1,13 +1,13 @@
-//! One request: from the client through a node's rules to a pod, and back.
+//! One request as its client sees it: attempts through a node's rules, tried again or sent twice, until it ends.
 
 use super::heap::Kind;
-use super::stats::{Attempt, Distance};
-use super::{Client, Engine, Origin};
+use super::stats::Distance;
+use super::{Client, Connection, Engine, NONE, Origin};
 use crate::metrics::traffic::End;
+use crate::model::Uid;
 use crate::model::service::ServiceType;
-use crate::network::Choice;
 use crate::network::endpoints::Scope;
-use crate::rng::Stream;
+use crate::network::{Choice, NodeSeen, policy};
 use crate::scenario::traffic::Shutdown;
 use crate::time::{SimDuration, SimTime};
 
@@ -16,20 +16,25 @@ use crate::time::{SimDuration, SimTime};
 pub(super) struct Call {
     pub client: u32,
     pub born: SimTime,
+    /// Attempts so far, and those under way.
+    pub tries: u16,
+    pub open: u16,
     /// How it ended, once that is known and the client has yet to hear of it.
     pub end: End,
+    pub concluded: bool,
+    /// The request at whose server it was made, and which life of its number.
+    pub parent: u32,
+    pub parent_life: u32,
 }
-
-/// Nobody waits for it any more.
-const ABANDONED: u32 = u32::MAX;
 
 /// One attempt under way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Flight {
     pub call: u32,
+    pub call_life: u32,
     pub client: u32,
     pub target: u32,
-    /// The node whose rules sent it.
+    /// The node whose rules sent it, twice; one more if from outside.
     pub node: u32,
     pub sent: SimTime,
     pub reached: SimTime,
@@ -37,6 +42,13 @@ pub(super) struct Flight {
     pub latency: SimDuration,
     /// Where it stands among those at work, if the server's processor is not shared.
     pub place: u32,
+    /// The connection that it goes over, and since when that is open if it was before.
+    pub connection: u32,
+    pub reused: Option<SimTime>,
+    /// Calls of its server on its behalf: the next one, those under way, whether one failed.
+    pub next: u16,
+    pub pending: u16,
+    pub failed: bool,
 }
 
 /// From where an attempt sets out.
@@ -44,10 +56,62 @@ struct Entry {
     node: u32,
     scope: Scope,
     source: u32,
+    pod: Option<Uid>,
     /// To the node.
     before: SimDuration,
     outside: bool,
 }
+
+impl Client {
+    /// Whether it goes on when an answer comes or its time is up, so that it must be told at the instant. For others
+    /// it is enough to know how requests ended.
+    fn told(&self) -> bool {
+        self.users > 0 || self.retries.is_some() || self.hedge.is_some() || self.breaker.is_some() || !self.reports
+    }
+
+    /// Whether one more attempt may be made after `tries`; it is paid for then.
+    fn pays(&mut self, tries: u16) -> bool {
+        let Some(retries) = &self.retries else { return false };
+        if u32::from(tries) >= retries.attempts {
+            return false;
+        }
+        if retries.budget.is_some() {
+            if self.tokens < 1.0 {
+                return false;
+            }
+            self.tokens -= 1.0;
+        }
+        true
+    }
+
+    /// The wait after `tries` attempts: doubled each time, half of it drawn.
+    fn backoff(&mut self, tries: u16) -> SimDuration {
+        let Some(retries) = &self.retries else { return SimDuration::ZERO };
+        let doubled = retries.backoff.0.0.saturating_mul(1 << (tries - 1).min(30));
+        let whole = doubled.min(retries.max_backoff.0.0) as f64;
+        SimDuration((whole * self.routes.uniform(0.5, 1.0)) as i64)
+    }
+
+    /// An attempt ended: the breaker counts.
+    fn counted(&mut self, at: SimTime, end: End) {
+        let Some(breaker) = &self.breaker else { return };
+        match end {
+            End::Success => self.failed_in_row = 0,
+            End::CircuitOpen => {}
+            _ => {
+                self.failed_in_row += 1;
+                if self.failed_in_row >= breaker.failures {
+                    self.open_until = at + breaker.open_for.0;
+                    // The next attempt alone decides.
+                    self.failed_in_row = breaker.failures - 1;
+                }
+            }
+        }
+    }
+}
+
+/// Retries that a budget saves up at most.
+const TOKENS_MAX: f64 = 100.0;
 
 impl Engine {
     /// A client asks. `again` is 0 for an open loop, and 1 for a user of a closed one.
@@ -60,77 +124,216 @@ impl Engine {
         {
             self.heap.push(next, Kind::Arrive, id, 0);
         }
-        if now >= client.end {
-            return;
-        }
-        let flow = client.flow;
-        self.stats.begun(flow, Some(id), now);
-        let call = self.calls.add(Call { client: id, born: now, end: End::Success });
-        self.attempt(call, id);
-    }
-
-    /// Where the next attempt of a client comes from; none if there is nobody to ask or no node to come in by.
-    fn entry(&mut self, id: u32) -> Option<Entry> {
-        let Client { from, turn, sources, first_source, routes, service, .. } = &mut self.clients[id as usize];
-        let nodes = &self.net.nodes;
-        let source = match *sources {
-            1 => *first_source,
-            many => *first_source + routes.below(u64::from(many)) as u32,
-        };
-        match from {
-            Origin::Pods(_, pods) => {
-                let pod = pods.get(*turn % pods.len().max(1))?;
-                *turn = (*turn + 1) % pods.len();
-                let (node, source) = (pod.node, pod.address);
-                nodes[node as usize].up.then_some(Entry {
-                    node,
-                    scope: Scope::Internal,
-                    source,
-                    before: SimDuration::ZERO,
-                    outside: false,
-                })
-            }
-            Origin::Outside | Origin::Cluster => {
-                let kind = self.net.service_now(*service).map_or(ServiceType::ClusterIp, |service| service.kind);
-                let external = matches!(kind, ServiceType::NodePort | ServiceType::LoadBalancer);
-                let outside = matches!(from, Origin::Outside) && external;
-                let node = next_node(nodes, turn)?;
-                let before = if outside { self.distances[3].sample(routes) } else { SimDuration::ZERO };
-                let scope = if outside { Scope::External } else { Scope::Internal };
-                Some(Entry { node, scope, source, before, outside })
-            }
+        if now < client.end {
+            self.begin(id, NONE, 0);
         }
     }
 
-    /// Sends a request on its way.
-    pub(super) fn attempt(&mut self, call: u32, id: u32) {
+    /// A request begins, perhaps on behalf of another.
+    pub(super) fn begin(&mut self, id: u32, parent: u32, parent_life: u32) {
         let now = self.now;
-        let (flow, service) = (self.clients[id as usize].flow, self.clients[id as usize].service);
-        let Some(entry) = self.entry(id) else {
-            self.stats.attempted(flow, Some(id), None);
-            return self.finish(call, now, End::NoEndpoint);
+        let client = &mut self.clients[id as usize];
+        if let Some(budget) = client.retries.and_then(|retries| retries.budget) {
+            client.tokens = (client.tokens + budget.0).min(TOKENS_MAX);
+        }
+        let hedge = client.hedge;
+        self.stats.begun(client.flow, client.reports.then_some(id), now);
+        let call = self.calls.add(Call {
+            client: id,
+            born: now,
+            tries: 0,
+            open: 0,
+            end: End::Success,
+            concluded: false,
+            parent,
+            parent_life,
+        });
+        if let Some(after) = hedge {
+            self.heap.push(now + after, Kind::Hedge, call, self.calls.life(call));
+        }
+        self.attempt(call);
+    }
+
+    /// Sends a call's next attempt on its way.
+    pub(super) fn attempt(&mut self, call: u32) {
+        let now = self.now;
+        let waiting = &mut self.calls[call];
+        waiting.tries += 1;
+        waiting.open += 1;
+        let id = waiting.client;
+        let client = &self.clients[id as usize];
+        let (flow, service, reports) = (client.flow, client.service, client.reports.then_some(id));
+        if client.breaker.is_some() && now < client.open_until {
+            return self.attempt_over(call, now, End::CircuitOpen);
+        }
+        if let Some(connection) = self.open_connection(id) {
+            let Connection { target, node, latency, distance, opened, at } = connection;
+            self.stats.attempted(flow, reports, Some(distance));
+            return self.send(call, (target, node), latency, (at, Some(opened)));
+        }
+        let Some(entry) = self.entry(call) else {
+            self.stats.attempted(flow, reports, None);
+            return self.attempt_over(call, now, End::NoEndpoint);
         };
         let reached = now + entry.before;
+        if !self.net.nodes[entry.node as usize].up {
+            self.stats.attempted(flow, reports, None);
+            return self.lose(call, now);
+        }
         match self.net.choose(entry.node, service, entry.scope, entry.source, reached) {
             Choice::Rejected => {
-                self.stats.attempted(flow, Some(id), None);
-                self.finish(call, reached + entry.before, End::NoEndpoint);
+                self.stats.attempted(flow, reports, None);
+                self.attempt_over(call, reached + entry.before, End::NoEndpoint);
             }
             Choice::Dropped => {
-                self.stats.attempted(flow, Some(id), None);
-                self.lose(call, id, now);
+                self.stats.attempted(flow, reports, None);
+                self.lose(call, now);
+            }
+            Choice::To(target) if !self.allowed(&entry, target) => {
+                self.stats.attempted(flow, reports, None);
+                self.lose_as(call, now, End::Denied);
             }
             Choice::To(target) => {
                 let (distance, hop) = self.distance(id, entry.node, target);
                 let latency = entry.before + hop;
                 let distance = if entry.outside { Distance::Outside } else { distance };
-                self.stats.attempted(flow, Some(id), Some(distance));
+                self.stats.attempted(flow, reports, Some(distance));
                 let node = entry.node * 2 + u32::from(entry.scope == Scope::External);
-                let flight = Flight { call, client: id, target, node, sent: now, reached: now, latency, place: 0 };
-                let flight = self.flights.add(flight);
-                self.heap.push(now + latency, Kind::Reach, flight, 0);
+                let at =
+                    self.keep_connection(id, Connection { target, node, latency, distance, opened: now, at: NONE });
+                self.send(call, (target, node), latency, (at, None));
             }
         }
+    }
+
+    fn send(
+        &mut self,
+        call: u32,
+        (target, node): (u32, u32),
+        latency: SimDuration,
+        (connection, reused): (u32, Option<SimTime>),
+    ) {
+        let now = self.now;
+        let (client, call_life) = (self.calls[call].client, self.calls.life(call));
+        let flight = Flight {
+            call,
+            call_life,
+            client,
+            target,
+            node,
+            sent: now,
+            reached: now,
+            latency,
+            place: 0,
+            connection,
+            reused,
+            next: 0,
+            pending: 0,
+            failed: false,
+        };
+        let flight = self.flights.add(flight);
+        self.heap.push(now + latency, Kind::Reach, flight, 0);
+    }
+
+    /// The connection whose turn it is, if it is open as far as the client knows.
+    fn open_connection(&mut self, id: u32) -> Option<Connection> {
+        let now = self.now;
+        let client = &mut self.clients[id as usize];
+        if client.connections.is_empty() {
+            return None;
+        }
+        client.connection_turn = (client.connection_turn + 1) % client.connections.len();
+        let connection = client.connections[client.connection_turn]?;
+        if client.connection_age.is_some_and(|age| connection.opened + age <= now) {
+            return None;
+        }
+        let server = &self.servers[connection.target as usize];
+        let up = server.node.is_some_and(|node| self.net.nodes[node as usize].up);
+        let shutdown = self.models[server.model as usize].shutdown;
+        // A machine that is gone says nothing. A process that ends, or gets SIGTERM and heeds it, closes the
+        // connection, and the client knows a little later.
+        let heard = |at: SimTime| at + connection.latency <= now;
+        let open = match &server.process {
+            None => !up,
+            Some(process) => {
+                let told = process.signalled.is_some_and(heard) && shutdown != Shutdown::Ignored;
+                !up || !(told || process.ends.is_some_and(heard) || process.listens > connection.opened)
+            }
+        };
+        open.then_some(connection)
+    }
+
+    /// Keeps a new connection open, if the client does that; its number.
+    fn keep_connection(&mut self, id: u32, connection: Connection) -> u32 {
+        let client = &mut self.clients[id as usize];
+        if client.connections.is_empty() {
+            return NONE;
+        }
+        let at = client.connection_turn as u32;
+        client.connections[at as usize] = Some(Connection { at, ..connection });
+        at
+    }
+
+    /// Where the next attempt of a call comes from; none if there is nobody to ask or no node to come in by.
+    fn entry(&mut self, call: u32) -> Option<Entry> {
+        let Call { client: id, parent, parent_life, .. } = self.calls[call];
+        let Client { from, turn, sources, first_source, routes, service, .. } = &mut self.clients[id as usize];
+        let nodes = &self.net.nodes;
+        let inside = |node: u32, source: u32, pod: Uid| {
+            let (scope, before) = (Scope::Internal, SimDuration::ZERO);
+            nodes[node as usize].up.then_some(Entry { node, scope, source, pod: Some(pod), before, outside: false })
+        };
+        match from {
+            Origin::Server if self.flights.life(parent) != parent_life => None,
+            Origin::Server => {
+                let target = &self.net.targets[self.flights[parent].target as usize];
+                inside(target.node?, u32::from(target.address), target.pod_uid)
+            }
+            Origin::Pods(_, pods) => {
+                let pod = pods.get(*turn % pods.len().max(1))?;
+                *turn = (*turn + 1) % pods.len();
+                inside(pod.node, pod.address, pod.uid)
+            }
+            Origin::Outside | Origin::Cluster => {
+                let source = match *sources {
+                    1 => *first_source,
+                    many => *first_source + routes.below(u64::from(many)) as u32,
+                };
+                let kind = self.net.service_now(*service).map_or(ServiceType::ClusterIp, |service| service.kind);
+                let external = matches!(kind, ServiceType::NodePort | ServiceType::LoadBalancer);
+                let outside = matches!(from, Origin::Outside) && external;
+                let patience = self.node_patience;
+                let judged = outside && kind == ServiceType::LoadBalancer;
+                let node = match judged {
+                    false => next_node(nodes, turn, |node| node.up)?,
+                    true => self.balanced_node(id, patience)?,
+                };
+                let Client { routes, .. } = &mut self.clients[id as usize];
+                let before = if outside { self.distances[3].sample(routes) } else { SimDuration::ZERO };
+                let scope = if outside { Scope::External } else { Scope::Internal };
+                Some(Entry { node, scope, source, pod: None, before, outside })
+            }
+        }
+    }
+
+    /// Whether network policies let a new connection through.
+    fn allowed(&mut self, entry: &Entry, target: u32) -> bool {
+        let from = entry.pod.map_or(policy::End::Address(entry.source), policy::End::Pod);
+        let target = &self.net.targets[target as usize];
+        self.policies.allow(from, target.pod_uid, target.port)
+    }
+
+    /// The next node that a load balancer outside holds for well: a dead one, too, until its checks have failed.
+    fn balanced_node(&mut self, id: u32, patience: SimDuration) -> Option<u32> {
+        let now = self.now;
+        for _ in 0..self.net.nodes.len() {
+            let Client { turn, service, .. } = &mut self.clients[id as usize];
+            let node = next_node(&self.net.nodes, turn, |node| node.up || node.down_since + patience > now)?;
+            if self.net.healthy(node, *service, now) {
+                return Some(node);
+            }
+        }
+        None
     }
 
     fn distance(&mut self, id: u32, from: u32, target: u32) -> (Distance, SimDuration) {
@@ -145,288 +348,127 @@ impl Engine {
     }
 
     /// No packet comes back: the client gives up waiting for a connection.
-    fn lose(&mut self, call: u32, id: u32, sent: SimTime) {
-        let Client { timeout, connect_timeout, .. } = &self.clients[id as usize];
-        let at = sent + *(connect_timeout.min(timeout));
-        self.finish(call, at, End::ConnectTimeout);
+    pub(super) fn lose(&mut self, call: u32, sent: SimTime) {
+        self.lose_as(call, sent, End::ConnectTimeout);
     }
 
-    /// The packet is there.
-    pub(super) fn reach(&mut self, id: u32) {
+    fn lose_as(&mut self, call: u32, sent: SimTime, end: End) {
+        let Client { timeout, connect_timeout, .. } = &self.clients[self.calls[call].client as usize];
+        let at = sent + *(connect_timeout.min(timeout));
+        self.attempt_over(call, at.max(self.now), end);
+    }
+
+    /// When a client that goes on then must be told that its time is up: unless an answer is sure to come before.
+    pub(super) fn watch(&mut self, id: u32, done: Option<SimTime>) {
         let now = self.now;
-        let Flight { call, client, target, sent, latency, .. } = self.flights[id];
-        let server = &mut self.servers[target as usize];
-        let up = server.node.is_some_and(|node| self.net.nodes[node as usize].up);
-        if !up {
-            self.tried(client, target, End::ConnectTimeout, SimDuration::ZERO);
-            self.drop_flight(id);
-            return self.lose(call, client, sent);
-        }
-        let model = &self.models[server.model as usize];
-        let refused = match server.listens(now, model.shutdown) {
-            false => Some(End::Refused),
-            true if server.active.len() as u32 >= model.concurrency && server.queue.len() as u32 >= model.queue => {
-                Some(End::Overload)
-            }
-            true => None,
-        };
-        if let Some(end) = refused {
-            return self.settle(id, end, SimDuration::ZERO, latency);
-        }
-        self.flights[id].reached = now;
-        let starts = (server.active.len() as u32) < model.concurrency;
-        self.meter();
-        let done = if starts { self.start(id) } else { None };
-        if !starts {
-            self.servers[target as usize].queue.push_back(id);
-        }
-        let server = &mut self.servers[target as usize];
-        server.most = server.most.max(server.load());
-        // Someone who goes on when his time is up needs to be told; for others it is enough to know at the end.
-        let waits = &self.clients[client as usize];
-        if waits.users > 0 && done.is_none_or(|done| done + latency - sent > waits.timeout) {
-            let (at, life) = (sent + waits.timeout, self.flights.life(id));
+        let Flight { client, sent, latency, .. } = self.flights[id];
+        let client = &self.clients[client as usize];
+        if client.told() && done.is_none_or(|done| done + latency - sent > client.timeout) {
+            let (at, life) = (sent + client.timeout, self.flights.life(id));
             self.heap.push(at.max(now), Kind::Timeout, id, life);
         }
     }
 
-    /// Takes a request to work; when it will be done, if that can be said.
-    fn start(&mut self, id: u32) -> Option<SimTime> {
-        let now = self.now;
-        let Flight { client, target, .. } = self.flights[id];
-        let server = &mut self.servers[target as usize];
-        let model = &self.models[server.model as usize];
-        let time = model.time.sample(&mut self.clients[client as usize].work).0;
-        server.advance(now, model.cpu_share);
-        self.flights[id].place = server.active.len() as u32;
-        server.start(id, time, model.cpu_share);
-        if server.shared {
-            self.next_turn(target);
-            return None;
-        }
-        let (done, life) = (SimTime(now.0 + time), self.flights.life(id));
-        self.heap.push(done, Kind::Done, id, life);
-        Some(done)
-    }
-
-    /// Plans the next end on a shared processor.
-    fn next_turn(&mut self, target: u32) {
-        let server = &mut self.servers[target as usize];
-        server.turn = server.turn.wrapping_add(1);
-        if let Some(at) = server.next_done(self.now) {
-            self.heap.push(at, Kind::Shared, target, server.turn);
+    /// The client's time is up while the server still works, or has not begun: that goes on, for nobody.
+    pub(super) fn timed_out(&mut self, id: u32) {
+        let flight = &mut self.flights[id];
+        let (call, life) = (std::mem::replace(&mut flight.call, NONE), flight.call_life);
+        let (client, connection, target) = (flight.client, flight.connection, flight.target);
+        self.break_connection(client, connection, target);
+        if call != NONE && self.calls.life(call) == life {
+            self.attempt_over(call, self.now, End::Timeout);
         }
     }
 
-    /// A request is done that had its processor for itself.
-    pub(super) fn done(&mut self, id: u32) {
-        let Flight { target, place, .. } = self.flights[id];
-        let server = &mut self.servers[target as usize];
-        server.advance(self.now, self.models[server.model as usize].cpu_share);
-        server.active.swap_remove(place as usize);
-        if let Some((_, moved)) = server.active.get(place as usize) {
-            self.flights[*moved].place = place;
-        }
-        self.respond(id);
-        self.take_next(target);
-    }
-
-    /// The first request on a shared processor is done.
-    pub(super) fn shared_done(&mut self, target: u32) {
-        let server = &mut self.servers[target as usize];
-        let cpu_share = self.models[server.model as usize].cpu_share;
-        server.advance(self.now, cpu_share);
-        let id = server.take_first(cpu_share);
-        self.respond(id);
-        self.take_next(target);
-        if self.servers[target as usize].shared {
-            self.next_turn(target);
-        }
-    }
-
-    fn take_next(&mut self, target: u32) {
-        if let Some(next) = self.servers[target as usize].queue.pop_front() {
-            self.start(next);
-        }
-    }
-
-    /// The server answers.
-    fn respond(&mut self, id: u32) {
-        let Flight { client, target, reached, latency, .. } = self.flights[id];
-        let model = &self.models[self.servers[target as usize].model as usize];
-        let fails = model.error_rate > 0.0 && self.clients[client as usize].work.unit() < model.error_rate;
-        let end = if fails { End::ServerError } else { End::Success };
-        self.settle(id, end, self.now - reached, latency);
-    }
-
-    /// An attempt is over; its client hears of it after `latency`, or has given up before.
-    fn settle(&mut self, id: u32, end: End, inside: SimDuration, latency: SimDuration) {
-        let Flight { call, client, target, sent, .. } = self.flights[id];
-        self.tried(client, target, end, inside);
-        self.drop_flight(id);
-        if call == ABANDONED {
+    /// The client opens another connection instead of this one next time.
+    pub(super) fn break_connection(&mut self, client: u32, connection: u32, target: u32) {
+        if connection == NONE {
             return;
         }
-        let (at, limit) = (self.now + latency, sent + self.clients[client as usize].timeout);
-        match at > limit {
-            true => self.finish(call, limit, End::Timeout),
-            false => self.finish(call, at, end),
+        let kept = &mut self.clients[client as usize].connections[connection as usize];
+        if kept.is_some_and(|kept| kept.target == target) {
+            *kept = None;
         }
     }
 
-    fn tried(&mut self, client: u32, target: u32, end: End, inside: SimDuration) {
-        let flow = self.clients[client as usize].flow;
-        self.stats.tried(flow, target, Attempt { end, inside });
-    }
-
-    fn drop_flight(&mut self, id: u32) {
-        if self.net.counts_connections() {
-            let Flight { client, target, node, .. } = self.flights[id];
-            let scope = if node % 2 == 1 { Scope::External } else { Scope::Internal };
-            self.net.closed(node / 2, self.clients[client as usize].service, scope, target);
+    /// How an attempt ends is known: at `at` the client knows, too.
+    pub(super) fn attempt_over(&mut self, call: u32, at: SimTime, end: End) {
+        let Call { client, tries, concluded, .. } = self.calls[call];
+        self.calls[call].open -= 1;
+        let asks = &mut self.clients[client as usize];
+        asks.counted(at, end);
+        if concluded {
+            return;
         }
-        self.flights.remove(id);
-    }
-
-    /// A user's time is up while the server still works, or has not begun: it goes on, for nobody.
-    pub(super) fn timed_out(&mut self, id: u32) {
-        let call = std::mem::replace(&mut self.flights[id].call, ABANDONED);
-        if call != ABANDONED {
-            self.finish(call, self.now, End::Timeout);
-        }
-    }
-
-    /// How a call ends is known: at `at` the client knows, too.
-    fn finish(&mut self, call: u32, at: SimTime, end: End) {
-        let Call { client, born, .. } = self.calls[call];
-        let asks = &self.clients[client as usize];
-        if asks.users == 0 || at > self.end {
-            if at > self.end {
-                // It is still under way at the end of the run.
+        if end != End::Success {
+            if self.calls[call].open > 0 {
                 return;
             }
-            self.stats.ended(asks.flow, Some(client), born, at, end);
+            if end != End::CircuitOpen && asks.pays(tries) {
+                let next = at + asks.backoff(tries);
+                self.heap.push(next.max(self.now), Kind::Retry, call, self.calls.life(call));
+                return;
+            }
+        }
+        self.conclude(call, at, end);
+    }
+
+    /// How a call ends is known.
+    fn conclude(&mut self, call: u32, at: SimTime, end: End) {
+        let Call { client: id, born, .. } = self.calls[call];
+        let client = &self.clients[id as usize];
+        self.calls[call].concluded = true;
+        if client.told() {
+            self.calls[call].end = end;
+            self.heap.push(at.max(self.now), Kind::Answer, call, 0);
+        } else if at <= self.end {
+            self.stats.ended(client.flow, Some(id), born, at, end);
             self.calls.remove(call);
-            return;
         }
-        self.calls[call].end = end;
-        self.heap.push(at.max(self.now), Kind::Answer, call, 0);
+        // What ends after the run is under way at its end.
     }
 
-    /// A user has an answer, thinks, and asks again.
+    /// A failed call is tried again.
+    pub(super) fn retry(&mut self, call: u32, life: u32) {
+        if self.calls.life(call) == life {
+            self.attempt(call);
+        }
+    }
+
+    /// There is no answer yet: the request is sent once more.
+    pub(super) fn hedge(&mut self, call: u32, life: u32) {
+        if self.calls.life(call) == life && !self.calls[call].concluded && self.calls[call].open == 1 {
+            self.attempt(call);
+        }
+    }
+
+    /// The caller has its answer: a user thinks and asks again, a server goes on.
     pub(super) fn answered(&mut self, call: u32) {
-        let Call { client: id, born, end } = self.calls[call];
+        let Call { client: id, born, end, parent, parent_life, .. } = self.calls[call];
         let client = &mut self.clients[id as usize];
-        self.stats.ended(client.flow, Some(id), born, self.now, end);
+        self.stats.ended(client.flow, client.reports.then_some(id), born, self.now, end);
         self.calls.remove(call);
-        let next = self.now + client.think.sample(&mut client.asks);
-        if next < client.end {
-            self.heap.push(next, Kind::Arrive, id, 1);
-        }
-    }
-
-    // ---- what happens to servers ----
-
-    /// Everyone who tells of processes.
-    pub(super) fn listeners_changed(&mut self) {
-        for (pod, _) in self.listeners.changes() {
-            if let Some(at) = self.server_of.get(&pod).copied() {
-                self.processes_of(at);
+        if client.users > 0 {
+            let next = self.now + client.think.sample(&mut client.asks);
+            if next < client.end {
+                self.heap.push(next, Kind::Arrive, id, 1);
             }
         }
-    }
-
-    /// Takes over what a kubelet says of a server's process.
-    pub(super) fn processes_of(&mut self, at: u32) {
-        let now = self.now;
-        let server = &mut self.servers[at as usize];
-        let mut process = self.listeners.of(server.pod, &server.container);
-        let shutdown = self.models[server.model as usize].shutdown;
-        if let Some(process) = process.as_mut().filter(|_| shutdown == Shutdown::Abrupt) {
-            process.ends = process.signalled.into_iter().chain(process.ends).min();
-        }
-        let began = |process: &Option<crate::network::listeners::Process>| process.as_ref().map(|one| one.listens);
-        let another = began(&process) != began(&server.process);
-        let end = process.as_ref().and_then(|process| process.ends);
-        server.process = process;
-        server.life = server.life.wrapping_add(1);
-        if let Some(end) = end {
-            let life = server.life;
-            self.heap.push(end.max(now), Kind::Ends, at, life);
-        }
-        if another {
-            self.kill(at);
-            let server = &mut self.servers[at as usize];
-            let since = server.process.as_ref().map(|process| process.listens.max(now));
-            server.serving(since.unwrap_or(now), since.is_some());
-            server.memory = 0;
-            if since.is_some() {
-                // What it uses comes from its requests.
-                self.meters.set_cpu(server.pod, &server.container, now, 0);
-            }
-        }
-    }
-
-    /// A server's process ends: who waits for an answer sees the connection break.
-    pub(super) fn process_ended(&mut self, at: u32) {
-        self.kill(at);
-        self.servers[at as usize].serving(self.now, false);
-    }
-
-    fn kill(&mut self, at: u32) {
-        for id in self.empty(at) {
-            let latency = self.flights[id].latency;
-            self.settle(id, End::Reset, SimDuration::ZERO, latency);
-        }
-    }
-
-    /// Takes everything out of a server, in order of coming.
-    fn empty(&mut self, at: u32) -> Vec<u32> {
-        let server = &mut self.servers[at as usize];
-        server.advance(self.now, self.models[server.model as usize].cpu_share);
-        let mut all: Vec<u32> = server.active.drain(..).map(|(_, id)| id).collect();
-        all.sort_by_key(|id| (self.flights[*id].reached, *id));
-        all.extend(server.queue.drain(..));
-        server.turn = server.turn.wrapping_add(1);
-        all
-    }
-
-    /// A machine went down: what was there is lost without a word. Or it came up, with nothing on it.
-    pub(super) fn machine_changed(&mut self, node: u32) {
-        if self.net.nodes[node as usize].up {
-            return;
-        }
-        for at in 0..self.servers.len() as u32 {
-            if self.servers[at as usize].node != Some(node) {
-                continue;
-            }
-            for id in self.empty(at) {
-                let Flight { call, client, target, sent, .. } = self.flights[id];
-                self.tried(client, target, End::Timeout, SimDuration::ZERO);
-                self.drop_flight(id);
-                if call != ABANDONED {
-                    let limit = sent + self.clients[client as usize].timeout;
-                    self.finish(call, limit.max(self.now), End::Timeout);
-                }
-            }
-            self.servers[at as usize].serving(self.now, false);
+        if parent != NONE {
+            let good = end == End::Success || client.optional;
+            self.heard(parent, parent_life, good);
         }
     }
 }
 
-/// The next node that pods may run on and whose machine runs.
-fn next_node(nodes: &[crate::network::NodeSeen], turn: &mut usize) -> Option<u32> {
+/// The next node that pods may run on and that will do.
+fn next_node(nodes: &[NodeSeen], turn: &mut usize, will_do: impl Fn(&NodeSeen) -> bool) -> Option<u32> {
     for _ in 0..nodes.len() {
         *turn = (*turn + 1) % nodes.len();
         let node = &nodes[*turn];
-        if node.up && node.exists && !node.control_plane {
+        if will_do(node) && node.exists && !node.control_plane {
             return Some(*turn as u32);
         }
     }
     None
-}
-
-/// A stream of one client.
-pub(super) fn stream(seed: crate::rng::Seed, purpose: &str, client: &str) -> Stream {
-    seed.stream(purpose, client)
 }

@@ -22,6 +22,10 @@ pub(super) enum Kind {
     Timeout,
     /// Meters are told what was used.
     Meters,
+    /// The next attempt.
+    Retry,
+    /// A request without an answer is sent once more.
+    Hedge,
     /// The caller has its answer.
     Answer,
 }

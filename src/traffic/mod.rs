@@ -2,8 +2,9 @@
 //! not become writes.
 //!
 //! ```text
-//! arrivals.rs  when clients ask          flow.rs    one request from client to pod and back
-//! server.rs    a pod at work             stats.rs   what became of them
+//! arrivals.rs  when clients ask          flow.rs    one request as its client sees it
+//! server.rs    a pod at work             serve.rs   one request as its server sees it
+//! stats.rs     what became of them       seat.rs    from the scenario to the engine
 //! heap.rs      its own event queue       slab.rs    requests under way, by number
 //! ```
 //!
@@ -20,6 +21,7 @@ mod arrivals;
 mod flow;
 mod heap;
 mod seat;
+mod serve;
 mod server;
 mod slab;
 mod stats;
@@ -34,15 +36,17 @@ use self::flow::{Call, Flight};
 use self::heap::{Heap, Kind};
 use self::server::{Model, Server};
 use self::slab::Slab;
-use self::stats::Stats;
+use self::stats::{Distance, Stats};
 use crate::metrics::traffic::PodTraffic;
 use crate::metrics::{Meters, TrafficRecord};
 use crate::model::pod_spec::PodSpec;
 use crate::model::{Object, Uid};
 use crate::network::Network;
 use crate::network::listeners::Listeners;
+use crate::network::policy::Policies;
 use crate::rng::{Delay, Stream};
 use crate::scenario::selector::Selector;
+use crate::scenario::traffic::{CircuitBreaker, Retries};
 use crate::store::Change;
 use crate::time::{SimDuration, SimTime};
 use rustc_hash::FxHashMap;
@@ -68,6 +72,21 @@ struct Client {
     connect_timeout: SimDuration,
     start: SimTime,
     end: SimTime,
+    /// Whether it is one of the scenario's clients, and not a server that asks others.
+    reports: bool,
+    /// Whether the answer is good without its own.
+    optional: bool,
+    retries: Option<Retries>,
+    /// Retries that are paid for.
+    tokens: f64,
+    hedge: Option<SimDuration>,
+    breaker: Option<CircuitBreaker>,
+    failed_in_row: u32,
+    open_until: SimTime,
+    /// Connections that stay open, whose turn it was, and how old they get.
+    connections: Vec<Option<Connection>>,
+    connection_turn: usize,
+    connection_age: Option<SimDuration>,
     /// Whose turn it is among nodes or pods.
     turn: usize,
     /// When it asks, where it goes, and how long servers take for it.
@@ -76,8 +95,26 @@ struct Client {
     work: Stream,
 }
 
+/// No number.
+const NONE: u32 = u32::MAX;
+
+/// A connection that stays open, and with the pod that it was opened to.
+#[derive(Clone, Copy, Debug)]
+struct Connection {
+    target: u32,
+    /// As [`Flight::node`].
+    node: u32,
+    latency: SimDuration,
+    distance: Distance,
+    opened: SimTime,
+    /// Its number.
+    at: u32,
+}
+
 /// Where requests come from.
 enum Origin {
+    /// From a server, on behalf of another request.
+    Server,
     Outside,
     Cluster,
     /// From pods that match; those that run, with their nodes and addresses.
@@ -93,6 +130,7 @@ struct ClientPod {
 /// The engine.
 pub struct Engine {
     net: Network,
+    policies: Policies,
     listeners: Listeners,
     meters: Meters,
     /// Whether meters will be told, and servers that have something to tell.
@@ -100,6 +138,8 @@ pub struct Engine {
     heap: Heap,
     now: SimTime,
     distances: [Delay; 4],
+    /// How long a load balancer outside goes on with a dead node.
+    node_patience: SimDuration,
     clients: Vec<Client>,
     models: Vec<Model>,
     /// The model of a service, as the network numbers it.
@@ -139,6 +179,8 @@ impl Engine {
                 Kind::Ends if self.servers[event.id as usize].life == event.life => self.process_ended(event.id),
                 Kind::Timeout if self.flights.life(event.id) == event.life => self.timed_out(event.id),
                 Kind::Meters => self.tell_meters(),
+                Kind::Retry => self.retry(event.id, event.life),
+                Kind::Hedge => self.hedge(event.id, event.life),
                 Kind::Answer => self.answered(event.id),
                 Kind::Done | Kind::Shared | Kind::Ends | Kind::Timeout => {}
             }
@@ -149,9 +191,10 @@ impl Engine {
     /// Takes in a write of the cluster.
     pub fn change(&mut self, change: &Change) {
         self.now = self.now.max(change.time);
-        if let Some(node) = self.net.change(change) {
-            self.machine_changed(node);
+        if let Some((node, booted)) = self.net.change(change) {
+            self.machine_changed(node, booted);
         }
+        self.policies.change(change);
         match change.object() {
             Object::Pod(pod) => {
                 let uid = pod.meta.uid;

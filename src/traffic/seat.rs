@@ -1,7 +1,6 @@
 //! The engine's seat in a run: built from the scenario, an observer of every write, and the runtime's plant.
 
 use super::arrivals::Process;
-use super::flow::stream;
 use super::heap::{Heap, Kind};
 use super::server::Model;
 use super::slab::Slab;
@@ -11,11 +10,13 @@ use crate::metrics::{Meters, TrafficRecord};
 use crate::model::Name;
 use crate::network::balance::Balance;
 use crate::network::listeners::Listeners;
+use crate::network::policy::Policies;
 use crate::network::proxy::ProxyTiming;
 use crate::network::{self, Network};
 use crate::rng::{Delay, Seed};
 use crate::runtime::{Observer, Plant};
-use crate::scenario::traffic::{self, From, Traffic};
+use crate::scenario::traffic::{self, Downstream, From, Traffic};
+use crate::scenario::units;
 use crate::store::{Change, Store};
 use crate::time::{SimDuration, SimTime};
 use rustc_hash::FxHashMap;
@@ -83,32 +84,42 @@ impl Engine {
             min_sync: traffic.proxy.min_sync_period.0,
             sync_time: traffic.proxy.sync_time.into(),
         };
-        let mut net = Network::new(network::Settings { balance, proxy }, settings.seed);
-        let mut services: Vec<(Name, Name)> = Vec::new();
+        let mut net = Network::new(network::Settings { balance, proxy, dns_ttl: traffic.dns.ttl.0 }, settings.seed);
+        let mut services = Services::default();
         let mut clients = Vec::new();
         for (at, client) in traffic.clients.iter().enumerate() {
-            let key = (Name::from(client.namespace.as_str()), Name::from(client.service.as_str()));
             let port = Name::from(client.port.as_deref().unwrap_or_default());
-            let service = net.service(&key.0, &key.1, &port);
-            let flow = services.iter().position(|have| *have == key).unwrap_or_else(|| {
-                services.push(key);
-                services.len() - 1
-            });
-            clients.push(asks(client, (service, flow), settings, at));
+            let place = services.place(&mut net, &client.namespace, &client.service, &port);
+            clients.push(asks(client, place, settings, at));
         }
-        let models: Vec<Model> = services.iter().map(|key| model(&traffic.servers, key)).collect();
-        let mut model_of = vec![0; models.len()];
-        clients.iter().for_each(|client| model_of[client.service as usize] = client.flow as u32);
+        // Who is asked by servers alone has no client of its own; the list grows while it is read.
+        let mut models: Vec<Model> = Vec::new();
+        while let Some(key) = services.keys.get(models.len()).cloned() {
+            let mut made = model(&traffic.servers, &key);
+            let found =
+                traffic.servers.iter().find(|one| key.0 == one.namespace.as_str() && key.1 == one.service.as_str());
+            for call in found.iter().flat_map(|server| &server.calls) {
+                let place = services.place(&mut net, &call.namespace, &call.service, &Name::new());
+                made.calls.push((clients.len() as u32, call.probability.0));
+                clients.push(calls(call, place, settings, &key.1));
+            }
+            models.push(made);
+        }
+        let model_of = services.by_number;
+        let services = services.keys;
         let names = traffic.clients.iter().map(|client| Name::from(client.name.as_str())).collect();
         let far = &traffic.network;
         let mut engine = Engine {
             net,
+            policies: Policies::default(),
             listeners,
             meters,
             metering: false,
             heap: Heap::default(),
             now: SimTime::ZERO,
             distances: [far.same_node, far.same_zone, far.other_zone, far.outside].map(Delay::from),
+            node_patience: traffic.load_balancer.health_check_period.0
+                * i64::from(traffic.load_balancer.unhealthy_threshold),
             clients,
             models,
             model_of,
@@ -144,7 +155,7 @@ impl Engine {
 
 fn asks(client: &traffic::Client, (service, flow): (u32, usize), settings: &Settings, at: usize) -> Client {
     let start = SimTime::ZERO + client.start.0;
-    let stream = |purpose: &str| stream(settings.seed, purpose, &client.name);
+    let stream = |purpose: &str| settings.seed.stream(purpose, &client.name);
     Client {
         service,
         flow,
@@ -162,11 +173,68 @@ fn asks(client: &traffic::Client, (service, flow): (u32, usize), settings: &Sett
         connect_timeout: client.connect_timeout.0,
         start,
         end: client.end.map_or(settings.end, |end| settings.end.min(SimTime::ZERO + end.0)),
+        reports: true,
+        optional: false,
+        retries: client.retries,
+        // A few retries are always possible.
+        tokens: 10.0,
+        hedge: client.hedge_after.map(|after| after.0),
+        breaker: client.circuit_breaker,
+        failed_in_row: 0,
+        open_until: SimTime(i64::MIN),
+        connections: vec![None; client.connections.map_or(0, |connections| connections.count as usize)],
+        connection_turn: 0,
+        connection_age: client.connections.and_then(|connections| connections.max_age).map(|age| age.0),
         turn: 0,
         asks: stream("traffic-arrivals"),
         routes: stream("traffic-routes"),
         work: stream("traffic-work"),
     }
+}
+
+/// Services in the order in which counts are kept.
+#[derive(Default)]
+struct Services {
+    keys: Vec<(Name, Name)>,
+    /// Their places, by the network's numbers.
+    by_number: Vec<u32>,
+}
+
+impl Services {
+    /// The network's number of a service, and its place here.
+    fn place(&mut self, net: &mut Network, namespace: &str, name: &str, port: &Name) -> (u32, usize) {
+        let key = (Name::from(namespace), Name::from(name));
+        let number = net.service(&key.0, &key.1, port);
+        let place = self.keys.iter().position(|have| *have == key).unwrap_or_else(|| {
+            self.keys.push(key);
+            self.by_number.push(self.keys.len() as u32 - 1);
+            self.keys.len() - 1
+        });
+        (number, place)
+    }
+}
+
+/// A server that asks another service.
+fn calls(call: &Downstream, place: (u32, usize), settings: &Settings, server: &Name) -> Client {
+    let written = traffic::Client {
+        name: format!("{server}/{}", call.service),
+        service: call.service.clone(),
+        namespace: call.namespace.clone(),
+        port: None,
+        from: From::Cluster,
+        sources: 1,
+        arrivals: None,
+        users: None,
+        timeout: call.timeout,
+        connect_timeout: call.connect_timeout,
+        retries: call.retries,
+        hedge_after: call.hedge_after,
+        circuit_breaker: call.circuit_breaker,
+        connections: None,
+        start: units::Duration::secs(0),
+        end: None,
+    };
+    Client { from: Origin::Server, reports: false, optional: call.optional, ..asks(&written, place, settings, 0) }
 }
 
 fn model(servers: &[traffic::Server], (namespace, name): &(Name, Name)) -> Model {
@@ -181,5 +249,8 @@ fn model(servers: &[traffic::Server], (namespace, name): &(Name, Name)) -> Model
         memory: server.memory_per_request.0.whole(),
         error_rate: server.error_rate.0,
         shutdown: server.shutdown,
+        slow_start: server.slow_start,
+        calls: Vec::new(),
+        parallel: server.parallel_calls,
     }
 }

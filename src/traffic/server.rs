@@ -10,7 +10,7 @@
 
 use crate::model::{Name, Uid};
 use crate::network::listeners::Process;
-use crate::scenario::traffic::Shutdown;
+use crate::scenario::traffic::{Shutdown, SlowStart};
 use crate::time::SimTime;
 use std::collections::VecDeque;
 
@@ -24,6 +24,10 @@ pub(super) struct Model {
     pub memory: i64,
     pub error_rate: f64,
     pub shutdown: Shutdown,
+    pub slow_start: Option<SlowStart>,
+    /// Who asks others for it, and how likely.
+    pub calls: Vec<(u32, f64)>,
+    pub parallel: bool,
 }
 
 /// A request at work: when it is done, in the server's own time, and its number.
@@ -45,6 +49,8 @@ pub(super) struct Server {
     pub queue: VecDeque<u32>,
     /// Requests at work; a heap where the processor is shared.
     pub active: Vec<Work>,
+    /// Requests that wait for what the server has asked others.
+    pub waiting: Vec<u32>,
     /// Processors that it may use.
     pub cores: f64,
     /// Whether requests may need more than that.
@@ -77,6 +83,7 @@ impl Server {
             life: 0,
             queue: VecDeque::new(),
             active: Vec::new(),
+            waiting: Vec::new(),
             cores: f64::INFINITY,
             shared: false,
             turn: 0,
@@ -102,7 +109,7 @@ impl Server {
 
     /// Requests in it.
     pub(super) fn load(&self) -> u32 {
-        (self.active.len() + self.queue.len()) as u32
+        (self.active.len() + self.waiting.len() + self.queue.len()) as u32
     }
 
     /// Brings its clock and its processor time to `now`.

@@ -1,18 +1,18 @@
 //! Endpoint slices of services (`pkg/controller/endpointslice/endpointslice_controller.go`).
 //!
 //! A worked example: a pod of service `web` turns ready → its services are found by its labels → `web` is
-//! reconciled: the slice that holds the pod gets a new version. Topology-aware hints by annotation and the
-//! trigger-time annotation are not modelled.
+//! reconciled: the slice that holds the pod gets a new version. The trigger-time annotation is not modelled.
 
 pub mod endpoints;
 pub mod hints;
 pub mod reconcile;
 pub mod synced;
+pub mod topology;
 
 use self::reconcile::{Decisions, MANAGED_BY};
 use self::synced::Synced;
 use crate::model::service::{EndpointSlice, SERVICE_NAME, Service, ServiceType};
-use crate::model::{Key, Kind, Labels, Name, Object, Pod, Resource, Selector};
+use crate::model::{Key, Kind, Labels, Name, Node, Object, Pod, Resource, Selector};
 use crate::runtime::{ActorSettings, Controller, Cx, Requeue, Wake};
 use crate::store::{Change, DeleteOptions, View, Write};
 use crate::time::SimDuration;
@@ -36,6 +36,8 @@ pub struct EndpointSliceController {
     slices: BTreeMap<(Name, Name), BTreeSet<Name>>,
     /// Services whose slices are known to be what they should be but for a few pods.
     synced: BTreeMap<(Name, Name), Synced>,
+    /// Services with topology-aware hints.
+    hinted: BTreeSet<(Name, Name)>,
 }
 
 /// Its machinery: a service that fails waits from one second on, and is given up after fifteen times.
@@ -84,12 +86,18 @@ impl Controller for EndpointSliceController {
         let existing = self.slices_of(key, cx.view);
         let view = cx.view;
         let zone_of = move |node: &Name| view.node(node).map(|n| n.meta.labels.get(ZONE).cloned().unwrap_or_default());
-        let adjusted = known.and_then(|known| known.adjust(service, &existing, view, &zone_of, MAX_ENDPOINTS));
-        let decisions = adjusted.unwrap_or_else(|| {
+        // Hints by processors weigh all endpoints of a service against each other.
+        let by_topology = topology::asked(service);
+        let adjusted = known
+            .filter(|_| !by_topology)
+            .and_then(|known| known.adjust(service, &existing, view, &zone_of, MAX_ENDPOINTS));
+        let mut decisions = adjusted.unwrap_or_else(|| {
             let pods = view.pods_selected(&key.namespace, &Selector::from_labels(selector));
             reconcile::reconcile(service, &existing, &pods, &zone_of, MAX_ENDPOINTS)
         });
-        if let Some(synced) = Synced::after(&decisions, &existing, service, view.revision()) {
+        if by_topology {
+            self.give_hints(service, &existing, &mut decisions, cx);
+        } else if let Some(synced) = Synced::after(&decisions, &existing, service, view.revision()) {
             self.synced.insert(id, synced);
         }
         let failed = report_errors(service, &decisions, cx);
@@ -160,6 +168,26 @@ impl EndpointSliceController {
                 synced.note(&change.key.name);
             }
             wake.add(key);
+        }
+    }
+
+    /// Hints for a service that asks for topology aware routing, and what is said about them.
+    fn give_hints(
+        &mut self,
+        service: &Arc<Service>,
+        existing: &[Arc<EndpointSlice>],
+        decisions: &mut Decisions,
+        cx: &mut Cx<'_>,
+    ) {
+        let nodes = cx.view.list::<Node>().map(|node| &**node);
+        let (good, message) = topology::apply(existing, nodes, decisions);
+        let id = (service.meta.namespace.clone(), service.meta.name.clone());
+        let object = Object::Service(service.clone());
+        if !good {
+            self.hinted.remove(&id);
+            cx.event(&object, true, SOURCE, crate::name!("TopologyAwareHintsDisabled"), message);
+        } else if self.hinted.insert(id) {
+            cx.event(&object, false, SOURCE, crate::name!("TopologyAwareHintsEnabled"), message);
         }
     }
 

@@ -7,6 +7,7 @@
 
 use super::endpoints;
 use super::synced::Changed;
+use super::topology;
 use crate::model::service::{Endpoint, EndpointPort, EndpointSlice, SERVICE_NAME, Service, TargetPort};
 use crate::model::{Kind, Labels, Meta, Name, OwnerReference, Pod};
 use indexmap::IndexMap;
@@ -325,6 +326,10 @@ fn keep_placeholder(service: &Service, existing: &[Arc<EndpointSlice>], decision
 
 /// Traffic hints on everything written, and on what would have stayed but for them.
 fn hint(service: &Service, unchanged: &[Arc<EndpointSlice>], decisions: &mut Decisions) {
+    // Hints by processors come later and win.
+    if topology::asked(service) {
+        return;
+    }
     let distribution = service.traffic_distribution.as_str();
     for slice in decisions.create.iter_mut().chain(&mut decisions.update) {
         if !(distribution.is_empty() && slice.endpoints.iter().all(|endpoint| endpoint.hint_zones.is_empty())) {

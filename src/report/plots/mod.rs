@@ -5,9 +5,11 @@
 
 pub mod canvas;
 pub mod compare;
+pub mod latency;
 pub mod nodes;
 pub mod phases;
 pub mod replicas;
+pub mod requests;
 pub mod waterfall;
 
 use super::files::Content;
@@ -46,6 +48,8 @@ const CHARTS: &[Chart] = &[
     chart!("utilization", nodes),
     chart!("phases", phases),
     chart!("recovery", waterfall),
+    chart!("requests", requests),
+    chart!("latency", latency),
 ];
 
 /// Every chart that applies, in both formats.

@@ -12,6 +12,7 @@ mod defaults;
 mod endpoints;
 mod fragment;
 mod meta;
+mod network_policy;
 mod node;
 mod plain;
 mod pod_spec;
@@ -31,6 +32,7 @@ pub(crate) use affinity::merge_label_keys;
 pub use custom::{custom_owners, object_of};
 pub(crate) use defaults::{pod_defaults, pod_spec_defaults};
 pub use fragment::{node_affinity, spread_constraint};
+pub use network_policy::network_policy;
 pub use selector::{label_query, label_selector, node_selector};
 
 use crate::model::{Kind, Labels, Object, PodSpec, PodTemplate, Toleration};
