@@ -14,6 +14,7 @@ pub mod custom;
 pub mod expect;
 pub mod faults;
 pub mod growth;
+pub mod indexes;
 pub mod karpenter;
 pub mod kubectl;
 pub mod kubelet;
