@@ -10,6 +10,7 @@ use crate::model::{
     Condition, Container, ContainerState, ContainerStatus, Name, Phase, Pod, PodSpec, PodStatus, Truth,
 };
 use crate::model::{RestartPolicy, condition};
+use crate::store::patch::KUBELET_CONDITIONS;
 use crate::time::SimTime;
 use std::net::Ipv4Addr;
 
@@ -37,7 +38,7 @@ pub fn generate(worker: &PodWorker, pod: &Pod, host: Option<Ipv4Addr>, now: SimT
             phase => phase,
         },
     };
-    let foreign = |condition: &&Condition| !OWN.contains(&condition.kind.as_str());
+    let foreign = |condition: &&Condition| !KUBELET_CONDITIONS.contains(&condition.kind.as_str());
     let mut status = PodStatus {
         phase,
         reason,
@@ -69,17 +70,6 @@ pub fn generate(worker: &PodWorker, pod: &Pod, host: Option<Ipv4Addr>, now: SimT
     status.conditions.extend(own);
     status
 }
-
-/// The condition types that a kubelet writes.
-const OWN: [&str; 7] = [
-    "PodResizePending",
-    "PodResizeInProgress",
-    "PodReadyToStartContainers",
-    "Initialized",
-    "Ready",
-    "ContainersReady",
-    "PodScheduled",
-];
 
 fn container_status(container: &Container, instance: &Instance, init: bool, pod: &Pod) -> ContainerStatus {
     let waiting = |reason: Name, message: Name| ContainerState::Waiting { reason, message };

@@ -73,8 +73,15 @@ pub enum Patch {
 }
 
 /// Condition types that a kubelet owns (`pkg/kubelet/types/pod_status.go`, `PodConditionByKubelet`).
-const KUBELET_CONDITIONS: [&str; 5] =
-    ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"];
+pub const KUBELET_CONDITIONS: [&str; 7] = [
+    "PodResizePending",
+    "PodResizeInProgress",
+    "PodReadyToStartContainers",
+    "Initialized",
+    "Ready",
+    "ContainersReady",
+    "PodScheduled",
+];
 
 impl Patch {
     /// Whether it writes only `status`.
