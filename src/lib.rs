@@ -10,6 +10,9 @@
 //!   pods.
 //! * [`controllers`], [`cloud`], [`scheduler`], [`kubelet`], [`faults`], [`script`], [`traffic`], [`checks`]: those who
 //!   act, and those who watch.
+//! * [`runtime`], [`scenario`]: from changes to work; the file that a person writes.
+//! * [`controllers`], [`control_plane`], [`cloud`], [`scheduler`], [`kubelet`], [`faults`], [`script`], [`checks`]: those who act, and
+//!   those who watch.
 //! * [`outcome`], [`cluster`]: what a run comes to; who sits at the table.
 //! * [`experiment`], [`report`], [`cli`]: many runs, files and pictures, the program.
 //!
@@ -37,6 +40,7 @@ pub mod checks;
 pub mod cli;
 pub mod cloud;
 pub mod cluster;
+pub mod control_plane;
 pub mod controllers;
 pub mod engine;
 pub mod error;

@@ -11,6 +11,7 @@ mod cli;
 mod cluster_autoscaler;
 mod compare;
 mod conformance;
+mod control_plane;
 mod custom_kinds;
 mod faults;
 mod golden_controllers;

@@ -126,6 +126,12 @@ impl Observer for Checker {
         }
     }
 
+    fn listed(&mut self, _: SimTime, actor: &'static str, _: u64, to: u64) {
+        if self.level == Checks::All {
+            self.delivery.listed(actor, to);
+        }
+    }
+
     fn reconciled(&mut self, now: SimTime, actor: &'static str, key: &Key, cursor: u64) {
         if self.level == Checks::All {
             let findings = &mut *self.findings.borrow_mut();

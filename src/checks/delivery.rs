@@ -58,6 +58,12 @@ impl DeliveryChecks {
         }
     }
 
+    /// An actor that began anew has listed everything, and knows nothing of what it wrote before.
+    pub fn listed(&mut self, actor: &'static str, to: u64) {
+        self.seats.entry(actor).or_default().cursor = to;
+        self.written.retain(|(writer, _), _| *writer != actor);
+    }
+
     /// Notes up to where a key wrote.
     pub fn landed(&mut self, actor: &'static str, key: &Key, written: u64) {
         self.written.insert((actor, key.clone()), written);

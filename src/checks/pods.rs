@@ -72,15 +72,22 @@ impl PodChecks {
         if spec(pod, name).is_some_and(|spec| spec.liveness.is_some() || spec.startup.is_some()) {
             return;
         }
-        let (Some(last), Some(started)) = (&is.last, started(&is.state)) else { return };
         let machine = pod.node.as_ref().and_then(|node| store.live().fetch::<Machine>(&Name::new(), node));
-        let rebooted = machine.is_some_and(|machine| machine.up_since > last.started);
+        // The start after a reboot may not have been seen, if there was no API server to tell.
+        let known = self::started(&was.state).or(was.last.as_ref().map(|last| last.started));
+        let since = known.into_iter().chain(is.last.as_ref().map(|last| last.started)).min();
+        let rebooted = since.is_some_and(|since| machine.is_some_and(|machine| machine.up_since > since));
         let crashes = self.crashes.entry(pod.meta.uid).or_default();
         let at = crashes.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
             crashes.push((name.clone(), 0));
             crashes.len() - 1
         });
-        if rebooted || last.finished - last.started >= bounds.crash_max {
+        if rebooted {
+            crashes[at].1 = 1;
+            return;
+        }
+        let (Some(last), Some(started)) = (&is.last, started(&is.state)) else { return };
+        if last.finished - last.started >= bounds.crash_max {
             crashes[at].1 = 1;
             return;
         }

@@ -69,7 +69,7 @@ impl Rest<'_> {
             };
             for taint in node.taints.iter().filter(|taint| taint.effect == TaintEffect::NoExecute && pod.is_active()) {
                 if let (Some(added), Some(stays)) = (taint.added, stays(pod, taint))
-                    && self.now - added.max(pod.meta.created) > stays + NOW_AND_THEN
+                    && self.now - added.max(pod.meta.created) > stays + NOW_AND_THEN.max(self.bounds.stale)
                 {
                     let message = format!("{} is still on {name}, tainted {} at {added}", pod.key(), taint.key);
                     findings.violate(18, &[&pod.key(), &node.key()], message);

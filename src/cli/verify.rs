@@ -32,7 +32,7 @@ pub fn verify(scenario: &Scenario, options: &Options) -> Result<Verdict> {
     let plain = Digest::default();
     run(scenario, options, vec![Box::new(plain.clone())])?;
     let eager = Digest::default();
-    let (checker, findings) = Checker::within(Checks::All, settings::check_bounds(&scenario.timing));
+    let (checker, findings) = Checker::within(Checks::All, settings::check_bounds(scenario));
     let cluster = run(scenario, &eager_options, vec![Box::new(eager.clone()), Box::new(checker)])?;
     findings.borrow_mut().busy_at_end(&cluster.runtime().busy_keys());
     let (plain, eager) = (plain.0.take(), eager.0.take());

@@ -98,8 +98,8 @@ impl Cluster {
         for object in machines::bootstrap_objects().into_iter().chain(roles) {
             runtime.commit_now(Write::Create(object), "bootstrap").map_err(refused)?;
         }
-        for (controller, own) in seats.actors {
-            runtime.add(controller, own);
+        for seat in seats.seats {
+            seat.take(&mut runtime);
         }
         let end = options.until.map_or(scenario.end(), |until| until.min(scenario.end()));
         let (explanations, traffic, meters) = (seats.explanations, seats.traffic, seats.meters);
@@ -148,7 +148,7 @@ pub fn run(
     progress: &mut dyn FnMut(SimTime, Stats) -> bool,
 ) -> Result<(Outcome, Option<Stop>)> {
     let (digest, recorder) = (Digest::default(), RecorderSeat::default());
-    let (checker, findings) = Checker::within(options.checks, settings::check_bounds(&scenario.timing));
+    let (checker, findings) = Checker::within(options.checks, settings::check_bounds(scenario));
     let mut observers: Vec<Box<dyn Observer>> = vec![Box::new(digest.clone()), Box::new(recorder.clone())];
     if options.checks != Checks::Off {
         observers.push(Box::new(checker));

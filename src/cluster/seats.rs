@@ -5,6 +5,8 @@ use crate::autoscaler::karpenter::{self, Karpenter};
 use crate::autoscaler::{self, ClusterAutoscaler};
 use crate::cloud::machines::MachineProvider;
 use crate::cloud::node_lifecycle::{self, CloudNodeLifecycle};
+use crate::control_plane::process::{Component, Supervisor};
+use crate::control_plane::{ControlPlane, ControlPlaneSettings};
 use crate::controllers::scaled_object::ScaledObjects;
 use crate::error::Result;
 use crate::faults;
@@ -12,7 +14,9 @@ use crate::kubelet::{Kubelet, KubeletSettings, ScenarioBehavior};
 use crate::metrics::{Meters, MetricsServer};
 use crate::model::Object;
 use crate::network::listeners::Listeners;
-use crate::runtime::{ActorSettings, Controller};
+use crate::rng::Seed;
+use crate::runtime::control::Factory;
+use crate::runtime::{ActorSettings, Controller, Runtime};
 use crate::scenario::{Action, Scenario};
 use crate::scheduler::config::{self, Configuration};
 use crate::scheduler::explain::Explanations;
@@ -23,11 +27,12 @@ use crate::script::Kubectl;
 use crate::script::operator::Operator;
 use crate::traffic;
 use crate::wire::decode;
+use std::rc::Rc;
 
 /// The actors, and where explanations of placements will be found.
 pub struct Seats {
     /// Everyone.
-    pub actors: Vec<(Box<dyn Controller>, ActorSettings)>,
+    pub seats: Vec<Seat>,
     /// Filled by the scheduler for the pods named in the options.
     pub explanations: Explanations,
     /// The traffic engine, if the scenario has traffic.
@@ -36,50 +41,65 @@ pub struct Seats {
     pub meters: Meters,
 }
 
+/// One seat at the table.
+pub enum Seat {
+    /// An actor of its own.
+    Actor(Box<dyn Controller>, ActorSettings),
+    /// The actors of a component of the control plane, which can end and begin anew.
+    Component(&'static str, Factory),
+}
+
+impl Seat {
+    /// Sits down.
+    pub fn take(self, runtime: &mut Runtime) {
+        match self {
+            Seat::Actor(controller, own) => runtime.add(controller, own),
+            Seat::Component(name, factory) => runtime.add_component(name, factory),
+        }
+    }
+}
+
 /// Everyone that the scenario needs.
 ///
 /// # Errors
 /// Manifests that the API server would refuse to read, and scheduler configurations that kube-scheduler refuses.
 pub fn all(scenario: &Scenario, options: &Options) -> Result<Seats> {
     let machines = machines::machines(&scenario.cluster, options.seed);
-    let mut actors: Vec<(Box<dyn Controller>, ActorSettings)> =
-        vec![(Box::new(boot::Deliveries::new(machines)), ActorSettings::immediate())];
+    let masters = machines.iter().map(|(_, machine)| machine).filter(|machine| machine.node.is_control_plane());
+    let settings = ControlPlaneSettings {
+        machines: masters.map(|machine| machine.meta.name.clone()).collect(),
+        hosted: 1,
+        supervisor: Supervisor::Kubelet,
+    };
+    let mut seats = vec![
+        Seat::Actor(Box::new(boot::Deliveries::new(machines)), ActorSettings::immediate()),
+        Seat::Actor(Box::new(ControlPlane::new(settings)), ActorSettings::immediate()),
+    ];
     let meters = Meters::default();
-    actors.extend(faults::all(scenario, options.seed, &meters));
-    actors.extend(crate::workload::all(&scenario.load, &meters));
+    seats.extend(faults::all(scenario, options.seed, &meters).into_iter().map(|(actor, own)| Seat::Actor(actor, own)));
+    seats.extend(crate::workload::all(&scenario.load, &meters).into_iter().map(|(actor, own)| Seat::Actor(actor, own)));
     let explanations = Explanations::default();
-    let mut clients: Vec<(Box<dyn Controller>, ActorSettings)> =
-        vec![(Box::new(Kubectl::new(steps::steps(scenario)?)), settings::kubectl())];
-    if operated(scenario) {
-        clients.push((Box::new(Operator::default()), settings::kubectl()));
+    let scenario = Rc::new(scenario.clone());
+    let client = |actor: Box<dyn Controller>, own: ActorSettings| {
+        let settings = settings::actor(&scenario.timing, actor.name(), own);
+        Seat::Actor(actor, settings)
+    };
+    seats.push(client(Box::new(Kubectl::new(steps::steps(&scenario)?)), settings::kubectl()));
+    if operated(&scenario) {
+        seats.push(client(Box::<Operator>::default(), settings::kubectl()));
     }
-    let mut configurations = config::of_scenario(scenario, options.seed)?;
-    if let Some(strategy) = options.strategy {
-        take_on(&mut configurations[0].profiles, (strategy.profile)(options.seed));
-    }
-    for configuration in configurations {
-        let (milli_qps, burst) = (configuration.milli_qps, configuration.burst);
-        let settings = ActorSettings { milli_qps, burst, ..settings::scheduler(&scenario.timing) };
-        clients.push((Box::new(scheduler(scenario, options, configuration, &explanations)), settings));
-    }
+    seats.push(schedulers(&scenario, options, &explanations)?);
     let listeners = Listeners::default();
-    let kubelet = kubelet(scenario, options).metering(meters.clone());
+    let kubelet = kubelet(&scenario, options).metering(meters.clone());
     let kubelet = if scenario.traffic.is_some() { kubelet.telling(listeners.clone()) } else { kubelet };
-    clients.push((Box::new(kubelet), settings::kubelet()));
-    let metrics_server = MetricsServer::new(meters.clone(), options.seed);
-    let controllers = crate::controllers::all(&scenario.timing, Box::new(metrics_server));
-    let first = storage_objects(scenario);
-    for (controller, own) in
-        clients.into_iter().chain(controllers).chain(crate::cloud::all(&scenario.cluster.cloud, &first))
-    {
-        let settings = settings::actor(&scenario.timing, controller.name(), own);
-        actors.push((controller, settings));
-    }
+    seats.push(client(Box::new(kubelet), settings::kubelet()));
+    seats.push(controllers(&scenario, &meters, options.seed));
+    let first = storage_objects(&scenario);
+    seats.extend(crate::cloud::all(&scenario.cluster.cloud, &first).into_iter().map(|(actor, own)| client(actor, own)));
     if !scenario.scaled_objects.is_empty() {
         let api = Box::new(MetricsServer::new(meters.clone(), options.seed));
         let (operator, own) = ScaledObjects::new(&scenario.scaled_objects, api).seat();
-        let settings = settings::actor(&scenario.timing, operator.name(), own);
-        actors.push((operator, settings));
+        seats.push(client(operator, own));
     }
     let traffic = scenario.traffic.as_ref().map(|written| {
         let end = options.until.map_or(scenario.end(), |until| until.min(scenario.end()));
@@ -87,8 +107,8 @@ pub fn all(scenario: &Scenario, options: &Options) -> Result<Seats> {
         let settings = traffic::Settings { seed: options.seed, end, watch_delay };
         traffic::Seat::new(written, &settings, listeners, meters.clone())
     });
-    actors.extend(autoscalers(scenario));
-    Ok(Seats { actors, explanations, meters, traffic })
+    seats.extend(autoscalers(&scenario).into_iter().map(|(actor, own)| Seat::Actor(actor, own)));
+    Ok(Seats { seats, explanations, meters, traffic })
 }
 
 /// Those who add nodes and take them away, with the provider's part in it.
@@ -116,6 +136,41 @@ fn autoscalers(scenario: &Scenario) -> Vec<(Box<dyn Controller>, ActorSettings)>
         seated.push(MachineProvider::new(&cluster.cloud.machines).seat());
     }
     seated
+}
+
+/// The schedulers, one for each configuration.
+fn schedulers(scenario: &Rc<Scenario>, options: &Options, explanations: &Explanations) -> Result<Seat> {
+    let mut configurations = config::of_scenario(scenario, options.seed)?;
+    if let Some(strategy) = options.strategy {
+        take_on(&mut configurations[0].profiles, (strategy.profile)(options.seed));
+    }
+    let (scenario, options, explanations) = (scenario.clone(), options.clone(), explanations.clone());
+    let factory = move || {
+        let seat = |configuration: &Configuration| {
+            let (milli_qps, burst) = (configuration.milli_qps, configuration.burst);
+            let own = ActorSettings { milli_qps, burst, ..settings::scheduler(&scenario.timing) };
+            let actor: Box<dyn Controller> =
+                Box::new(scheduler(&scenario, &options, configuration.clone(), &explanations));
+            let settings = settings::actor(&scenario.timing, actor.name(), own);
+            (actor, settings)
+        };
+        configurations.iter().map(seat).collect()
+    };
+    Ok(Seat::Component(Component::Scheduler.name(), Box::new(factory)))
+}
+
+/// The controllers of the controller manager.
+fn controllers(scenario: &Rc<Scenario>, meters: &Meters, seed: Seed) -> Seat {
+    let (scenario, meters) = (scenario.clone(), meters.clone());
+    let factory = move || {
+        let seat = |(actor, own): (Box<dyn Controller>, ActorSettings)| {
+            let settings = settings::actor(&scenario.timing, actor.name(), own);
+            (actor, settings)
+        };
+        let metrics_server = MetricsServer::new(meters.clone(), seed);
+        crate::controllers::all(&scenario.timing, Box::new(metrics_server)).into_iter().map(seat).collect()
+    };
+    Seat::Component(Component::ControllerManager.name(), Box::new(factory))
 }
 
 /// Whether machines go away with a warning.

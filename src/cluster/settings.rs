@@ -1,9 +1,12 @@
 //! From the scenario's `timing` and `limits` to the machinery of the actors.
 
 use crate::checks::Bounds;
+use crate::model::Effect;
 use crate::rng::Delay;
 use crate::runtime::{ActorSettings, RuntimeLimits, ServerSettings};
-use crate::scenario::{Limits, Timing};
+use crate::scenario::behavior::glob_matches;
+use crate::scenario::cluster::CONTROL_PLANE;
+use crate::scenario::{Action, Limits, Scenario, Timing};
 use crate::scheduler::queue::QueueSettings;
 use crate::store::StoreLimits;
 use crate::time::SimDuration;
@@ -62,14 +65,18 @@ pub fn scheduler_queue(timing: &Timing) -> QueueSettings {
     }
 }
 
-/// The kubelets: one client for each node, a worker for each pod
-/// (`pkg/kubelet/apis/config/v1beta1/defaults.go`).
+/// The kubelets: one client for each node, a worker for each pod. What could not be written is tried again at the next
+/// sync at the latest (`pkg/kubelet/apis/config/v1beta1/defaults.go`, `pkg/kubelet/status/status_manager.go`).
 pub fn kubelet() -> ActorSettings {
-    ActorSettings { milli_qps: 50_000, burst: 100, workers: usize::MAX, ..ActorSettings::default() }
+    let backoff_max = SimDuration::from_secs(10);
+    ActorSettings { milli_qps: 50_000, burst: 100, workers: usize::MAX, backoff_max, ..ActorSettings::default() }
 }
 
 /// How long things may take in a cluster of that speed, for checks.
-pub fn check_bounds(timing: &Timing) -> Bounds {
+pub fn check_bounds(scenario: &Scenario) -> Bounds {
+    let timing = &scenario.timing;
+    // Without a control plane nothing has to happen.
+    let away = if disturbed(scenario) { scenario.duration.0 } else { SimDuration::ZERO };
     let usual = Bounds::default();
     // A slow client takes longer over a batch of writes.
     let qps = |given: &crate::scenario::timing::ComponentTiming| given.qps.filter(|qps| *qps > 0);
@@ -79,10 +86,28 @@ pub fn check_bounds(timing: &Timing) -> Bounds {
     let monitor = &timing.node_monitor;
     let silence = monitor.grace_period.0.max(monitor.startup_grace_period.0) + monitor.period.0;
     Bounds {
-        stale,
-        rest: usual.rest.max(stale),
-        grace: usual.grace.max(silence + timing.kubelet.node_status_update_frequency.0 + lag * 4),
+        stale: stale + away,
+        rest: usual.rest.max(stale) + away,
+        grace: usual.grace.max(silence + timing.kubelet.node_status_update_frequency.0 + lag * 4) + away,
         crash_initial: timing.kubelet.crash_loop_initial_backoff.0,
         crash_max: timing.kubelet.crash_loop_max_backoff.0,
     }
+}
+
+/// Whether some fault may keep the control plane from its work.
+fn disturbed(scenario: &Scenario) -> bool {
+    let timed = scenario.timeline.iter().filter_map(|entry| match &entry.action {
+        Action::Fault(fault) => Some(fault),
+        _ => None,
+    });
+    timed.chain(scenario.faults.iter().map(|rule| &rule.fault)).any(|fault| {
+        let form = fault.form();
+        let masters = form.nodes().is_some_and(|target| {
+            let named = |name: &String| (0..7).any(|at| glob_matches(name, &format!("{CONTROL_PLANE}-{at}")));
+            form.control_plane()
+                || target.node.as_ref().is_some_and(named)
+                || target.pool.as_deref() == Some(CONTROL_PLANE)
+        });
+        masters || matches!(form.effect(), Effect::Process { .. } | Effect::Hindrance(_))
+    })
 }

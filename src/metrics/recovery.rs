@@ -244,6 +244,8 @@ fn one(record: &Record, at: usize, incident: &IncidentRecord, taken: &mut BTreeS
             recovery.impacts.push(impact_of_action(record, workload, started)?);
             return Some(recovery);
         }
+        // What runs on the machines goes on.
+        Effect::Process { .. } | Effect::Hindrance(_) => return None,
         _ => {
             recovery.nodes = fault.nodes.iter().map(|name| node_recovery(record, name, started)).collect();
             let named = |pod: &PodRecord| fault.pods.iter().any(|k| k.name == pod.name && k.namespace == pod.namespace);

@@ -4,8 +4,10 @@
 //! there: the kubelet ends containers, services lose their way. Only machines carry what holds them down with them,
 //! see [`Hold`].
 
+use super::gate::Gate;
 use super::{Key, Name};
 use crate::time::SimDuration;
+use std::sync::Arc;
 
 /// What was done, to whom.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -39,6 +41,15 @@ pub enum Effect {
     Maintenance(Maintenance),
     /// The machines are taken back by the provider.
     Reclaim(Reclaim),
+    /// Processes of the control plane end, on the machines or, where there are none, everywhere.
+    Process {
+        /// Which: `kube-scheduler`.
+        component: Name,
+        /// Killed, rather than asked to stop.
+        kill: bool,
+    },
+    /// Requests to the API server, or of some who ask, are held up or turned away.
+    Hindrance(Arc<Gate>),
     /// Something the scripted user did: `kubectl apply`, `kubectl scale`, …
     UserAction {
         /// The object it concerned, where there is one.

@@ -15,6 +15,7 @@ pub mod curve;
 pub mod custom;
 pub mod fault;
 pub mod field_selector;
+pub mod gate;
 pub mod hash;
 pub mod kind;
 pub mod label_keys;

@@ -1,11 +1,12 @@
 //! Small words of every report: lengths of time, money, shares, columns.
 
-use crate::model::Fault;
+use crate::model::{Effect, Fault};
 use crate::time::{SimDuration, SimTime};
 
 /// That a fault is over: `node a is back`.
 pub fn ended(fault: &Fault, description: &str) -> String {
     match fault.nodes.as_slice() {
+        _ if matches!(fault.effect, Effect::Process { .. }) => format!("over: {description}"),
         [] => format!("over: {description}"),
         [one] => format!("node {one} is back"),
         several => format!("{} nodes are back: {}", several.len(), several.join(", ")),

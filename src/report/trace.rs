@@ -6,7 +6,7 @@
 
 use super::text::{clean, instant};
 use crate::model::batch::{CronJob, Job, JobStatus};
-use crate::model::core::{Event, Incident};
+use crate::model::core::{Event, Incident, Lease};
 use crate::model::service::{Endpoint, EndpointSlice};
 use crate::model::workload::ReplicaSetStatus;
 use crate::model::{Condition, ContainerState, DaemonSet, Deployment, Key, Machine, Node, Object, Pod, PodTemplate};
@@ -75,6 +75,7 @@ fn words(change: &Change) -> String {
             }
         }
         Object::Machine(new) => machine(old.and_then(Object::as_kind).map(|old| &**old), new, &mut parts),
+        Object::Lease(new) => lease(old.and_then(Object::as_kind).map(|old| &**old), new, &mut parts),
         Object::Event(event) => return event_words(event),
         Object::Incident(incident) if old.is_none() => return incident.description.to_string(),
         Object::Incident(incident) => return incident_goes_on(old, incident),
@@ -230,6 +231,15 @@ fn claim(old: Option<&PersistentVolumeClaim>, new: &PersistentVolumeClaim, parts
     turn(parts, "phase", old.map(|old| old.phase.as_str()), new.phase.as_str());
     if let Some(old) = old {
         turn(parts, "capacity", Some(bytes(old.capacity)), bytes(new.capacity));
+    }
+}
+
+fn lease(old: Option<&Lease>, new: &Lease, parts: &mut Vec<String>) {
+    match (old.map(|old| &old.holder), new.holder.as_str()) {
+        (Some(before), now) if before == now => {}
+        (None, "") => {}
+        (Some(_), "") => parts.push("given back".to_string()),
+        (_, now) => parts.push(format!("held by {now}")),
     }
 }
 

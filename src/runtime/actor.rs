@@ -1,12 +1,13 @@
 //! One seat at the table: a controller and its machinery.
 
+use super::control::Cut;
 use super::controller::Controller;
 use super::queue::WorkQueue;
 use super::settings::ActorSettings;
 use crate::engine::TokenBucket;
 use crate::rng::Stream;
 use crate::store::{EventRecord, Revision};
-use crate::time::SimDuration;
+use crate::time::{SimDuration, SimTime};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 
@@ -25,6 +26,16 @@ pub(super) struct Actor {
     /// Events that wait for their turn at the client, and whether one is on its way.
     pub(super) outbox: VecDeque<EventRecord>,
     pub(super) mailing: bool,
+    /// The component that it is a part of; empty for one of its own.
+    pub(super) component: &'static str,
+    /// Its process does not run.
+    pub(super) halted: bool,
+    /// Which process it is: what an earlier one began is none of its business.
+    pub(super) life: u32,
+    /// Its way to the API server is cut.
+    pub(super) cut: Option<Cut>,
+    /// Its watch is broken until then.
+    pub(super) deaf_until: SimTime,
 }
 
 impl Actor {

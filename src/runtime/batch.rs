@@ -3,6 +3,7 @@
 use super::context::{Batch, Order};
 use crate::model::Key;
 use crate::store::{StoreError, Written};
+use crate::time::SimTime;
 
 /// A batch in flight.
 #[derive(Debug)]
@@ -12,7 +13,8 @@ pub(super) struct Flight {
     pub(super) lane: u64,
     pub(super) rest: Batch,
     /// Writes of the group under way, each taken when it commits.
-    pub(super) group: Vec<Option<Order>>,
+    /// With each, when it was sent.
+    pub(super) group: Vec<Option<(SimTime, Order)>>,
     pub(super) outstanding: usize,
     pub(super) written: Vec<Written>,
     pub(super) error: Option<StoreError>,
@@ -20,4 +22,6 @@ pub(super) struct Flight {
     pub(super) background: bool,
     /// Asked for by the reconcile, to be honoured when the writes are done.
     pub(super) requeue: super::Requeue,
+    /// When its process ended: what was sent by then arrives, and nobody waits for the answer.
+    pub(super) orphaned: Option<SimTime>,
 }

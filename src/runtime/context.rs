@@ -1,5 +1,6 @@
 //! What a reconcile sees and how it asks for writes.
 
+use super::control::Command;
 use crate::model::rbac::User;
 use crate::model::{Key, Name, Object};
 use crate::rng::Seed;
@@ -24,6 +25,7 @@ pub struct Cx<'a> {
     pub(super) events: Vec<EventRecord>,
     pub(super) wakes: Vec<(Key, SimTime)>,
     pub(super) quiet: bool,
+    pub(super) commands: Vec<Command>,
 }
 
 /// A write, and what is told about it.
@@ -155,6 +157,11 @@ impl<'a> Cx<'a> {
     /// leave it out.
     pub fn quiet(&mut self) {
         self.quiet = true;
+    }
+
+    /// Do something to the processes of the control plane; for those who act in the world only.
+    pub fn command(&mut self, command: Command) {
+        self.commands.push(command);
     }
 
     /// Whether any write has been asked for in this reconcile.

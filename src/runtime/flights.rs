@@ -32,6 +32,7 @@ impl Runtime {
             error: None,
             background,
             requeue,
+            orphaned: None,
         });
         let id = self.free_flights.pop().unwrap_or_else(|| {
             self.flights.push(None);
@@ -46,23 +47,41 @@ impl Runtime {
         let flight = self.flights[id].as_mut().expect("a flight under way");
         let Some(group) = flight.rest.groups.pop_front() else { return self.land(id) };
         flight.outstanding = group.orders.len();
-        flight.group = group.orders.into_iter().map(Some).collect();
-        let count = flight.outstanding;
         let actor = &mut self.actors[flight.actor];
-        for write in 0..count {
-            let sent = actor.client(flight.lane).take(at);
+        let (lane, line) = (flight.lane, &mut flight.group);
+        line.clear();
+        for (write, order) in group.orders.into_iter().enumerate() {
+            let sent = actor.client(lane).take(at);
+            line.push(Some((sent, order)));
             let latency = actor.settings.request_latency.sample(&mut actor.stream);
             self.events.push(sent + latency, Event::Commit(id, write));
         }
     }
 
-    pub(super) fn commit(&mut self, now: SimTime, id: usize, write: usize) {
+    /// A write reaches the store, unless it was turned away on its way.
+    pub(super) fn commit(&mut self, now: SimTime, id: usize, write: usize, refused: Option<StoreError>) {
         let flight = self.flights[id].as_mut().expect("a flight under way");
         let actor = flight.actor;
-        let Order { write, told } = flight.group[write].take().expect("each write commits once");
+        let (sent, Order { write, told }) = flight.group[write].take().expect("each write commits once");
+        if let Some(ended) = flight.orphaned {
+            flight.outstanding -= 1;
+            let over = flight.outstanding == 0;
+            if sent <= ended && refused.is_none() {
+                let writer = self.actors[actor].controller.name();
+                let _ = self.write(now, write, writer);
+            }
+            if over {
+                self.flights[id] = None;
+                self.free_flights.push(id);
+            }
+            return;
+        }
         let writer = self.actors[actor].controller.name();
         let about = write.key();
-        let result = self.write(now, write, writer);
+        let result = match refused {
+            None => self.write(now, write, writer),
+            Some(error) => Err(self.turn_away(now, writer, &about, error)),
+        };
         if let Some(told) = told {
             self.record(now, actor, told.about(&result));
         }
@@ -86,6 +105,15 @@ impl Runtime {
             flight.rest.groups.retain(|group| group.anyway);
         }
         self.next_group(now, id);
+    }
+
+    /// A write that never reached the store.
+    fn turn_away(&mut self, now: SimTime, writer: &'static str, about: &Key, error: StoreError) -> StoreError {
+        self.stats.refused += 1;
+        for observer in &mut self.observers {
+            observer.refused(now, writer, about, &error);
+        }
+        error
     }
 
     /// Writes to the store, tells the observers, and starts the watches.

@@ -19,7 +19,8 @@ impl Runtime {
         // One recorder sends them in the order they happened.
         let latency = self.latency(id);
         for record in events {
-            self.events.push(at + latency, Event::Record(id, Box::new(record)));
+            let life = self.actors[id].life;
+            self.events.push(at + latency, Event::Record(id, life, Box::new(record)));
         }
     }
 
@@ -33,7 +34,8 @@ impl Runtime {
             let actor = &mut self.actors[id];
             actor.mailing = true;
             let sent = actor.client(0).take(at);
-            return self.events.push(sent + latency, Event::Record(id, Box::new(record)));
+            let life = actor.life;
+            return self.events.push(sent + latency, Event::Record(id, life, Box::new(record)));
         }
     }
 }

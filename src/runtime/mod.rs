@@ -6,8 +6,10 @@
 mod actor;
 mod batch;
 pub mod context;
+pub mod control;
 pub mod controller;
 mod flights;
+mod gate;
 mod mail;
 pub mod observer;
 pub mod plant;
@@ -17,6 +19,7 @@ mod server;
 pub mod settings;
 
 pub use context::{Batch, Cx, Group, Order, Told};
+pub use control::Command;
 pub use controller::{Controller, Requeue, Wake};
 pub use observer::Observer;
 pub use plant::Plant;

@@ -18,6 +18,9 @@ pub trait Observer {
     /// An actor's watch was delivered up to `to` (exclusive of nothing), from `from`.
     fn delivered(&mut self, _now: SimTime, _actor: &'static str, _from: u64, _to: u64) {}
 
+    /// An actor's process began anew and has listed what it watches, up to `to`; its watch stood at `from` before.
+    fn listed(&mut self, _now: SimTime, _actor: &'static str, _from: u64, _to: u64) {}
+
     /// A key was reconciled by an actor whose cursor stands at `cursor`.
     fn reconciled(&mut self, _now: SimTime, _actor: &'static str, _key: &Key, _cursor: u64) {}
 

@@ -9,7 +9,9 @@
 use super::actor::Actor;
 use super::batch::Flight;
 use super::context::{Batch, Cx};
+use super::control::Component;
 use super::controller::{Controller, Requeue, Wake};
+use super::gate::{Gates, Verdict};
 use super::observer::Observer;
 use super::plant::Plant;
 use super::queue::WorkQueue;
@@ -18,10 +20,13 @@ use super::settings::{ActorSettings, RuntimeLimits, Stats};
 use crate::engine::EventQueue;
 use crate::model::{Key, Kind};
 use crate::rng::Seed;
-use crate::store::{EventRecord, Store, StoreError, Write, Written};
+use crate::store::{EventRecord, Refusal, Store, StoreError, UNREACHABLE, Write, Written};
 use crate::time::{SimDuration, SimTime};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
+
+/// How long an event waits that could not be sent.
+const EVENT_RETRY: SimDuration = SimDuration::from_secs(10);
 
 /// Everything that can happen.
 #[derive(Debug)]
@@ -34,10 +39,12 @@ pub(super) enum Event {
     Timer(usize, Key),
     /// A write of a flight reaches the store.
     Commit(usize, usize),
-    /// A worker that computed without writing is free.
-    Free(usize, Key, Requeue),
-    /// An event record reaches the store.
-    Record(usize, Box<EventRecord>),
+    /// A worker that computed without writing is free, in which life of its actor.
+    Free(usize, u32, Key, Requeue),
+    /// An event record reaches the store; sent in which life of its actor.
+    Record(usize, u32, Box<EventRecord>),
+    /// A request has passed the gates, or was turned away.
+    Passed(Box<Event>, Option<Box<StoreError>>),
     /// A request that waited for the API server is done.
     Served(Box<Event>),
 }
@@ -78,6 +85,8 @@ pub struct Runtime {
     plant: Option<Box<dyn Plant>>,
     pub(super) limits: RuntimeLimits,
     pub(super) stats: Stats,
+    pub(super) components: Vec<Component>,
+    pub(super) gates: Gates,
     server: Option<Server>,
     pub(super) instant: (SimTime, u64),
     pub(super) stop: Option<Stop>,
@@ -99,6 +108,8 @@ impl Runtime {
             plant: None,
             limits,
             stats: Stats::default(),
+            components: Vec::new(),
+            gates: Gates::default(),
             server: None,
             instant: (start, 0),
             stop: None,
@@ -145,6 +156,11 @@ impl Runtime {
             busy: 0,
             outbox: VecDeque::new(),
             mailing: false,
+            component: "",
+            halted: false,
+            life: 0,
+            cut: None,
+            deaf_until: SimTime(i64::MIN),
         });
         let mut added = Vec::new();
         let mut wake = Wake { now: self.now(), added: &mut added };
@@ -261,35 +277,88 @@ impl Runtime {
                     self.schedule_work(actor);
                 }
             }
-            Event::Commit(..) | Event::Record(..) => match self.server_done(now, &event) {
-                Some(done) => self.events.push(done, Event::Served(Box::new(event))),
-                None => self.answer(now, event),
-            },
-            Event::Served(request) => self.answer(now, *request),
-            Event::Free(actor, key, requeue) => self.release(actor, &key, requeue, true),
+            Event::Commit(..) | Event::Record(..) => self.arrive(now, event),
+            Event::Passed(request, None) => self.serve_request(now, *request),
+            Event::Passed(request, Some(refused)) => self.answer(now, *request, Some(*refused)),
+            Event::Served(request) => self.answer(now, *request, None),
+            Event::Free(actor, life, key, requeue) => {
+                if self.actors[actor].life == life {
+                    self.release(actor, &key, requeue, true);
+                }
+            }
+        }
+    }
+
+    /// A request comes to the API server: to a closed door, to the gates, or straight to it.
+    fn arrive(&mut self, now: SimTime, request: Event) {
+        let actor = &self.actors[self.client_of(&request)];
+        if actor.settings.outside || (actor.cut.is_none() && self.gates.is_open()) {
+            return self.serve_request(now, request);
+        }
+        let Some(write) = self.asked(&request) else { return };
+        let name = actor.controller.name();
+        let verdict = match &actor.cut {
+            _ if !write.key().kind.is_api() => return self.serve_request(now, request),
+            Some(cut) => Verdict::refused(Refusal::new(UNREACHABLE, &cut.why).of(write.key())),
+            None => self.gates.ask(name, &write),
+        };
+        if verdict.delay > SimDuration::ZERO || verdict.refused.is_some() {
+            let passed = Event::Passed(Box::new(request), verdict.refused.map(Box::new));
+            self.events.push(now + verdict.delay, passed);
+        } else {
+            self.serve_request(now, request);
+        }
+    }
+
+    fn client_of(&self, request: &Event) -> usize {
+        match request {
+            Event::Commit(flight, _) => self.flights[*flight].as_ref().expect("a flight under way").actor,
+            Event::Record(actor, ..) => *actor,
+            other => unreachable!("{other:?} is no request"),
+        }
+    }
+
+    /// What a request asks for.
+    fn asked(&self, request: &Event) -> Option<Write> {
+        match request {
+            Event::Commit(flight, write) => {
+                let flight = self.flights[*flight].as_ref().expect("a flight under way");
+                flight.group[*write].as_ref().map(|(_, order)| order.write.clone())
+            }
+            Event::Record(_, _, record) => Some(Write::Event(EventRecord::clone(record))),
+            other => unreachable!("{other:?} is no request"),
+        }
+    }
+
+    fn serve_request(&mut self, now: SimTime, request: Event) {
+        match self.server_done(now, &request) {
+            Some(done) => self.events.push(done, Event::Served(Box::new(request))),
+            None => self.answer(now, request, None),
         }
     }
 
     /// When the API server is done with a request that arrives now, if that takes it any time.
     fn server_done(&mut self, now: SimTime, request: &Event) -> Option<SimTime> {
-        let client = match request {
-            Event::Commit(flight, _) => self.flights[*flight].as_ref().expect("a flight under way").actor,
-            Event::Record(actor, _) => *actor,
-            _ => return None,
-        };
+        let client = self.client_of(request);
         let outside = self.actors[client].settings.outside;
         self.server.as_mut().filter(|_| !outside).map(|server| server.answer(now))
     }
 
-    /// What a request asks for happens.
-    fn answer(&mut self, now: SimTime, request: Event) {
+    /// What a request asks for happens, or it is refused.
+    fn answer(&mut self, now: SimTime, request: Event, refused: Option<StoreError>) {
         match request {
-            Event::Commit(flight, write) => self.commit(now, flight, write),
-            Event::Record(actor, record) => {
+            Event::Commit(flight, write) => self.commit(now, flight, write, refused),
+            // Events that cannot be sent are tried again (`staging/src/k8s.io/client-go/tools/record/event.go`).
+            Event::Record(actor, life, record) if refused.is_some() => {
+                if self.actors[actor].life == life {
+                    self.events.push(now + EVENT_RETRY, Event::Record(actor, life, record));
+                }
+            }
+            Event::Record(actor, life, record) => {
                 let writer = self.actors[actor].controller.name();
                 // The namespace may be gone; an event is not worth a retry.
                 let _ = self.write(now, Write::Event(*record), writer);
-                if std::mem::take(&mut self.actors[actor].mailing) {
+                if self.actors[actor].life == life && std::mem::take(&mut self.actors[actor].mailing) {
                     self.mail(now, actor);
                 }
             }
@@ -303,12 +372,15 @@ impl Runtime {
     pub(super) fn schedule_delivery(&mut self, id: usize, committed: SimTime) {
         let now = self.now();
         let actor = &mut self.actors[id];
+        if actor.halted || actor.cut.is_some() {
+            return;
+        }
         if !std::mem::replace(&mut actor.deliver_pending, true) {
             let backlog = self.server.as_ref().filter(|_| !actor.settings.outside);
             let backlog = backlog.map_or(SimDuration::ZERO, |server| server.backlog(now));
             let lag = actor.settings.watch_delay.sample(&mut actor.stream) + backlog;
             // What one delivery showed, a later one does not take back.
-            let due = (committed + lag).max(now);
+            let due = (committed + lag).max(now).max(actor.deaf_until);
             actor.lag = lag.min(due - committed);
             self.events.push(due, Event::Deliver(id));
         }
@@ -317,6 +389,9 @@ impl Runtime {
     fn deliver(&mut self, now: SimTime, id: usize) {
         let actor = &mut self.actors[id];
         actor.deliver_pending = false;
+        if actor.is_deaf(now) {
+            return self.schedule_delivery(id, now);
+        }
         let seen = now - actor.lag;
         let from = actor.cursor;
         let mut added = Vec::new();
@@ -382,6 +457,9 @@ impl Runtime {
 
     fn work(&mut self, now: SimTime, id: usize) {
         self.actors[id].work_pending = false;
+        if self.actors[id].halted {
+            return;
+        }
         while self.actors[id].busy < self.actors[id].settings.workers && self.stop.is_none() {
             self.catch_up(now, id);
             let cursor = self.actors[id].cursor;
@@ -394,7 +472,7 @@ impl Runtime {
     /// Moves the cursor over changes that are old enough and that the actor does not watch.
     fn catch_up(&mut self, now: SimTime, id: usize) {
         let actor = &mut self.actors[id];
-        if !actor.deliver_pending {
+        if !actor.deliver_pending && !actor.is_deaf(now) {
             let seen = now - actor.lag;
             actor.cursor = self.store.log().revision_at(seen, actor.cursor);
         }
@@ -417,9 +495,10 @@ impl Runtime {
             events: Vec::new(),
             wakes: Vec::new(),
             quiet: false,
+            commands: Vec::new(),
         };
         let requeue = actor.controller.reconcile(&key, &mut cx);
-        let Cx { view, foreground, background, events, wakes, quiet, .. } = cx;
+        let Cx { view, foreground, background, events, wakes, commands, quiet, .. } = cx;
         let lane =
             if foreground.groups.is_empty() && background.is_empty() { 0 } else { actor.controller.lane(&key, view) };
         let (name, cursor) = (actor.controller.name(), actor.cursor);
@@ -437,7 +516,8 @@ impl Runtime {
         if !foreground.groups.is_empty() {
             self.take_off(busy_until, id, key, lane, foreground, false, requeue);
         } else if busy_until > now {
-            self.events.push(busy_until, Event::Free(id, key, requeue));
+            let life = self.actors[id].life;
+            self.events.push(busy_until, Event::Free(id, life, key, requeue));
         } else {
             self.release(id, &key, requeue, true);
         }
@@ -446,6 +526,9 @@ impl Runtime {
         }
         if !wakes.is_empty() {
             self.enqueue(id, wakes);
+        }
+        for command in commands {
+            self.obey(now, command);
         }
     }
 
@@ -479,7 +562,13 @@ impl Runtime {
         for id in 0..self.actors.len() {
             self.catch_up(now, id);
         }
-        let horizon = self.actors.iter().map(|actor| actor.cursor).min().unwrap_or(self.store.revision());
+        let horizon = self
+            .actors
+            .iter()
+            .filter(|actor| !actor.halted)
+            .map(|actor| actor.cursor)
+            .min()
+            .unwrap_or(self.store.revision());
         self.store.trim(horizon);
     }
 }

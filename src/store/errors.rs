@@ -25,6 +25,9 @@ pub enum StoreError {
     Limit(String),
 }
 
+/// The code of an answer that nobody gave: the client could not reach the API server.
+pub const UNREACHABLE: u16 = 0;
+
 /// An answer with a code and a text of its own.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Refusal {
@@ -84,6 +87,15 @@ impl StoreError {
     /// What `kubectl` prints (`staging/src/k8s.io/kubectl/pkg/cmd/util/helpers.go`, `StandardErrorMessage`).
     pub fn as_printed(&self) -> String {
         let reason = match self {
+            StoreError::Refused(_, refusal) if refusal.code == UNREACHABLE => {
+                // `staging/src/k8s.io/kubectl/pkg/cmd/util/helpers.go`, `StandardErrorMessage`
+                return "The connection to the server 10.96.0.1:443 was refused - did you specify the right host or port?"
+                    .to_string();
+            }
+            StoreError::Refused(_, refusal) if refusal.message.starts_with("etcdserver: ") => {
+                return format!("Error from server: {self}");
+            }
+            StoreError::Refused(_, refusal) if refusal.code == 503 => "ServiceUnavailable",
             StoreError::NotFound(_) => "NotFound",
             StoreError::AlreadyExists(_) => "AlreadyExists",
             StoreError::Conflict(..) => "Conflict",

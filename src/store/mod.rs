@@ -28,7 +28,7 @@ mod workloads;
 pub mod write;
 
 pub use apply::{FOREGROUND, ORPHAN, Written};
-pub use errors::{Refusal, StoreError};
+pub use errors::{Refusal, StoreError, UNREACHABLE};
 pub use log::{Change, Revision, Verb};
 pub use patch::Patch;
 pub use slots::{Store, StoreLimits};

@@ -171,13 +171,18 @@ impl<'a> View<'a> {
     /// one by one: they are a function of when it began to work, computed when someone asks.
     pub fn lease_renewed(&self, node: &Name, now: SimTime) -> Option<SimTime> {
         let machine = self.fetch::<Machine>(&Name::new(), node)?;
+        self.renewed_by(machine, now)
+    }
+
+    /// When the kubelet of a machine, one that may be gone by now, renewed its lease last as of `now`.
+    pub fn renewed_by(&self, machine: &Machine, now: SimTime) -> Option<SimTime> {
         let until = if machine.up { now } else { machine.down_since.min(now) };
         let mut beats = Heartbeats::of(self.store, machine);
         let mut last = None;
         loop {
             let next = beats.next_beat();
             if next > until {
-                return last.or_else(|| self.lease(node).map(|lease| lease.renewed));
+                return last.or_else(|| self.lease(&machine.meta.name).map(|lease| lease.renewed));
             }
             last = Some(next);
         }

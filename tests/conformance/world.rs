@@ -51,8 +51,8 @@ impl World {
         for object in bootstrap_objects() {
             runtime.commit_now(Write::Create(object), "bootstrap").unwrap();
         }
-        for (actor, settings) in seats::all(&scenario, &options).unwrap().actors {
-            runtime.add(actor, settings);
+        for seat in seats::all(&scenario, &options).unwrap().seats {
+            seat.take(&mut runtime);
         }
         let mut world = World { runtime, gone };
         world.until(0);

@@ -3,9 +3,13 @@
 use super::passes::Passes;
 use super::plan::{Act, Planned, When};
 use super::recording::Mark;
+use kubesim::control_plane::instance_name;
+use kubesim::model::core::Incident;
+use kubesim::model::fault::{Effect, Fault};
 use kubesim::model::sets::StatefulSetUpdate;
 use kubesim::model::{Key, Kind, Machine, Meta, Name, Object, Pod, Truth};
 use kubesim::runtime::{Controller, Cx, Requeue, Wake};
+use kubesim::store::incident::{begun, ended, entry_key};
 use kubesim::store::{Change, DeleteOptions, Patch, Preconditions, Propagation, View, Write};
 use kubesim::time::{SimDuration, SimTime};
 use kubesim::wire::decode;
@@ -37,12 +41,14 @@ pub struct Driver {
     previous: SimTime,
     /// The Deployment or StatefulSet that was created last.
     workload: Option<Key>,
+    /// Processes that were ended, each with its incident.
+    down: Vec<(String, usize, Key)>,
 }
 
 impl Driver {
     pub fn new(plan: Vec<Planned>, zero: SimTime, namespace: &str, passes: Passes, diary: Rc<RefCell<Diary>>) -> Self {
-        let (next, due, previous, workload) = (0, None, SimTime::ZERO, None);
-        Driver { plan, zero, namespace: namespace.into(), diary, passes, next, due, previous, workload }
+        let (next, due, previous, workload, down) = (0, None, SimTime::ZERO, None, Vec::new());
+        Driver { plan, zero, namespace: namespace.into(), diary, passes, next, due, previous, workload, down }
     }
 
     fn key() -> Key {
@@ -69,6 +75,13 @@ impl Driver {
 
     /// When the next crash of `node` comes, if that is the next action, and how long its detection took.
     fn next_crash(&self, wanted: &str, now: SimTime) -> Option<(SimTime, f64)> {
+        let by_clock = self.plan[self.next + 1..].iter().find_map(|planned| match (&planned.act, &planned.when) {
+            (Act::Power { node, up: false, detected }, When::At(t)) if node == wanted => Some((*t, *detected)),
+            _ => None,
+        });
+        if let Some((t, detected)) = by_clock {
+            return Some((self.zero + SimDuration::from_secs_f64(t), detected?));
+        }
         let next = self.plan.get(self.next + 1)?;
         match (&next.act, &next.when) {
             (Act::Power { node, up: false, detected }, When::AfterPrevious(delay)) if node == wanted => {
@@ -160,6 +173,27 @@ impl Driver {
                     let patch = Patch::RemoveFinalizer(finalizer);
                     cx.write(Write::Patch(key.clone(), patch, Preconditions::default()));
                 }
+            }
+            Act::DeleteOne { prefix } => {
+                let pods = cx.live().list_in::<Pod>(&self.namespace).map(|pod| pod.meta.name.clone());
+                let first = pods.filter(|name| name.starts_with(&prefix)).min().expect("a pod of that name");
+                let key = Key::new(Kind::Pod, self.namespace.clone(), first);
+                cx.write(Write::Delete(key, DeleteOptions::default()));
+            }
+            Act::Process { component, host, down: true, term } => {
+                let key = entry_key(self.next);
+                let all = component == "kube-apiserver";
+                let nodes = if all { Vec::new() } else { vec![instance_name(host)] };
+                let effect = Effect::Process { component: Name::from(component.as_str()), kill: !term };
+                let fault = Fault { kind: "component-down", nodes, effect, ..Fault::default() };
+                cx.write(begun(&key, fault, component.clone(), cx.now, None));
+                self.down.push((component, host, key));
+            }
+            Act::Process { component, host, .. } => {
+                let at = self.down.iter().position(|(name, at, _)| *name == component && *at == host);
+                let (_, _, key) = self.down.remove(at.expect("it was stopped"));
+                let incident = cx.live().fetch_key::<Incident>(&key).expect("it was written");
+                cx.write(ended(incident, cx.now));
             }
             Act::Nothing => {}
         }

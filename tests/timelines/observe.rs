@@ -67,6 +67,8 @@ fn fields(object: &Object) -> Fields {
             add("deletionTimestamp", pod.meta.deletion.map_or("", |_| "set").to_string());
             let target = find(&pod.status.conditions, "DisruptionTarget");
             add("disruptionTarget", target.map(|target| target.reason.to_string()).unwrap_or_default());
+            add("scheduled", truth_and_reason(&pod.status.conditions, "PodScheduled"));
+            add("nominated", pod.status.nominated_node.as_deref().unwrap_or_default().to_string());
             add("restarts", pod.restarts().to_string());
             add("owner", owner(&pod.meta));
             let labels = &pod.meta.labels;
@@ -82,6 +84,10 @@ fn fields(object: &Object) -> Fields {
             add("taints", taints.join(";"));
             add("zone", node.zone().to_string());
             add("unschedulable", node.unschedulable.to_string());
+        }
+        Object::Lease(lease) if lease.meta.namespace == "kube-system" => {
+            add("holder", lease.holder.to_string());
+            add("transitions", lease.transitions.to_string());
         }
         Object::EndpointSlice(slice) => {
             for endpoint in slice.endpoints.iter() {

@@ -5,7 +5,7 @@
 //! recorded; every other action is timed from the action before it, or by the clock.
 
 use super::recording::{Op, Recording, Row, Scenario};
-use super::{deletion, rollout, stateful_set};
+use super::{control_plane, deletion, preemption, rollout, stateful_set, zone_outage};
 use serde_json::{Value, json};
 
 /// When an action is due. Lengths are in seconds.
@@ -38,6 +38,10 @@ pub enum Act {
     Release { pod: String },
     /// Changes an object.
     Patch { kind: String, name: String, patch: Value },
+    /// Deletes the first pod whose name begins so.
+    DeleteOne { prefix: String },
+    /// Ends a process of the control plane, or starts it again. `term`: it is asked to.
+    Process { component: String, host: usize, down: bool, term: bool },
     /// Only the mark.
     Nothing,
 }
@@ -61,6 +65,9 @@ pub fn plan(recording: &Recording) -> Vec<Planned> {
         Scenario::Jobs => super::jobs::plan(recording),
         Scenario::StatefulSet => stateful_set::plan(recording),
         Scenario::Autoscaling => super::hpa::plan(recording),
+        Scenario::Preemption => preemption::plan(recording),
+        Scenario::ControlPlane => control_plane::plan(recording),
+        Scenario::ZoneOutage => created(recording).into_iter().chain(zone_outage::plan(recording)).collect(),
     }
 }
 
@@ -73,7 +80,8 @@ pub fn supported(recording: &Recording) -> Vec<&Value> {
     recording.manifests.iter().filter(known).collect()
 }
 
-fn crashes(recording: &Recording) -> Vec<Planned> {
+/// Creates the objects when they were created.
+fn created(recording: &Recording) -> Vec<Planned> {
     let mut plan = Vec::new();
     let mut created = recording.rows.first().map_or(0.0, |row| row.t);
     for document in supported(recording) {
@@ -83,6 +91,11 @@ fn crashes(recording: &Recording) -> Vec<Planned> {
         created = added.unwrap_or(created);
         plan.push(Planned { when: When::At(created), act: Act::Create(document.clone()), mark: None });
     }
+    plan
+}
+
+fn crashes(recording: &Recording) -> Vec<Planned> {
+    let mut plan = created(recording);
     let mut previous = None;
     for mark in &recording.marks {
         let up = mark.mark.starts_with("recover");

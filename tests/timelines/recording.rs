@@ -55,6 +55,9 @@ pub enum Scenario {
     Jobs,
     StatefulSet,
     Autoscaling,
+    ZoneOutage,
+    Preemption,
+    ControlPlane,
 }
 
 /// A folder.
@@ -98,6 +101,9 @@ fn read(path: &Path) -> Option<Recording> {
     let has = |wanted: &str| marks.iter().any(|mark| mark.mark == wanted);
     let scenario = match name.as_str() {
         name if name.starts_with("node-crash") && has("crash") => Scenario::NodeCrash,
+        name if name.starts_with("zone-outage") && has("down-one-zone") => Scenario::ZoneOutage,
+        name if name.starts_with("control-plane-failures") && has("kill-leader") => Scenario::ControlPlane,
+        name if name.starts_with("preempt") && has("create-high-single") => Scenario::Preemption,
         name if name.starts_with("rollout") && has("create") => Scenario::Rollout,
         name if name.starts_with("deletion") && has("delete-namespace") => Scenario::Deletion,
         name if name.starts_with("jobs") && has("suspend") => Scenario::Jobs,

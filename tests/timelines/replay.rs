@@ -7,6 +7,8 @@ use super::plan::{Act, Planned, When};
 use super::recording::{Mark, Op, Recording, Row, Scenario};
 use kubesim::cluster::machines::bootstrap_objects;
 use kubesim::cluster::settings;
+use kubesim::control_plane::process::Supervisor;
+use kubesim::control_plane::{ControlPlane, ControlPlaneSettings};
 use kubesim::controllers::{
     self,
     node_lifecycle::{NodeLifecycle, NodeLifecycleSettings},
@@ -16,6 +18,7 @@ use kubesim::metrics::{Meters, MetricsApi, MetricsServer};
 use kubesim::model::core::Namespace;
 use kubesim::model::{Labels, Machine, Meta, Name, Node, Object, Resources};
 use kubesim::rng::Seed;
+use kubesim::runtime::control::Factory;
 use kubesim::runtime::{ActorSettings, Controller, Runtime, RuntimeLimits};
 use kubesim::scenario::Timing;
 use kubesim::scheduler::{Options, Scheduler};
@@ -55,7 +58,8 @@ struct Conditions {
 /// Processor cores and GiB of the nodes, dealt round-robin.
 fn capacities(scenario: Scenario) -> &'static [(i64, i64)] {
     match scenario {
-        Scenario::NodeCrash => &[(8, 32), (4, 16), (16, 64), (8, 64)],
+        Scenario::NodeCrash | Scenario::ZoneOutage | Scenario::ControlPlane => &[(8, 32), (4, 16), (16, 64), (8, 64)],
+        Scenario::Preemption => &[(8, 32)],
         Scenario::Rollout | Scenario::Deletion | Scenario::Jobs | Scenario::StatefulSet | Scenario::Autoscaling => {
             &[(16, 64), (8, 32)]
         }
@@ -65,7 +69,8 @@ fn capacities(scenario: Scenario) -> &'static [(i64, i64)] {
 fn conditions(recording: &Recording) -> Conditions {
     let nodes_up = recording.rows.iter().find(|row| row.whole("Node", Op::Add)).map_or(-WARM_UP, |row| row.t);
     let registered = recording.rows.iter().find(|row| row.kind == "Event" && row.new.contains("|RegisteredNode|"));
-    let first_pass = registered.map_or(nodes_up, |row| row.t.max(nodes_up));
+    let registered = registered.map_or(nodes_up, |row| row.t.max(nodes_up));
+    let (first_pass, pass_time) = passes(&recording.rows, registered);
     let workload = |row: &&Row| matches!(row.kind.as_str(), "Deployment" | "Job" | "StatefulSet");
     let namespace = recording.rows.iter().find(workload).map(|row| row.namespace.clone());
     // Cron jobs go by the minute, everything else by the second.
@@ -75,7 +80,7 @@ fn conditions(recording: &Recording) -> Conditions {
         zero,
         nodes_up,
         first_pass,
-        pass_time: pass_time(&recording.rows, first_pass),
+        pass_time,
         machines: machines(recording, instant(zero, nodes_up)),
         namespace: namespace.unwrap_or_else(|| "default".to_string()),
     }
@@ -93,15 +98,23 @@ fn zero(rows: &[Row], seconds: i64) -> SimTime {
     SimTime(began.unwrap_or(0).rem_euclid(seconds * 1_000_000_000))
 }
 
-/// The monitor sleeps five seconds between passes, so its phase moves by the length of a pass. The first
-/// return of a node shows how far it has come by then.
-fn pass_time(rows: &[Row], first_pass: f64) -> f64 {
+/// How long a pass takes that writes nothing, until a recording tells.
+const QUIET_PASS: f64 = 0.0025;
+
+/// When the monitor's first pass came, and how long a pass takes that writes nothing. The monitor sleeps five seconds
+/// between passes, so its phase moves by the length of each. Where they stand, the first node that became Unknown
+/// shows; how fast they move, the first that was cleaned.
+fn passes(rows: &[Row], registered: f64) -> (f64, f64) {
+    let unknown = |row: &&Row| row.is("Node", "Ready") && row.new == "Unknown";
     let cleaned = |row: &&Row| {
         row.is("Node", "taints") && row.old.contains("unreachable:NoExecute") && !row.new.contains("NoExecute")
     };
-    let Some(row) = rows.iter().find(cleaned) else { return 0.002 };
-    let passes = ((row.t - first_pass) / 5.0).floor();
-    ((row.t - first_pass) / passes - 5.0).clamp(0.001, 0.02)
+    let Some(first) = rows.iter().find(unknown).map(|row| row.t - 0.005) else { return (registered, QUIET_PASS) };
+    let until = rows.iter().find(cleaned).map_or(first, |row| row.t - 0.005);
+    let count = ((until - first) / (5.0 + QUIET_PASS)).round();
+    let length = if count < 1.0 { QUIET_PASS } else { ((until - first) / count - 5.0).clamp(0.001, 0.02) };
+    let before = ((first - registered) / (5.0 + length)).round();
+    (first - before * (5.0 + length), length)
 }
 
 fn machines(recording: &Recording, nodes_up: SimTime) -> Vec<Machine> {
@@ -218,8 +231,12 @@ pub fn run(recording: &Recording, plan: &[Planned], seed: u64) -> (Vec<Row>, Vec
         Scenario::Autoscaling => Box::new(super::hpa::Stub::new(recording, conditions.zero)),
         _ => Box::new(MetricsServer::new(Meters::default(), Seed(seed))),
     };
-    for (actor, settings) in actors_asking(Seed(seed), &Timing::default(), monitor, metrics) {
-        runtime.add(actor, settings);
+    if recording.scenario == Scenario::ControlPlane {
+        seat_processes(&mut runtime, Seed(seed), monitor);
+    } else {
+        for (actor, settings) in actors_asking(Seed(seed), &Timing::default(), monitor, metrics) {
+            runtime.add(actor, settings);
+        }
     }
     // Twice the recorded time is plenty; a driver that waits for ever ends here.
     let end = instant(conditions.zero, recording.marks.last().map_or(0.0, |mark| mark.t) * 2.0 + 60.0);
@@ -229,6 +246,30 @@ pub fn run(recording: &Recording, plan: &[Planned], seed: u64) -> (Vec<Row>, Vec
     }
     runtime.finish();
     (rows.take(), diary.take().marks)
+}
+
+/// Everyone at the table where the processes of the control plane can end: two of each, and a supervisor that brings
+/// back what ends by itself after two seconds.
+fn seat_processes(runtime: &mut Runtime, seed: Seed, monitor: NodeLifecycleSettings) {
+    let supervisor = Supervisor::Always(SimDuration::from_secs(2));
+    let settings = ControlPlaneSettings { hosted: 2, supervisor, ..ControlPlaneSettings::default() };
+    runtime.add(Box::new(ControlPlane::new(settings)), ActorSettings::immediate());
+    let of = move |wanted: &'static str| -> Factory {
+        let named = move |name: &str| match name {
+            "kube-scheduler" | "kubelet" => wanted == name,
+            _ => wanted == "kube-controller-manager",
+        };
+        Box::new(move || {
+            let mut seats = actors(seed, &Timing::default(), monitor);
+            seats.retain(|(actor, _)| named(actor.name()));
+            seats
+        })
+    };
+    runtime.add_component("kube-controller-manager", of("kube-controller-manager"));
+    runtime.add_component("kube-scheduler", of("kube-scheduler"));
+    for (kubelets, settings) in of("kubelet")() {
+        runtime.add(kubelets, settings);
+    }
 }
 
 fn advance(runtime: &mut Runtime, until: SimTime) {

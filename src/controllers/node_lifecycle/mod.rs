@@ -5,8 +5,10 @@
 //! more than 50 s later makes it Unknown; the `NoSchedule` taint follows at once, the `NoExecute` taint in the
 //! next round that the zone's rate allows.
 //!
-//! Passes that could not decide anything are not run: a machine's state tells when to look, never what to find.
+//! Passes that could not decide anything are not run: a machine's state tells when to look, never what to find. A pass
+//! lasts until its writes have landed, and the next one comes a period later.
 
+mod grid;
 pub mod monitor;
 pub mod taints;
 #[cfg(test)]
@@ -17,10 +19,12 @@ use crate::model::{Condition, Key, Kind, Machine, Name, Node, Object, Pod, Resou
 use crate::rng::Delay;
 use crate::runtime::{Controller, Cx, Requeue, Wake};
 use crate::scenario::Timing;
-use crate::store::{Change, EventRecord, Patch, Preconditions, View, Write};
+use crate::store::{Change, EventRecord, Patch, Preconditions, StoreError, View, Write, Written};
 use crate::time::{SimDuration, SimTime};
+use grid::Grid;
 use indexmap::IndexMap;
-use monitor::{Action, Monitor, Patience, Sign};
+use monitor::{Action, Judged, Monitor, Patience, Sign, Zone};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use zones::EvictionRates;
 
@@ -72,17 +76,6 @@ impl NodeLifecycleSettings {
         let watch_delay = Delay::from(timing.watch_delay).longest();
         NodeLifecycleSettings { period: monitor.period.0, watch_delay, patience, ..Self::default() }
     }
-
-    /// The first instant of a grid from the start that is not before `time`.
-    fn on_grid(&self, step: SimDuration, time: SimTime) -> SimTime {
-        let since = (time - self.start).0.max(0);
-        let steps = since / step.0 + i64::from(since % step.0 != 0);
-        self.start + step * steps
-    }
-
-    fn pass_at(&self, time: SimTime) -> SimTime {
-        self.on_grid(self.period + self.pass_time, time)
-    }
 }
 
 /// The controller.
@@ -90,16 +83,48 @@ impl NodeLifecycleSettings {
 pub struct NodeLifecycle {
     settings: NodeLifecycleSettings,
     monitor: Monitor,
+    /// When passes come.
+    passes: Grid,
+    /// When rounds of tainting come.
+    rounds: Grid,
     /// The next pass that may decide something.
     pass_due: SimTime,
     /// The next round of tainting with something to do.
     round_due: SimTime,
     last_pass: Option<SimTime>,
+    last_round: SimTime,
+    under_way: Option<UnderWay>,
+    /// The last renewals of machines that are gone while their nodes are still there.
+    last_beats: BTreeMap<Name, SimTime>,
+    /// Writes of a round that have not landed: the next one waits for them.
+    tainting: usize,
 }
 
-/// The key under which the monitor's passes and rounds run.
+/// A pass whose writes have not landed yet.
+#[derive(Debug)]
+struct UnderWay {
+    nodes: Vec<Arc<Node>>,
+    judged: Judged,
+    /// The zones as they were before it.
+    before: BTreeMap<Name, Zone>,
+    /// Chains of writes that have not landed.
+    outstanding: usize,
+    /// Whether the zones have been judged, the last thing that a pass does.
+    closing: bool,
+    /// Whether it found nothing that the next pass would have to look at again.
+    quiet: bool,
+    /// After this instant a node is found silent that renews nothing more.
+    silence: Option<SimTime>,
+}
+
+/// The key under which the monitor's passes run.
 fn monitor_key() -> Key {
     Key::cluster(Kind::Node, Name::new())
+}
+
+/// The key under which rounds of tainting run.
+fn round_key() -> Key {
+    Key::cluster(Kind::Node, crate::name!("?tainting"))
 }
 
 impl NodeLifecycle {
@@ -107,9 +132,15 @@ impl NodeLifecycle {
     pub fn new(settings: NodeLifecycleSettings) -> Self {
         NodeLifecycle {
             monitor: Monitor::new(settings.patience),
+            passes: Grid::new(settings.start, settings.period + settings.pass_time),
+            rounds: Grid::new(settings.start, settings.taint_period),
             pass_due: settings.start,
             round_due: SimTime::MAX,
             last_pass: None,
+            last_round: settings.start,
+            under_way: None,
+            tainting: 0,
+            last_beats: BTreeMap::new(),
             settings,
         }
     }
@@ -125,12 +156,21 @@ impl Controller for NodeLifecycle {
     }
 
     fn start(&mut self, wake: &mut Wake<'_>) {
-        self.settings.start = self.settings.start.max(wake.now());
-        self.pass_due = self.settings.start;
+        let start = self.settings.start.max(wake.now());
+        *self = NodeLifecycle::new(NodeLifecycleSettings { start, ..self.settings });
         wake.add_after(monitor_key(), self.pass_due - wake.now());
     }
 
-    fn wake(&mut self, change: &Change, _view: View<'_>, wake: &mut Wake<'_>) {
+    fn wake(&mut self, change: &Change, view: View<'_>, wake: &mut Wake<'_>) {
+        let name = &change.key.name;
+        match (&change.old, &change.new) {
+            (Some(Object::Machine(gone)), None) => {
+                let last = view.renewed_by(gone, change.time);
+                self.last_beats.extend(last.map(|at| (name.clone(), at)));
+            }
+            (None, Some(Object::Machine(_))) | (Some(Object::Node(_)), None) => _ = self.last_beats.remove(name),
+            _ => {}
+        }
         if change.key.kind == Kind::Node {
             if !matters(change) {
                 return;
@@ -140,30 +180,45 @@ impl Controller for NodeLifecycle {
             }
         }
         self.ask_pass(wake.now());
-        wake.add_after(monitor_key(), self.pass_due - wake.now());
+        if self.under_way.is_none() {
+            wake.add_after(monitor_key(), self.pass_due - wake.now());
+        }
     }
 
     fn reconcile(&mut self, key: &Key, cx: &mut Cx<'_>) -> Requeue {
+        if *key == round_key() {
+            return self.round(cx);
+        }
         if *key != monitor_key() {
             no_schedule_pass(key, cx);
             return Requeue::Done;
         }
-        if self.pass_due <= cx.now {
+        if self.under_way.is_some() {
+            self.go_on(cx);
+        } else if self.pass_due <= cx.now {
             self.pass(cx);
         }
-        if self.round_due <= cx.now {
-            let view = cx.view;
-            let actions = self.monitor.taint_round(self.round_due, &|name| view.node(name).cloned());
-            if !actions.is_empty() {
-                // A pass right after this may not see the new taint yet, as upstream's may not.
-                self.ask_pass(self.round_due);
-            }
-            act(actions, cx);
-            self.plan_round(self.round_due + SimDuration(1));
-        }
-        match self.pass_due.min(self.round_due) {
+        match self.pass_due {
+            _ if self.under_way.is_some() => Requeue::Done,
             SimTime::MAX => Requeue::Done,
             due => Requeue::After(due - cx.now),
+        }
+    }
+
+    fn settled(&mut self, key: &Key, _: Result<&[Written], &StoreError>, wake: &mut Wake<'_>) {
+        if let Some(pass) = self.under_way.as_mut().filter(|_| *key == monitor_key()) {
+            pass.outstanding -= 1;
+            if pass.outstanding == 0 {
+                wake.add(monitor_key());
+            }
+        }
+        if *key == round_key() {
+            self.tainting -= 1;
+            if self.tainting == 0 {
+                self.rounds.begin_anew(self.last_round, wake.now() + self.settings.taint_period);
+                self.plan_round(wake.now());
+                wake.add(round_key());
+            }
         }
     }
 }
@@ -171,36 +226,110 @@ impl Controller for NodeLifecycle {
 impl NodeLifecycle {
     /// Something happened at `time`: the next pass is run.
     fn ask_pass(&mut self, time: SimTime) {
-        let mut next = self.settings.pass_at(time);
+        if let Some(pass) = &mut self.under_way {
+            pass.quiet = false;
+            return;
+        }
+        let mut next = self.passes.at(time);
         if self.last_pass >= Some(next) {
-            next = self.settings.pass_at(next + SimDuration(1));
+            next = self.passes.at(next + SimDuration(1));
         }
         self.pass_due = self.pass_due.min(next);
     }
 
+    fn every(&self, cx: &Cx<'_>) -> bool {
+        cx.eager || self.settings.patience.grace < SAFE_GRACE
+    }
+
+    /// One pass begins: every node is judged.
     fn pass(&mut self, cx: &mut Cx<'_>) {
         let now = self.pass_due;
-        let every = cx.eager || self.settings.patience.grace < SAFE_GRACE;
+        let every = self.every(cx);
         let mut nodes: Vec<Arc<Node>> = cx.view.list::<Node>().cloned().collect();
         nodes.sort_by(|a, b| a.meta.name.cmp(&b.meta.name));
         let signs: Vec<Sign> = nodes.iter().map(|node| self.sign_of(node, now, every, cx.view)).collect();
         let before = self.monitor.zones.clone();
-        let actions = self.monitor.pass(now, &nodes, &signs);
-        let waiting = |a: &monitor::Zone, b: &monitor::Zone| {
-            a.state == b.state && a.queue.waiting() == b.queue.waiting() && a.queue.milli_qps == b.queue.milli_qps
-        };
-        let zones = &self.monitor.zones;
-        let same_zones = before.len() == zones.len() && before.values().zip(zones.values()).all(|(a, b)| waiting(a, b));
-        let next = self.settings.pass_at(now + SimDuration(1));
-        let settled = actions.is_empty() && same_zones && !self.unsettled(&nodes, &signs);
+        let mut actions = Vec::new();
+        let judged = self.monitor.judge_nodes(now, &nodes, &signs, &mut actions);
+        let quiet = actions.is_empty() && !self.unsettled(&nodes, &signs);
+        let silence = self.next_silence(&nodes, &signs);
         self.last_pass = Some(now);
-        self.pass_due = if every || !settled { next } else { self.next_silence(&nodes, &signs).max(next) };
-        act(actions, cx);
+        self.pass_due = SimTime::MAX;
+        let outstanding = act(actions, cx);
+        let pass = UnderWay { nodes, judged, before, outstanding, closing: false, quiet, silence };
+        self.under_way = Some(pass);
+        self.ask_round(cx);
+        self.go_on(cx);
+    }
+
+    /// What a pass does when what it wrote has landed: it judges the zones, and when that has landed it is over.
+    fn go_on(&mut self, cx: &mut Cx<'_>) {
+        let Some(mut pass) = self.under_way.take_if(|pass| pass.outstanding == 0) else { return };
+        if !pass.closing {
+            let mut actions = Vec::new();
+            self.monitor.handle_disruption(cx.now, &pass.nodes, &pass.judged, &mut actions);
+            pass.quiet &= actions.is_empty();
+            pass.closing = true;
+            pass.outstanding = act(actions, cx);
+        }
+        if pass.outstanding > 0 {
+            self.under_way = Some(pass);
+        } else {
+            self.end_pass(&pass, cx);
+        }
+        self.ask_round(cx);
+    }
+
+    fn ask_round(&mut self, cx: &mut Cx<'_>) {
         // A round reads nodes from the watch: what this pass writes must have come back by then. One that is planned
         // already stays, or passes that come faster than that would put it off for ever.
         let planned = self.round_due;
-        self.plan_round(now + self.settings.watch_delay * 3);
+        self.plan_round(cx.now + self.settings.watch_delay * 3);
         self.round_due = self.round_due.min(planned);
+        if self.round_due < SimTime::MAX {
+            cx.wake(round_key(), self.round_due);
+        }
+    }
+
+    fn end_pass(&mut self, pass: &UnderWay, cx: &Cx<'_>) {
+        let began = self.last_pass.unwrap_or(cx.now);
+        if cx.now > began + self.settings.pass_time {
+            self.passes.begin_anew(began, cx.now + self.settings.period);
+        }
+        let waiting = |a: &Zone, b: &Zone| {
+            a.state == b.state && a.queue.waiting() == b.queue.waiting() && a.queue.milli_qps == b.queue.milli_qps
+        };
+        let (before, zones) = (&pass.before, &self.monitor.zones);
+        let same_zones = before.len() == zones.len() && before.values().zip(zones.values()).all(|(a, b)| waiting(a, b));
+        let next = self.passes.at(began + SimDuration(1));
+        let settled = pass.quiet && same_zones;
+        self.pass_due = match pass.silence.filter(|_| settled && !self.every(cx)) {
+            _ if !settled || self.every(cx) => next,
+            None => SimTime::MAX,
+            Some(end) => self.passes.at(end + SimDuration(1)).max(next),
+        };
+    }
+
+    /// One round of `NoExecute` tainting.
+    fn round(&mut self, cx: &mut Cx<'_>) -> Requeue {
+        if self.round_due <= cx.now {
+            let view = cx.view;
+            let actions = self.monitor.taint_round(self.round_due, &|name| view.node(name).cloned());
+            if !actions.is_empty() {
+                // A pass right after this may not see the new taint yet, as upstream's may not.
+                self.ask_pass(self.round_due);
+                if self.under_way.is_none() {
+                    cx.wake(monitor_key(), self.pass_due);
+                }
+            }
+            self.last_round = self.round_due;
+            self.tainting = act(actions, cx);
+            self.plan_round(self.last_round + SimDuration(1));
+        }
+        match self.round_due {
+            SimTime::MAX => Requeue::Done,
+            due => Requeue::After(due - cx.now),
+        }
     }
 
     /// What this pass sees of a node's lease.
@@ -211,8 +340,9 @@ impl NodeLifecycle {
         if beating && !every && !self.monitor.needs_renewal(node) {
             return Sign::Beating;
         }
-        match view.lease_renewed(&node.meta.name, seen) {
-            Some(at) => Sign::Renewed { at, noticed: self.settings.pass_at(at + self.settings.watch_delay) },
+        let last = || self.last_beats.get(&node.meta.name).copied();
+        match view.lease_renewed(&node.meta.name, seen).or_else(last) {
+            Some(at) => Sign::Renewed { at, noticed: self.passes.at(at + self.settings.watch_delay) },
             None => Sign::None,
         }
     }
@@ -222,16 +352,19 @@ impl NodeLifecycle {
         nodes.iter().zip(signs).any(|(node, sign)| *sign != Sign::None && self.monitor.needs_renewal(node))
     }
 
-    /// The pass at which the first silent node is found.
-    fn next_silence(&self, nodes: &[Arc<Node>], signs: &[Sign]) -> SimTime {
+    /// After this instant the first silent node is found.
+    fn next_silence(&self, nodes: &[Arc<Node>], signs: &[Sign]) -> Option<SimTime> {
         let silent = nodes.iter().zip(signs).filter(|(_, sign)| **sign != Sign::Beating);
-        let ends = silent.filter_map(|(node, _)| self.monitor.silent_after(node));
-        ends.min().map_or(SimTime::MAX, |end| self.settings.pass_at(end + SimDuration(1)))
+        silent.filter_map(|(node, _)| self.monitor.silent_after(node)).min()
     }
 
     fn plan_round(&mut self, from: SimTime) {
+        if self.tainting > 0 {
+            self.round_due = SimTime::MAX;
+            return;
+        }
         let next = self.monitor.next_taint(from);
-        self.round_due = next.map_or(SimTime::MAX, |at| self.settings.on_grid(self.settings.taint_period, at));
+        self.round_due = next.map_or(SimTime::MAX, |at| self.rounds.at(at));
     }
 }
 
@@ -253,8 +386,9 @@ fn no_schedule_pass(key: &Key, cx: &mut Cx<'_>) {
     }
 }
 
-/// Carries actions out: the nodes side by side, the writes of a node one after the other.
-fn act(actions: Vec<Action>, cx: &mut Cx<'_>) {
+/// Carries actions out: the nodes side by side, the writes of a node one after the other. Says how many such chains of
+/// writes are on their way.
+fn act(actions: Vec<Action>, cx: &mut Cx<'_>) -> usize {
     let mut by_node: IndexMap<Name, Vec<Write>> = IndexMap::new();
     for action in actions {
         match action {
@@ -271,7 +405,7 @@ fn act(actions: Vec<Action>, cx: &mut Cx<'_>) {
                     message: Name::from(format!("Node {name} event: Removing Node {name} from Controller")),
                     source: SOURCE,
                 };
-                cx.background(vec![Write::Event(record)]);
+                cx.tell(record);
             }
             Action::Unknown(name, conditions) => {
                 let write = patch_node(&name, Patch::Conditions(conditions));
@@ -287,7 +421,8 @@ fn act(actions: Vec<Action>, cx: &mut Cx<'_>) {
             }
         }
     }
-    by_node.into_values().for_each(|writes| cx.background(writes));
+    let chains = by_node.into_values().filter(|writes| !writes.is_empty());
+    chains.map(|writes| cx.background(writes)).count()
 }
 
 fn patch_node(name: &Name, patch: Patch) -> Write {

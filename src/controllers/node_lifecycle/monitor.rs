@@ -75,6 +75,9 @@ struct Health {
     declared: Option<SimTime>,
 }
 
+/// The Ready conditions of the nodes of each zone, as a pass judged them.
+pub type Judged = BTreeMap<Name, Vec<Option<Truth>>>;
+
 /// A zone and its queue.
 #[derive(Clone, Debug)]
 pub struct Zone {
@@ -103,22 +106,34 @@ impl Monitor {
     /// One pass over all nodes, in order of name, each with its sign of life.
     pub fn pass(&mut self, now: SimTime, nodes: &[Arc<Node>], signs: &[Sign]) -> Vec<Action> {
         let mut actions = Vec::new();
-        self.meet(nodes, &mut actions);
-        let mut by_zone: BTreeMap<Name, Vec<Option<Truth>>> = BTreeMap::new();
+        let judged = self.judge_nodes(now, nodes, signs, &mut actions);
+        self.handle_disruption(now, nodes, &judged, &mut actions);
+        actions
+    }
+
+    /// The first part of a pass: each node alone.
+    pub fn judge_nodes(
+        &mut self,
+        now: SimTime,
+        nodes: &[Arc<Node>],
+        signs: &[Sign],
+        actions: &mut Vec<Action>,
+    ) -> Judged {
+        self.meet(nodes, actions);
+        let mut by_zone = Judged::new();
         for (node, sign) in nodes.iter().zip(signs) {
             let before = ready_of(node);
-            let current = self.judge(node, now, *sign, &mut actions);
+            let current = self.judge(node, now, *sign, actions);
             if node.meta.labels.get("node.kubernetes.io/exclude-disruption").is_none() {
                 by_zone.entry(zone_of(node)).or_default().push(current);
             }
             let Some(current) = current else { continue };
-            self.decide_taint(node, current, now, &mut actions);
+            self.decide_taint(node, current, now, actions);
             if current != Truth::True && before == Some(Truth::True) {
                 actions.push(Action::NotReady(node.clone()));
             }
         }
-        self.handle_disruption(now, nodes, &by_zone, &mut actions);
-        actions
+        by_zone
     }
 
     /// When a node is found silent if it renews nothing more: strictly after this instant.
@@ -231,13 +246,13 @@ impl Monitor {
         queue.add(&node.meta.name);
     }
 
-    /// Sets the rates by how badly the zones are hit; when everything is down, nothing is evicted
+    /// The second part: sets the rates by how badly the zones are hit; when everything is down, nothing is evicted
     /// (`handleDisruption`).
-    fn handle_disruption(
+    pub fn handle_disruption(
         &mut self,
         now: SimTime,
         nodes: &[Arc<Node>],
-        by_zone: &BTreeMap<Name, Vec<Option<Truth>>>,
+        by_zone: &Judged,
         actions: &mut Vec<Action>,
     ) {
         let rates = self.patience.rates;

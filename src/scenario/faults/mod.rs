@@ -29,6 +29,9 @@
 //! `None`. [`Form::holds`] takes hold of machines, [`Form::troubles`] gives them troubles, both until the fault ends. A
 //! fault that does more has a file in [`crate::faults`] and a line there.
 
+pub mod api_server;
+pub mod cloud_outage;
+pub mod component_down;
 pub mod mistakes;
 pub mod node_crash;
 pub mod outage;
@@ -36,9 +39,11 @@ pub mod overload;
 pub mod partition;
 pub mod pod_crash;
 pub mod rule;
+pub mod slow_store;
 pub mod target;
 pub mod trace;
 pub mod upkeep;
+pub mod webhook_timeout;
 
 use super::Scenario;
 use super::behavior::glob_matches;
@@ -76,6 +81,16 @@ macro_rules! with_faults {
                 quota_exhaustion: QuotaExhaustion($crate::scenario::faults::mistakes::QuotaExhaustion),
                 /// A bad configuration is rolled out to a workload, and taken back when the fault ends.
                 bad_rollout: BadRollout($crate::scenario::faults::mistakes::BadRollout),
+                /// Processes of the control plane end: killed, or asked to stop.
+                component_down: ComponentDown($crate::scenario::faults::component_down::ComponentDown),
+                /// The API server is slow, or answers some requests with an error.
+                api_server: ApiServer($crate::scenario::faults::api_server::ApiServerFault),
+                /// The disk of etcd is slow: every write waits.
+                slow_store: SlowStore($crate::scenario::faults::slow_store::SlowStore),
+                /// An admission webhook does not answer.
+                webhook_timeout: WebhookTimeout($crate::scenario::faults::webhook_timeout::WebhookTimeout),
+                /// The provider's interface does not answer.
+                cloud_outage: CloudOutage($crate::scenario::faults::cloud_outage::CloudOutage),
                 /// All containers of a pod end at once with an error.
                 pod_crash: PodCrash($crate::scenario::faults::pod_crash::PodCrash),
                 /// One container ends.

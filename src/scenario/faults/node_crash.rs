@@ -24,6 +24,10 @@ impl Form for NodeCrash {
     fn nodes(&self) -> Option<NodeTarget> {
         Some(self.target())
     }
+    /// A zone or a rack takes its masters with it.
+    fn control_plane(&self) -> bool {
+        self.zone.is_some() || self.domain.is_some()
+    }
     fn lasts(&self) -> Option<(&'static str, Distribution<Duration>)> {
         self.recover_after.map(|after| ("recoverAfter", after))
     }
