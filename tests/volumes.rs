@@ -25,17 +25,24 @@ struct World {
     cluster: Cluster,
 }
 
-const CLUSTER: &str = "
-cluster:
-  pools: [{name: a, count: 1, zones: [zone-a]}, {name: b, count: 1, zones: [zone-b]}]
-  cloud: {disks: [{createTime: 2s, deleteTime: 2s, attachTime: 2s, detachTime: 2s, resizeTime: 2s, fullZones: [zone-a]},
-    {driver: roomy.example.com, fullZones: []}, {driver: small.example.com, fullZones: [], perNode: 1}]}
-";
+/// The cluster with a disk for each driver that the manifests name.
+fn cluster(manifests: &str) -> String {
+    let named = |line: &&&str| manifests.contains(line.split([' ', ',']).nth(1).expect("a driver's name"));
+    let own = ["{driver: roomy.example.com, fullZones: []}", "{driver: small.example.com, fullZones: [], perNode: 1}"];
+    let own: String = own.iter().filter(named).map(|line| format!(", {line}")).collect();
+    format!(
+        "cluster:
+  pools: [{{name: a, count: 1, zones: [zone-a]}}, {{name: b, count: 1, zones: [zone-b]}}]
+  cloud: {{disks: [{{createTime: 2s, deleteTime: 2s, attachTime: 2s, detachTime: 2s, resizeTime: 2s, fullZones: [zone-a]}}{own}]}}
+"
+    )
+}
 
 impl World {
     /// As it is `seconds` after the manifests were applied, with what the timeline did meanwhile.
     fn at(seconds: i64, manifests: &str, timeline: &str) -> World {
-        let text = format!("name: test\nduration: 1h\nmanifests: [all.yaml]\n{CLUSTER}\ntimeline: [{timeline}]");
+        let text =
+            format!("name: test\nduration: 1h\nmanifests: [all.yaml]\n{}timeline: [{timeline}]", cluster(manifests));
         let scenario = load("test.yaml", &text, &[], &Manifests(manifests)).unwrap_or_else(|error| panic!("{error}"));
         let options = Options { until: Some(SimTime::from_secs(seconds)), ..Options::of(&scenario) };
         let mut cluster = Cluster::new(&scenario, &options, Vec::new()).unwrap();
