@@ -138,7 +138,8 @@ fn owner_goes(rig: &mut Rig, block_owner_deletion: bool) {
     let options = DeleteOptions { propagation: Some(Propagation::Foreground), ..DeleteOptions::default() };
     rig.play.write(3.0, Write::Delete(set_key(), options), "test");
     names.iter().for_each(|name| rig.play.delete(4.0, name, Some(0)));
-    rig.play.patch(60.0, set_key(), Patch::RemoveFinalizer(FOREGROUND));
+    let lets_go = Write::Patch(set_key(), Patch::RemoveFinalizer(FOREGROUND), Preconditions::default());
+    rig.play.write(60.0, lets_go, "generic-garbage-collector");
 }
 
 fn endpoint(rig: &mut Rig, forge: fn(&mut crate::model::service::Endpoint)) {

@@ -12,9 +12,9 @@ fn machines_are_chosen_by_name_pool_zone_labels_domain_count_and_share() {
         ("node: 'n-*', zone: zone-b", Ok(&["n-1", "n-3"])),
         ("pool: spot", Ok(&["spot-0", "spot-1"])),
         ("pool: spot, zone: zone-a", Ok(&["spot-0"])),
-        ("zone: zone-a", Ok(&["n-0", "n-2", "spot-0"])),
+        ("zone: zone-a", Ok(&["control-plane-0", "n-0", "n-2", "spot-0"])),
         ("selector: disk=ssd", Ok(&["n-0", "n-3"])),
-        ("selector: 'disk!=ssd', zone: zone-a", Ok(&["n-2", "spot-0"])),
+        ("selector: 'disk!=ssd', zone: zone-a", Ok(&["control-plane-0", "n-2", "spot-0"])),
         ("domain: rack, selector: rack=r0", Ok(&["n-0", "n-2"])),
         ("domain: zone", Err(3)),
         // Half of the six workers; a tenth of them is one.
