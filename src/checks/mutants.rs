@@ -589,7 +589,6 @@ pub(super) const CASES: &[(u8, Play, Play)] = &[
             rig.finish(61.0);
         },
     ),
-    // A lease that nobody holds.
     (
         46,
         |rig| rig.finish(61.0),

@@ -258,6 +258,10 @@ fn fold_pod(print: &mut Fingerprint, pod: &Pod) {
         );
         print.word(container.usage.milli_cpu as u64);
         print.word(container.usage.memory as u64);
+        if let Some(granted) = &container.allocated {
+            fold_resources(print, &granted.0);
+            fold_resources(print, &granted.1);
+        }
         // States are small plain data; their debug text says everything.
         write!(print, "{:?}", container.state).expect("hashing cannot fail");
     }

@@ -41,6 +41,13 @@ pub struct Watch {
     looked: Option<SimTime>,
 }
 
+impl Watch {
+    /// Of what happens at one instant the look came first, whether or not it had a reason then.
+    pub fn has_passed(&mut self, now: SimTime) {
+        self.looked = Some(now);
+    }
+}
+
 /// A pod is evicted.
 #[derive(Clone, Debug)]
 pub struct Eviction {

@@ -52,6 +52,8 @@ pub struct Instance {
     pub redefined: bool,
     /// The image that it was last started from.
     pub image: Name,
+    /// Its use of memory is another than the meters know.
+    pub remeter: bool,
     /// The run that the meters know of: when it started, and whether they know its end.
     pub metered: Option<(SimTime, bool)>,
 }
@@ -107,6 +109,8 @@ pub struct Run {
     pub memory: Option<Arc<Curve>>,
     /// It answers nothing and does not end: so many faults hold it.
     pub hung: u32,
+    /// Since when.
+    pub hung_since: SimTime,
 }
 
 /// The exit code of SIGKILL.
@@ -151,7 +155,15 @@ pub struct PullBackoff {
 
 impl Default for Run {
     fn default() -> Self {
-        Run { pace: 1000, serves: SimTime::ZERO, ends: None, out_of_memory: None, memory: None, hung: 0 }
+        Run {
+            pace: 1000,
+            serves: SimTime::ZERO,
+            ends: None,
+            out_of_memory: None,
+            memory: None,
+            hung: 0,
+            hung_since: SimTime::ZERO,
+        }
     }
 }
 

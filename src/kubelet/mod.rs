@@ -24,6 +24,7 @@ pub mod behavior;
 pub mod config;
 pub mod evict;
 pub mod eviction_rank;
+pub mod faults;
 pub mod images;
 pub mod instance;
 pub mod load;
@@ -52,14 +53,14 @@ pub use behavior::{AnnotatedBehavior, BehaviorSource, ContainerBehavior, Scenari
 pub use settings::KubeletSettings;
 
 use crate::metrics::Meters;
-use crate::model::core::Incident;
-use crate::model::{Effect, Key, Kind, Machine, Name, Node, Object, Pod, Truth};
+use crate::model::{Key, Kind, Machine, Name, Node, Object, Pod, Truth};
 use crate::network::listeners::Listeners;
 use crate::rng::Seed;
 use crate::runtime::{Controller, Cx, Requeue, Wake};
 use crate::store::{Change, DeleteOptions, Patch, Preconditions, StoreError, Verb, View, Write, Written};
 use crate::time::SimTime;
 use evict::Eviction;
+use faults::{Leak, SlowStart};
 use node::NodeState;
 use pod_worker::{Env, PodWorker, Stage, Verdict};
 use registry::Registry;
@@ -91,6 +92,7 @@ pub struct Kubelet {
     meters: Meters,
     listeners: Option<Listeners>,
     registry: Registry,
+    slow_starts: Vec<SlowStart>,
 }
 
 /// What is to be done to a pod that the API knows nothing of.
@@ -103,6 +105,17 @@ enum Order {
         /// Their code.
         exit_code: i32,
     },
+    /// Containers hang, or do so no more.
+    Hang {
+        /// Which; all of them if `None`.
+        container: Option<Name>,
+        /// It begins, rather than being over.
+        begins: bool,
+    },
+    /// Containers begin to leak.
+    Leak(Leak),
+    /// They leak no more.
+    LeakOver(Name),
     /// Its node cannot keep it.
     Evict(Eviction),
     /// Its node is shut down.
@@ -135,6 +148,7 @@ impl Kubelet {
             meters: Meters::default(),
             listeners: None,
             registry: Registry::default(),
+            slow_starts: Vec::new(),
         }
     }
 
@@ -178,15 +192,6 @@ impl Kubelet {
         node.troubles = machine.troubles.clone();
     }
 
-    fn incident(&mut self, incident: &Incident, wake: &mut Wake<'_>) {
-        let Effect::End { container, exit_code } = &incident.fault.effect else { return };
-        for pod in incident.fault.pods.iter().filter(|pod| self.workers.contains_key(pod)) {
-            let crash = Order::Crash { container: container.clone(), exit_code: *exit_code };
-            self.orders.entry(pod.clone()).or_default().push((incident.started, crash));
-            wake.add(pod.clone());
-        }
-    }
-
     /// A pod is gone: its node says with its next status which volumes it uses no more.
     fn volumes_left(&mut self, pod: &Pod, wake: &mut Wake<'_>) {
         for source in config::file_sources(pod) {
@@ -228,6 +233,7 @@ impl Kubelet {
             eager: cx.eager,
             node: &mut self.nodes[node],
             registry: &mut self.registry,
+            slow_starts: &self.slow_starts,
             pod,
             view,
             events: Vec::new(),
@@ -321,6 +327,9 @@ fn work(worker: &mut PodWorker, env: &mut Env<'_>, orders: &[(SimTime, Order)], 
         worker.advance(env, (*at).min(now));
         match order {
             Order::Crash { container, exit_code } => worker.crash(env, container.as_ref(), *exit_code, *at),
+            Order::Hang { container, begins } => worker.hang(env, container.as_ref(), *begins, *at),
+            Order::Leak(leak) => worker.leak(env, leak, *at),
+            Order::LeakOver(incident) => worker.leak_over(env, incident, *at),
             Order::Evict(eviction) => worker.evict(env, eviction, *at),
             Order::ShutDown(eviction) => worker.end_as(env, crate::name!("Terminated"), eviction, *at),
             Order::Pace { container, pace, .. } => worker.pace(env, *container, *pace, *at),
@@ -407,6 +416,9 @@ impl Controller for Kubelet {
             Object::Machine(machine) => {
                 self.machine_changed(machine);
                 if change.old.as_ref().and_then(Object::machine).is_some_and(|old| old.troubles != machine.troubles) {
+                    if let Some(at) = self.node_of(&machine.meta.name) {
+                        self.nodes[at].watch.has_passed(wake.now());
+                    }
                     wake.add(physics::key(&machine.meta.name));
                 }
                 if change.verb == Verb::Deleted {
@@ -448,7 +460,13 @@ impl Controller for Kubelet {
                     wake.add_after(Key::cluster(Kind::Machine, node.meta.name.clone()), tick - wake.now());
                 }
             }
-            Object::Incident(incident) if change.verb == Verb::Added => self.incident(incident, wake),
+            Object::Incident(incident) if change.verb == Verb::Added => self.incident(incident, true, wake),
+            Object::Incident(incident) => {
+                let lasted = change.old.as_ref().and_then(Object::incident).is_some_and(|old| old.ended.is_none());
+                if lasted && incident.ended.is_some() {
+                    self.incident(incident, false, wake);
+                }
+            }
             _ => {}
         }
     }

@@ -9,6 +9,7 @@ use super::settings::KubeletSettings;
 use super::shutdown::Shutdown;
 use crate::model::condition;
 use crate::model::core::Lease;
+use crate::model::fault::Hold;
 use crate::model::machine::{KubeletSetup, Troubles};
 use crate::model::{Condition, Key, Kind, Machine, Meta, Name, Node, Object, Pod, PodSpec, Resources, Truth};
 use crate::rng::Seed;
@@ -257,6 +258,13 @@ impl NodeState {
     /// Registers the node, keeps its status and its lease.
     pub fn reconcile(&mut self, cx: &mut Cx<'_>, settings: &KubeletSettings) -> Requeue {
         if !self.up {
+            return Requeue::Done;
+        }
+        if let Some(shutdown) = self.shutdown.as_ref().filter(|shutdown| shutdown.off()) {
+            // The power goes, until the fault is over.
+            let hold = Hold { incident: shutdown.incident.clone(), runs: false, reboots: true };
+            let key = Key::cluster(Kind::Machine, self.name.clone());
+            cx.write(Write::Patch(key, Patch::Hold(hold, cx.now), Preconditions::default()));
             return Requeue::Done;
         }
         let known = cx.view.node(&self.name).cloned();

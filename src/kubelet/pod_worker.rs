@@ -10,6 +10,7 @@
 //! ```
 
 use super::behavior::{BehaviorSource, ContainerBehavior};
+use super::faults::{Leak, SlowStart};
 use super::images::{Around, ImageStep, Wanted};
 use super::instance::{Answer, Instance, State};
 use super::node::NodeState;
@@ -63,6 +64,8 @@ pub struct PodWorker {
     pub held: Option<super::node::Held>,
     /// Its volumes.
     pub mounts: Mounts,
+    /// The leaks that its containers have.
+    pub leaks: Vec<Leak>,
     /// What became of wishes for other resources.
     pub resize: Resize,
     /// The images that its containers use.
@@ -172,6 +175,8 @@ pub struct Env<'a> {
     pub node: &'a mut NodeState,
     /// The registry that all nodes pull from.
     pub registry: &'a mut Registry,
+    /// What makes containers start slowly.
+    pub slow_starts: &'a [SlowStart],
     /// The pod as the API has it.
     pub pod: &'a Pod,
     /// The cluster as the kubelet's watches show it.
@@ -218,7 +223,8 @@ impl Env<'_> {
         now: SimTime,
     ) -> ImageStep {
         let (size, layers) = (behavior.image_size, behavior.image_layers.as_ref());
-        let wanted = Wanted { image, policy, size, layers, exists: behavior.image_exists };
+        let wanted =
+            Wanted { image, policy, size, layers, exists: behavior.image_exists && !self.registry.has_lost(image) };
         let room = self.node.disk_room(now);
         let mut around = Around {
             now,
@@ -291,6 +297,7 @@ impl PodWorker {
             publish: true,
             held: None,
             mounts: Mounts::default(),
+            leaks: Vec::new(),
             resize: Resize::default(),
             images: containers.iter().map(|container| container.image.clone()).collect(),
             disruption: None,
@@ -455,6 +462,12 @@ impl PodWorker {
                 if let Some(curve) = instance.run.memory.as_ref().filter(|_| ended.is_none()) {
                     meters.follow_memory(self.uid, &container.name, started, curve);
                 }
+            }
+            if std::mem::take(&mut instance.remeter)
+                && ended.is_none()
+                && let Some(curve) = &instance.run.memory
+            {
+                meters.follow_memory(self.uid, &container.name, started, curve);
             }
             if let Some(at) = ended.filter(|_| known.is_none_or(|(_, over)| !over)) {
                 meters.end(self.uid, &container.name, at);

@@ -8,6 +8,7 @@
 use super::settings::KubeletSettings;
 use crate::model::Name;
 use crate::model::machine::RegistryFault;
+use crate::scenario::behavior::glob_matches;
 use crate::time::{SimDuration, SimTime};
 use rustc_hash::FxHashMap;
 
@@ -36,6 +37,8 @@ pub enum PullFailure {
 pub struct Registry {
     /// The faults in force, by incident.
     faults: Vec<(Name, RegistryFault)>,
+    /// Patterns of the images that it has lost, by incident.
+    lost: Vec<(Name, Name)>,
     /// When each of the pulls that it serves at a time is through.
     lanes: Vec<SimTime>,
     /// The window of each node: since when, and how many pulls.
@@ -51,6 +54,17 @@ impl Registry {
     /// It is over.
     pub fn fault_over(&mut self, incident: &Name) {
         self.faults.retain(|(name, _)| name != incident);
+        self.lost.retain(|(name, _)| name != incident);
+    }
+
+    /// It loses the images of a pattern.
+    pub fn lose(&mut self, incident: &Name, pattern: &Name) {
+        self.lost.push((incident.clone(), pattern.clone()));
+    }
+
+    /// Whether it has lost an image.
+    pub fn has_lost(&self, image: &str) -> bool {
+        self.lost.iter().any(|(_, pattern)| glob_matches(pattern, image))
     }
 
     /// Whether it turns a node's pull away at `at`, and how long that takes beyond its answer.

@@ -228,7 +228,12 @@ impl PodWorker {
         // What is missing shows when the image is there.
         let environment = config::environment(container, &env.pod.meta.namespace, env.view);
         let variables = environment.as_ref().map_or_else(|_| Environment::new(), |(variables, _)| variables.clone());
-        let behavior = env.source.resolve(env.pod, container, self.instances[at].starts, &variables, env.seed);
+        let mut behavior = env.source.resolve(env.pod, container, self.instances[at].starts, &variables, env.seed);
+        let extra = super::faults::extra_start(env.slow_starts, env.pod);
+        match container.readiness.is_some() || container.startup.is_some() {
+            true => behavior.serve_after += extra,
+            false => behavior.start_delay += extra,
+        }
         self.instances[at].behavior = Some(behavior.clone());
         let image = container.image.clone();
         if !self.images.contains(&image) {
@@ -396,6 +401,7 @@ impl PodWorker {
         instance.run = Run::begin(behavior, limit, pace, now);
         instance.end = None;
         instance.plan_end(env.node, env.settings);
+        self.leak_anew(env, at, now);
     }
 
     fn end_pass(&mut self, env: &mut Env<'_>, init: bool, now: SimTime) {

@@ -122,7 +122,7 @@ impl World {
     fn crash(&mut self, name: &str, exit_code: i32) {
         self.incidents += 1;
         let now = self.runtime.now();
-        let effect = Effect::End { container: None, exit_code };
+        let effect = crate::model::Effect::End { container: None, exit_code };
         let pods = vec![Key::new(Kind::Pod, "default", name)];
         let fault = Fault { kind: "pod-crash", pods, effect, ..Fault::default() };
         let key = Key::cluster(Kind::Incident, format!("incident-{}", self.incidents));

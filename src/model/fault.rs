@@ -5,7 +5,8 @@
 //! see [`Hold`].
 
 use super::gate::Gate;
-use super::{Key, Name};
+use super::machine::RegistryFault;
+use super::{Key, Name, Selector};
 use crate::time::SimDuration;
 use std::sync::Arc;
 
@@ -35,6 +36,38 @@ pub enum Effect {
         /// The exit code.
         exit_code: i32,
     },
+    /// Containers of the pods answer nothing and do not end.
+    Hang {
+        /// Which container; all of them if absent.
+        container: Option<Name>,
+    },
+    /// Containers of the pods use more and more memory.
+    Leak {
+        /// Which container; all of them if absent.
+        container: Option<Name>,
+        /// So many bytes
+        by: i64,
+        /// in this time,
+        each: SimDuration,
+        /// up to this.
+        most: i64,
+    },
+    /// Containers that start take longer until they serve.
+    SlowStart {
+        /// Those of these pods; of all if absent.
+        selector: Option<Selector>,
+        /// In this namespace; in all if absent.
+        namespace: Option<Name>,
+        /// So much longer.
+        extra: SimDuration,
+    },
+    /// The registry has lost the images of this pattern.
+    BadImage {
+        /// `*` stands for any text.
+        pattern: Name,
+    },
+    /// Something is wrong with the registry.
+    Registry(RegistryFault),
     /// The network between the machines and this side is cut.
     Partition(Side),
     /// The machines are rebooted one after the other, with a drain before.

@@ -134,6 +134,11 @@ impl Object {
         self.as_kind()
     }
 
+    /// The incident, if it is one.
+    pub fn incident(&self) -> Option<&Arc<super::core::Incident>> {
+        self.as_kind()
+    }
+
     /// The machine, if it is one.
     pub fn machine(&self) -> Option<&Arc<Machine>> {
         self.as_kind()

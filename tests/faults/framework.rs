@@ -16,7 +16,8 @@ fn machines_are_chosen_by_name_pool_zone_labels_domain_count_and_share() {
         ("selector: disk=ssd", Ok(&["n-0", "n-3"])),
         ("selector: 'disk!=ssd', zone: zone-a", Ok(&["control-plane-0", "n-2", "spot-0"])),
         ("domain: rack, selector: rack=r0", Ok(&["n-0", "n-2"])),
-        ("domain: zone", Err(3)),
+        // Three workers, and the master where it stands.
+        ("domain: zone", Err(4)),
         // Half of the six workers; a tenth of them is one.
         ("share: 50%", Err(3)),
         ("share: 0.1", Err(1)),

@@ -1,5 +1,6 @@
 //! What goes wrong, and what comes of it: the framework of all faults, then each fault.
 
+mod containers;
 mod framework;
 mod machines;
 mod mistakes;

@@ -32,13 +32,19 @@
 pub mod api_server;
 pub mod cloud_outage;
 pub mod component_down;
+pub mod container;
+pub mod kubelet_crash;
 pub mod mistakes;
 pub mod node_crash;
+pub mod node_full;
 pub mod outage;
 pub mod overload;
 pub mod partition;
 pub mod pod_crash;
+pub mod registry;
 pub mod rule;
+pub mod shutdown;
+pub mod slow_node;
 pub mod slow_store;
 pub mod target;
 pub mod trace;
@@ -95,6 +101,30 @@ macro_rules! with_faults {
                 pod_crash: PodCrash($crate::scenario::faults::pod_crash::PodCrash),
                 /// One container ends.
                 container_crash: ContainerCrash($crate::scenario::faults::pod_crash::ContainerCrash),
+                /// Containers answer nothing and do not end.
+                container_hang: ContainerHang($crate::scenario::faults::container::ContainerHang),
+                /// Containers use more and more memory.
+                memory_leak: MemoryLeak($crate::scenario::faults::container::MemoryLeak),
+                /// Containers that start take longer until they serve.
+                slow_start: SlowStart($crate::scenario::faults::container::SlowStart),
+                /// Kubelets end, or hang: their containers run on.
+                kubelet_crash: KubeletCrash($crate::scenario::faults::kubelet_crash::KubeletCrash),
+                /// Machines are rebooted without a warning.
+                node_reboot: NodeReboot($crate::scenario::faults::kubelet_crash::NodeReboot),
+                /// Nodes are shut down in an orderly way, and come back.
+                node_shutdown: NodeShutdown($crate::scenario::faults::shutdown::NodeShutdown),
+                /// The processors or disks of machines are slow.
+                slow_node: SlowNode($crate::scenario::faults::slow_node::SlowNode),
+                /// Something fills the disks of machines.
+                disk_full: DiskFull($crate::scenario::faults::node_full::DiskFull),
+                /// Something fills the memory of machines.
+                memory_hog: MemoryHog($crate::scenario::faults::node_full::MemoryHog),
+                /// The image registry is not there.
+                registry_outage: RegistryOutage($crate::scenario::faults::registry::RegistryOutage),
+                /// The image registry gives less than it should.
+                registry_throttle: RegistryThrottle($crate::scenario::faults::registry::RegistryThrottle),
+                /// The image registry has lost images.
+                bad_image: BadImage($crate::scenario::faults::registry::BadImage),
             }
         }
     };
