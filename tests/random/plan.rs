@@ -214,7 +214,7 @@ impl Plan {
     fn rules(&self) -> Value {
         match self.seed % 4 {
             0 => json!([{"every": {"exponential": "5m"}, "each": "node", "for": {"uniform": ["10s", "4m"]},
-                "nodeCrash": {"node": "p*", "reboot": self.seed % 8 == 0}}]),
+                "nodeCrash": {"node": "p*", "reboot": self.seed.is_multiple_of(8)}}]),
             1 => json!([{"every": {"weibull": {"scale": "6m", "shape": 0.7}}, "for": "90s", "times": 4,
                 "partition": {"share": "50%"}}]),
             _ => json!([]),
