@@ -8,11 +8,9 @@
 //! * [`store`], [`wire`], [`metrics`]: the API server; Kubernetes' JSON and YAML; what the log comes to.
 //! * [`runtime`], [`scenario`], [`network`]: from changes to work; the file that a person writes; how packets find
 //!   pods.
-//! * [`controllers`], [`cloud`], [`scheduler`], [`kubelet`], [`faults`], [`script`], [`traffic`], [`checks`]: those who
-//!   act, and those who watch.
-//! * [`runtime`], [`scenario`]: from changes to work; the file that a person writes.
-//! * [`controllers`], [`control_plane`], [`cloud`], [`scheduler`], [`kubelet`], [`faults`], [`script`], [`checks`]: those who act, and
-//!   those who watch.
+//! * [`controllers`], [`control_plane`], [`cloud`], [`scheduler`], [`kubelet`], [`workload`], [`faults`], [`script`],
+//!   [`traffic`], [`checks`]: those who act, and those who watch; [`autoscaler`], a row above, since it asks the
+//!   scheduler's own filters.
 //! * [`outcome`], [`cluster`]: what a run comes to; who sits at the table.
 //! * [`experiment`], [`report`], [`cli`]: many runs, files and pictures, the program.
 //!

@@ -17,7 +17,7 @@
 //! One thing to know: a worker's time is not the caller's. Whatever fell due since the last look happens at
 //! its own instant, so busy clients and slow requests delay reports, never the containers.
 //!
-//! Not here yet: device managers.
+//! Not here yet: device managers, static pods, clocks that go wrong.
 
 pub mod admission;
 pub mod behavior;
