@@ -1,7 +1,7 @@
 //! Strategies side by side: common random numbers, threads, verdicts, and the command.
 
 use kubesim::experiment::{self, Comparison, Plan, Run, Verdict, Watch};
-use kubesim::report::compare;
+use kubesim::report::{compare, csv};
 use kubesim::scenario::Scenario;
 use kubesim::scheduler::strategies::find;
 use std::num::NonZeroUsize;
@@ -31,7 +31,7 @@ fn threads_change_nothing() {
         let plan = plan(&scenario, &["default", "most-allocated"], 4, jobs);
         let runs = experiment::run(&plan, &WATCH).unwrap();
         let comparison = Comparison::of(&plan, &runs);
-        (runs, compare::json(&comparison), compare::csv(&comparison))
+        (runs, compare::json(&comparison), csv::text(|out| compare::csv(&comparison, out)))
     };
     let one = with(1);
     assert_eq!(one, with(2));

@@ -39,7 +39,9 @@ fn readme_shows_the_real_report() {
 #[test]
 fn readme_links_to_the_real_result() {
     let folder = Path::new("results/node-failure");
-    for (name, bytes) in files::contents(&outcome()) {
+    for (name, body) in files::contents(&outcome()) {
+        let mut bytes = Vec::new();
+        body(&mut bytes).unwrap();
         let path = folder.join(&name);
         if ["summary.json", "replicas.svg", "recovery.svg"].contains(&name.as_str()) {
             if update() {

@@ -88,8 +88,8 @@ pub fn execute(arguments: &Arguments) -> Result<u8> {
     let search = search?;
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("results").join(format!("{}-chaos", scenario.name)));
     let mut contents = vec![
-        ("chaos.json".to_string(), report::json(&search).into_bytes()),
-        ("chaos.txt".to_string(), anstream::adapter::strip_str(&report::render(&search)).to_string().into_bytes()),
+        files::ready("chaos.json", report::json(&search).into_bytes()),
+        files::ready("chaos.txt", anstream::adapter::strip_str(&report::render(&search)).to_string().into_bytes()),
     ];
     for (at, found) in search.found.iter().enumerate() {
         let head = [
@@ -103,7 +103,7 @@ pub fn execute(arguments: &Arguments) -> Result<u8> {
             ),
         ];
         let file = write::scenario((&name, &text), assignments, &folder, (found.seed, &found.schedule), &head)?;
-        contents.push((report::file_name(at), file.into_bytes()));
+        contents.push(files::ready(report::file_name(at), file.into_bytes()));
     }
     files::write(&out, &contents)?;
     print(&match arguments.output {

@@ -10,7 +10,7 @@ use super::source::Source;
 use super::{FINE, print, progress};
 use crate::error::{Error, Result};
 use crate::experiment::{self, Comparison, Plan, Watch};
-use crate::report::{compare, files};
+use crate::report::{compare, csv, files};
 use crate::scheduler::strategies::{self, Strategy};
 
 /// More seeds than this are refused.
@@ -115,7 +115,7 @@ pub fn execute(arguments: &Arguments) -> Result<u8> {
     print(&match arguments.output {
         Output::Table => compare::render(&comparison),
         Output::Json => compare::json(&comparison),
-        Output::Csv => String::from_utf8_lossy(&compare::csv(&comparison)).into_owned(),
+        Output::Csv => csv::text(|out| compare::csv(&comparison, out)),
     })?;
     if !arguments.quiet {
         let runs = plan.strategies.len() * plan.seeds.len();

@@ -6,6 +6,7 @@
 //! ```
 
 pub mod fragmentation;
+mod headroom;
 pub mod jobs;
 pub mod meters;
 pub mod record;

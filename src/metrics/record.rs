@@ -6,7 +6,7 @@ use super::resilience::{BudgetRecord, Objective};
 use super::scaling::LoadRecord;
 use super::series::{Series, together};
 use super::traffic::TrafficRecord;
-use crate::model::{Fault, Kind, Name, Phase, Uid};
+use crate::model::{Fault, Key, Kind, Name, Phase, Uid};
 use crate::time::{SimDuration, SimTime};
 use smallvec::SmallVec;
 
@@ -343,8 +343,8 @@ pub struct EventRow {
     pub count: u32,
     /// `Warning` rather than `Normal`.
     pub warning: bool,
-    /// What it is about: `Pod/default/web-1`.
-    pub object: String,
+    /// What it is about.
+    pub object: Key,
     /// One word.
     pub reason: Name,
     /// A sentence.

@@ -86,6 +86,7 @@ impl Recorder {
             }
             Object::PodDisruptionBudget(budget) => self.budget(now, budget, new.is_some(), store),
             Object::Event(event) if new.is_some() => self.event(&change.key, event),
+            Object::Event(_) => drop(self.events.remove(&change.key)),
             Object::Incident(incident) if new.is_some() => self.incident(incident),
             _ => {}
         }
@@ -285,7 +286,7 @@ impl Recorder {
             last: event.last,
             count: event.count,
             warning: event.warning,
-            object: event.regarding.to_string(),
+            object: event.regarding.clone(),
             reason: event.reason.clone(),
             message: event.message.clone(),
             source: event.source.clone(),

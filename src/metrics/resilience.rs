@@ -140,7 +140,7 @@ impl Resilience {
             restarted: sum(Recovery::restarted),
             rescheduled: sum(Recovery::rescheduled),
             work_lost: SimDuration(record.jobs.iter().map(|job| job.lost.0).sum()),
-            headroom: headroom(record),
+            headroom: super::headroom::headroom(record),
             workloads,
         }
     }
@@ -199,45 +199,6 @@ fn workload(record: &Record, at: usize, faults: &[&Recovery]) -> Option<Workload
         (objective.promise, millionths(i128::from(1_000_000 - have), allowed))
     });
     Some(found)
-}
-
-/// What a node has left, and what runs on it.
-struct Room {
-    free: [i64; 3],
-    pods: Vec<[i64; 3]>,
-}
-
-/// How many nodes, each time the one with the most requested, can be lost at the end so that their pods still find room
-/// on what is left: first fit, largest first, by cpu, memory and pod slots.
-fn headroom(record: &Record) -> usize {
-    let alive = |node: &&super::NodeRecord| !node.control_plane && node.up.last() > 0 && node.registered.last() > 0;
-    let moves = |pod: &super::PodRecord| {
-        pod.workload.is_some_and(|at| record.workloads[at].kind != Kind::DaemonSet)
-            && pod.gone.is_none()
-            && pod.ended.is_none()
-    };
-    let room = |node: &super::NodeRecord| {
-        let [cpu, memory, pods, used_cpu, used_memory, used] = node.load().map(|series| series.at(record.end));
-        let own = record.pods.iter().filter(|pod| pod.node == node.name && moves(pod));
-        let pods_on = own.map(|pod| [pod.milli_cpu, pod.memory, 1]).collect();
-        Room { free: [cpu - used_cpu, memory - used_memory, pods - used], pods: pods_on }
-    };
-    let mut rooms: Vec<Room> = record.nodes.iter().filter(alive).map(room).collect();
-    let mut lost = 0;
-    while rooms.len() > 1 {
-        let fullest = |at: &usize| (rooms[*at].pods.iter().map(|pod| pod[0]).sum::<i64>(), std::cmp::Reverse(*at));
-        let Some(at) = (0..rooms.len()).max_by_key(fullest) else { break };
-        let mut pods = rooms.remove(at).pods;
-        pods.sort_unstable_by(|a, b| b.cmp(a));
-        for pod in pods {
-            let fits = |room: &&mut Room| room.free.iter().zip(pod).all(|(free, want)| *free >= want);
-            let Some(room) = rooms.iter_mut().find(fits) else { return lost };
-            room.free.iter_mut().zip(pod).for_each(|(free, want)| *free -= want);
-            room.pods.push(pod);
-        }
-        lost += 1;
-    }
-    lost
 }
 
 #[cfg(test)]

@@ -208,6 +208,25 @@ impl fmt::Display for Kind {
     }
 }
 
+/// Some kinds, as bits; all custom kinds are one.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct KindSet(u64);
+
+const _: () = assert!(Kind::ANY_CUSTOM.code() < 64, "a KindSet has a bit for each kind");
+
+impl KindSet {
+    /// Whether `kind` is among them.
+    pub const fn contains(self, kind: Kind) -> bool {
+        self.0 >> kind.code() & 1 == 1
+    }
+}
+
+impl<'a> FromIterator<&'a Kind> for KindSet {
+    fn from_iter<I: IntoIterator<Item = &'a Kind>>(kinds: I) -> Self {
+        KindSet(kinds.into_iter().fold(0, |bits, kind| bits | 1 << kind.code()))
+    }
+}
+
 /// What names an object: kind, namespace (empty for cluster-scoped kinds) and name.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Key {

@@ -61,7 +61,7 @@ pub use batch::{CronJob, Job};
 pub use condition::{Condition, Truth};
 pub use custom::{CustomResource, CustomResourceDefinition};
 pub use fault::{Effect, Fault};
-pub use kind::{Key, Kind};
+pub use kind::{Key, Kind, KindSet};
 pub use labels::Labels;
 pub use managed::{FieldSet, ManagedEntry};
 pub use meta::{Deletion, Meta, OwnerReference, Uid};

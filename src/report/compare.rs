@@ -1,13 +1,14 @@
 //! A comparison of strategies, for people (80 columns), spreadsheets and programs.
 
 use super::csv::Sheet;
-use super::files::Content;
+use super::files::{Content, ready};
 use super::form::Form;
 use super::plots;
 use super::tables::{BAD, BOLD, DIM, GOOD, Table, paint};
 use super::text::wrap;
 use crate::experiment::{Better, Comparison, Row, Verdict};
 use serde::Serialize;
+use std::io::{self, Write};
 
 /// The version of the JSON form.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -15,15 +16,17 @@ pub const SCHEMA_VERSION: u32 = 1;
 const WIDTH: usize = 80;
 
 /// All files of a comparison.
-pub fn contents(comparison: &Comparison) -> Vec<Content> {
-    let files = [
-        ("comparison.json", json(comparison).into_bytes()),
-        ("comparison.txt", anstream::adapter::strip_str(&render(comparison)).to_string().into_bytes()),
-        ("runs.csv", csv(comparison)),
+pub fn contents(comparison: &Comparison) -> Vec<Content<'_>> {
+    let table = anstream::adapter::strip_str(&render(comparison)).to_string();
+    let mut files = vec![
+        ready("comparison.json", json(comparison).into_bytes()),
+        ready("comparison.txt", table.into_bytes()),
+        ("runs.csv".to_string(), Box::new(|out| csv(comparison, out))),
     ];
-    let files = files.into_iter().map(|(name, bytes)| (name.to_string(), bytes));
     // A chart that cannot be drawn costs the chart, not the result.
-    files.chain(plots::compare::all(comparison).unwrap_or_default()).collect()
+    let charts = plots::compare::all(comparison).unwrap_or_default();
+    files.extend(charts.into_iter().map(|(name, bytes)| ready(name, bytes)));
+    files
 }
 
 // ---- for people ----
@@ -118,19 +121,19 @@ fn means_form(row: &Row) -> Form {
 // ---- for programs ----
 
 /// `runs.csv`: long form, one row for each seed, strategy and measure that has a value.
-pub fn csv(comparison: &Comparison) -> Vec<u8> {
-    let mut sheet = Sheet::new(&["scenario", "seed", "strategy", "metric", "unit", "value"]);
+pub fn csv(comparison: &Comparison, out: &mut dyn Write) -> io::Result<()> {
+    let mut sheet = Sheet::new(out, &["scenario", "seed", "strategy", "metric", "unit", "value"])?;
     for (at, seed) in comparison.seeds.iter().enumerate() {
         for (strategy, name) in comparison.strategies.iter().enumerate() {
             for row in &comparison.rows {
                 let Some(value) = row.values[strategy][at] else { continue };
                 let (metric, unit) = (row.measure.id.to_string(), row.measure.unit.as_str().to_string());
                 let factors = [comparison.scenario.clone(), seed.to_string(), (*name).to_string()];
-                sheet.row(factors.into_iter().chain([metric, unit, value.to_string()]));
+                sheet.row(factors.into_iter().chain([metric, unit, value.to_string()]))?;
             }
         }
     }
-    sheet.bytes()
+    sheet.end()
 }
 
 #[derive(Serialize)]

@@ -6,31 +6,39 @@ use crate::error::{Error, Result};
 use crate::metrics::Usage;
 use crate::outcome::Outcome;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-/// One file of a result: its name and its bytes.
-pub type Content = (String, Vec<u8>);
+/// Writes what is in a file.
+pub type Body<'a> = Box<dyn Fn(&mut dyn Write) -> io::Result<()> + 'a>;
+
+/// One file of a result: its name and its body. Tables can be large, so they go to the disk row by row.
+pub type Content<'a> = (String, Body<'a>);
+
+/// A file whose bytes are at hand.
+pub fn ready(name: impl Into<String>, bytes: Vec<u8>) -> Content<'static> {
+    (name.into(), Box::new(move |out| out.write_all(&bytes)))
+}
 
 /// All files of a result.
-pub fn contents(outcome: &Outcome) -> Vec<Content> {
+pub fn contents(outcome: &Outcome) -> Vec<Content<'_>> {
     let record = &outcome.record;
-    let usage = Usage::of(record);
-    [
-        ("summary.json", summary::json(outcome).into_bytes()),
-        ("timeseries.csv", csv::timeseries(record)),
-        ("events.csv", csv::events(record)),
-        ("pods.csv", csv::pods(record)),
-        ("nodes.csv", csv::nodes(record, &usage)),
-        ("resilience.csv", super::resilience::csv(record)),
-        ("faults.csv", super::resilience::faults_csv(record)),
-    ]
-    .into_iter()
-    .chain(record.traffic.iter().map(|traffic| ("traffic.csv", super::traffic::csv(traffic))))
-    .map(|(name, bytes)| (name.to_string(), bytes))
+    let tables: [(&str, Body); 6] = [
+        ("timeseries.csv", Box::new(|out| csv::timeseries(record, out))),
+        ("events.csv", Box::new(|out| csv::events(record, out))),
+        ("pods.csv", Box::new(|out| csv::pods(record, out))),
+        ("nodes.csv", Box::new(|out| csv::nodes(record, &Usage::of(record), out))),
+        ("resilience.csv", Box::new(|out| super::resilience::csv(record, out))),
+        ("faults.csv", Box::new(|out| super::resilience::faults_csv(record, out))),
+    ];
+    let mut files = vec![ready("summary.json", summary::json(outcome).into_bytes())];
+    files.extend(tables.map(|(name, body)| (name.to_string(), body)));
+    if let Some(traffic) = &record.traffic {
+        files.push(("traffic.csv".to_string(), Box::new(|out| super::traffic::csv(traffic, out))));
+    }
     // A chart that cannot be drawn costs the chart, not the result.
-    .chain(plots::all(outcome).unwrap_or_default())
-    .collect()
+    files.extend(plots::all(outcome).unwrap_or_default().into_iter().map(|(name, bytes)| ready(name, bytes)));
+    files
 }
 
 /// Every file that a result may hold.
@@ -71,7 +79,7 @@ const NAMES: [&str; 29] = [
 ///
 /// # Errors
 /// [`Error::Io`]; what was there before is then untouched.
-pub fn write(folder: &Path, contents: &[Content]) -> Result<()> {
+pub fn write(folder: &Path, contents: &[Content<'_>]) -> Result<()> {
     if let Some(name) = stranger(folder) {
         let cause = format!("holds {name:?}, which is no file of a result; choose a new or empty folder with --out");
         return Err(Error::Io { path: folder.display().to_string(), cause });
@@ -100,13 +108,13 @@ fn beside(folder: &Path, suffix: &str) -> PathBuf {
     folder.with_file_name(format!(".{name}.{suffix}-{}", std::process::id()))
 }
 
-fn write_fresh(fresh: &Path, contents: &[Content]) -> io::Result<()> {
+fn write_fresh(fresh: &Path, contents: &[Content<'_>]) -> io::Result<()> {
     let _ = fs::remove_dir_all(fresh);
     fs::create_dir_all(fresh)?;
-    for (name, bytes) in contents {
-        let mut file = File::create(fresh.join(name))?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
+    for (name, body) in contents {
+        let mut file = BufWriter::new(File::create(fresh.join(name))?);
+        body(&mut file)?;
+        file.into_inner()?.sync_all()?;
     }
     sync_folder(fresh)
 }
@@ -154,8 +162,8 @@ mod tests {
         folder
     }
 
-    fn content(name: &str, text: &str) -> Content {
-        (name.to_string(), text.as_bytes().to_vec())
+    fn content(name: &str, text: &str) -> Content<'static> {
+        ready(name, text.as_bytes().to_vec())
     }
 
     #[test]

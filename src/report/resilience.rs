@@ -7,6 +7,7 @@ use super::text::{fit, length, replica_seconds};
 use crate::metrics::{Record, Recovery, Resilience};
 use crate::time::SimDuration;
 use serde::Serialize;
+use std::io::{self, Write};
 
 /// What `summary.json` says of it.
 #[derive(Serialize, Debug)]
@@ -78,19 +79,22 @@ pub fn row(record: &Record) -> Row {
 }
 
 /// `resilience.csv`: one row for each workload; shares between 0 and 1, times in seconds.
-pub fn csv(record: &Record) -> Vec<u8> {
-    let mut sheet = Sheet::new(&[
-        "namespace",
-        "workload",
-        "observed_s",
-        "availability",
-        "whole_availability",
-        "budget_availability",
-        "unavailable_replica_s",
-        "blast_radius",
-        "promised",
-        "error_budget_burnt",
-    ]);
+pub fn csv(record: &Record, out: &mut dyn Write) -> io::Result<()> {
+    let mut sheet = Sheet::new(
+        out,
+        &[
+            "namespace",
+            "workload",
+            "observed_s",
+            "availability",
+            "whole_availability",
+            "budget_availability",
+            "unavailable_replica_s",
+            "blast_radius",
+            "promised",
+            "error_budget_burnt",
+        ],
+    )?;
     let maybe = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
     for row in row(record).workloads {
         sheet.row([
@@ -104,28 +108,31 @@ pub fn csv(record: &Record) -> Vec<u8> {
             row.blast_radius.to_string(),
             maybe(row.promised),
             maybe(row.error_budget_burnt),
-        ]);
+        ])?;
     }
-    sheet.bytes()
+    sheet.end()
 }
 
 /// `faults.csv`: one row for each fault; times in seconds from its beginning, empty for never.
-pub fn faults_csv(record: &Record) -> Vec<u8> {
-    let mut sheet = Sheet::new(&[
-        "started_s",
-        "ended_s",
-        "kind",
-        "description",
-        "detection_s",
-        "decision_s",
-        "replacement_s",
-        "full_strength_s",
-        "unavailable_replica_s",
-        "pods_lost",
-        "pods_restarted",
-        "pods_rescheduled",
-        "blast_radius",
-    ]);
+pub fn faults_csv(record: &Record, out: &mut dyn Write) -> io::Result<()> {
+    let mut sheet = Sheet::new(
+        out,
+        &[
+            "started_s",
+            "ended_s",
+            "kind",
+            "description",
+            "detection_s",
+            "decision_s",
+            "replacement_s",
+            "full_strength_s",
+            "unavailable_replica_s",
+            "pods_lost",
+            "pods_restarted",
+            "pods_rescheduled",
+            "blast_radius",
+        ],
+    )?;
     let seconds = |time: Option<SimDuration>| time.map(|time| time.as_secs_f64().to_string()).unwrap_or_default();
     for (at, incident) in record.incidents.iter().enumerate().filter(|(_, incident)| incident.is_fault()) {
         let recovery = record.recoveries.iter().find(|recovery| recovery.incident == at);
@@ -145,9 +152,9 @@ pub fn faults_csv(record: &Record) -> Vec<u8> {
             count(Recovery::restarted),
             count(Recovery::rescheduled),
             share(recovery.map_or(0, Recovery::blast)).to_string(),
-        ]);
+        ])?;
     }
-    sheet.bytes()
+    sheet.end()
 }
 
 /// Workloads listed before the rest is only counted.

@@ -37,7 +37,8 @@ fn requests_are_in_every_report() {
     let summary: serde_json::Value = serde_json::from_str(&summary::json(&outcome)).unwrap();
     let web = &summary["traffic"]["services"][0];
     assert_eq!((&web["answered"], &web["failures"]["refused"]), (&540.into(), &60.into()));
-    let table = String::from_utf8(super::traffic::csv(outcome.record.traffic.as_ref().unwrap())).unwrap();
+    let traffic = outcome.record.traffic.as_ref().unwrap();
+    let table = super::csv::text(|out| super::traffic::csv(traffic, out));
     assert_eq!(table.lines().count(), 61);
     assert!(table.lines().nth(1).unwrap().starts_with("0,service,web,1,0.9,0,0.1,"), "{table}");
 }

@@ -9,6 +9,7 @@ use crate::metrics::traffic::{Counts, ENDS, End, FlowTraffic, PodTraffic, Traffi
 use crate::time::{SimDuration, SimTime};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 
 /// A latency as precise as is read: `0.8ms`, `12.4ms`, `1.20s`.
 fn latency(duration: Option<SimDuration>) -> String {
@@ -104,12 +105,12 @@ fn spread(traffic: &TrafficRecord) -> Vec<String> {
 }
 
 /// `traffic.csv`: one row for each service or client and window.
-pub(super) fn csv(traffic: &TrafficRecord) -> Vec<u8> {
+pub(super) fn csv(traffic: &TrafficRecord, out: &mut dyn Write) -> io::Result<()> {
     let mut head = vec!["time_s", "kind", "name", "begun_per_s"];
     let ends: Vec<String> = ENDS.iter().map(|end| format!("{}_per_s", end.as_str())).collect();
     head.extend(ends.iter().map(String::as_str));
     head.extend(["p50_s", "p90_s", "p99_s"]);
-    let mut sheet = Sheet::new(&head);
+    let mut sheet = Sheet::new(out, &head)?;
     let length = traffic.window.as_secs_f64();
     let per_second = |number: u64| format!("{}", number as f64 / length);
     let flows = traffic.services.iter().map(|flow| ("service", flow));
@@ -120,10 +121,10 @@ pub(super) fn csv(traffic: &TrafficRecord) -> Vec<u8> {
             cells.extend(window.ends.0.iter().map(|number| per_second(*number)));
             let at = |share| window.quantile(share).map_or(String::new(), |time| format!("{}", time.as_secs_f64()));
             cells.extend([0.5, 0.9, 0.99].map(at));
-            sheet.row(cells);
+            sheet.row(cells)?;
         }
     }
-    sheet.bytes()
+    sheet.end()
 }
 
 /// Traffic in the summary.

@@ -5,6 +5,7 @@ use super::controller::Controller;
 use super::queue::WorkQueue;
 use super::settings::ActorSettings;
 use crate::engine::TokenBucket;
+use crate::model::KindSet;
 use crate::rng::Stream;
 use crate::store::{EventRecord, Revision};
 use crate::time::{SimDuration, SimTime};
@@ -13,6 +14,8 @@ use std::collections::VecDeque;
 
 pub(super) struct Actor {
     pub(super) controller: Box<dyn Controller>,
+    /// What its controller watches.
+    pub(super) watched: KindSet,
     pub(super) settings: ActorSettings,
     pub(super) queue: WorkQueue,
     pub(super) clients: FxHashMap<u64, TokenBucket>,

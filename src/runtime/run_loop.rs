@@ -144,6 +144,7 @@ impl Runtime {
         let namesakes = self.actors.iter().filter(|actor| actor.controller.name() == controller.name()).count();
         let name = format!("{}#{namesakes}", controller.name());
         self.actors.push(Actor {
+            watched: controller.watches().iter().collect(),
             controller,
             settings,
             queue: WorkQueue::default(),
@@ -402,7 +403,7 @@ impl Runtime {
                 break;
             }
             actor.cursor += 1;
-            if actor.controller.watches().contains(&change.key.kind.watched()) {
+            if actor.watched.contains(change.key.kind) {
                 let mut wake = Wake { now, added: &mut added };
                 actor.controller.wake(change, self.store.view(actor.cursor), &mut wake);
             }

@@ -25,7 +25,8 @@ const SPAM_REFILL: SimDuration = SimDuration::from_secs(300);
 /// Memory of the recorders.
 #[derive(Debug, Default)]
 pub struct EventTable {
-    told: FxHashMap<Teller, Told>,
+    /// Boxed: growing the table moves pointers only.
+    told: FxHashMap<Teller, Box<Told>>,
     expiry: VecDeque<(SimTime, Key)>,
 }
 

@@ -86,7 +86,7 @@ struct Meter {
     added: VecDeque<(i64, i64)>,
 }
 
-type Containers = SmallVec<[Meter; 1]>;
+type Containers = Vec<Meter>;
 
 #[derive(Debug, Default)]
 struct Table {

@@ -1,11 +1,10 @@
 //! Strategies side by side: a small chart for each measure in which they differ, a point for each mean, a bar
 //! for its interval. `means` shows the strategies, `differences` each of them less the first.
 
-use super::super::files::Content;
 use super::super::form::Form;
 use super::super::text::fit;
 use super::canvas::{COLOURS, FAULT, Frame, GREY, GRID, HEIGHT, INK, Pen, Sheet, WIDTH, ticks};
-use super::{Drawn, picture, register};
+use super::{Drawn, Picture, picture, register};
 use crate::experiment::{Better, Comparison, Estimate, Row};
 use plotters::prelude::{DrawingBackend, RGBColor};
 use plotters::style::text_anchor::HPos;
@@ -26,7 +25,7 @@ enum Points {
 ///
 /// # Errors
 /// What the drawing library could not do.
-pub fn all(comparison: &Comparison) -> Result<Vec<Content>, String> {
+pub fn all(comparison: &Comparison) -> Result<Vec<Picture>, String> {
     register();
     let mut contents = Vec::new();
     if comparison.rows.iter().all(Row::equal) {

@@ -12,7 +12,6 @@ pub mod replicas;
 pub mod requests;
 pub mod waterfall;
 
-use super::files::Content;
 use crate::outcome::Outcome;
 use canvas::{HEIGHT, Sheet, WIDTH};
 use plotters::backend::{BitMapBackend, SVGBackend};
@@ -22,6 +21,9 @@ use std::sync::Once;
 
 /// What can go wrong in drawing, as text.
 pub type Drawn = Result<(), String>;
+
+/// The name of a file and its bytes.
+pub type Picture = (String, Vec<u8>);
 
 /// One chart: draws an outcome, or says that there is nothing to draw.
 struct Chart {
@@ -56,13 +58,13 @@ const CHARTS: &[Chart] = &[
 ///
 /// # Errors
 /// What the drawing library could not do.
-pub fn all(outcome: &Outcome) -> Result<Vec<Content>, String> {
+pub fn all(outcome: &Outcome) -> Result<Vec<Picture>, String> {
     register();
-    let mut contents = Vec::new();
+    let mut pictures = Vec::new();
     for chart in CHARTS.iter().filter(|chart| (chart.applies)(outcome)) {
-        contents.extend(picture(chart.name, |sheet| (chart.svg)(outcome, sheet), |sheet| (chart.png)(outcome, sheet))?);
+        pictures.extend(picture(chart.name, |sheet| (chart.svg)(outcome, sheet), |sheet| (chart.png)(outcome, sheet))?);
     }
-    Ok(contents)
+    Ok(pictures)
 }
 
 /// One picture in both formats.
@@ -70,7 +72,7 @@ fn picture(
     name: &str,
     draw_svg: impl FnOnce(&Sheet<SVGBackend<'_>>) -> Drawn,
     draw_png: impl FnOnce(&Sheet<BitMapBackend<'_>>) -> Drawn,
-) -> Result<[Content; 2], String> {
+) -> Result<[Picture; 2], String> {
     let mut svg = String::new();
     let sheet = SVGBackend::with_string(&mut svg, (WIDTH, HEIGHT)).into_drawing_area();
     draw_svg(&sheet)?;
