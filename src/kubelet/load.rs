@@ -279,7 +279,10 @@ impl Load {
 
     /// What is taken of `stock` at `now`.
     pub fn takes(&self, stock: Stock, now: SimTime) -> i64 {
-        self.pods.values().map(|pod| pod.takes(stock, now)).sum()
+        match self.most[stock as usize] {
+            0 => 0,
+            _ => self.pods.values().map(|pod| pod.takes(stock, now)).sum(),
+        }
     }
 
     /// Whether never more than `level` of `stock` is taken.
