@@ -32,6 +32,7 @@ mod scheduler_reference;
 mod store;
 mod support;
 mod tidy;
+mod vertical_autoscaler;
 mod volumes;
 mod what_if;
 mod wire;

@@ -9,6 +9,7 @@
 //! scale_down.rs which nodes are unneeded        drain_rules.rs which pods keep their node
 //! removal.rs    taint, evict, give back
 //! karpenter/    the other way: machines that suit the pods, instead of groups
+//! vertical/     requests that follow what pods use: the Vertical Pod Autoscaler
 //! ```
 //!
 //! Whether a pod fits is asked of the scheduler's own filters ([`crate::scheduler::predicates`]).
@@ -29,6 +30,7 @@ pub mod karpenter;
 mod removal;
 pub mod scale_down;
 pub mod scale_up;
+pub mod vertical;
 pub mod world;
 
 use crate::model::provision::Provision;

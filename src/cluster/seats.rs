@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::faults;
 use crate::kubelet::{Kubelet, KubeletSettings, ScenarioBehavior};
 use crate::metrics::{Meters, MetricsServer};
-use crate::model::Object;
+use crate::model::{Object, vertical};
 use crate::network::listeners::Listeners;
 use crate::rng::Seed;
 use crate::runtime::control::Factory;
@@ -100,6 +100,10 @@ pub fn all(scenario: &Scenario, options: &Options) -> Result<Seats> {
         let api = Box::new(MetricsServer::new(meters.clone(), options.seed));
         let (operator, own) = ScaledObjects::new(&scenario.scaled_objects, api).seat();
         seats.push(client(operator, own));
+    }
+    if scenario.kinds.of_group(vertical::GROUP, vertical::KIND).is_some() {
+        let api = Box::new(MetricsServer::new(meters.clone(), options.seed));
+        seats.extend(autoscaler::vertical::all(api, options.seed).into_iter().map(|(actor, own)| client(actor, own)));
     }
     let traffic = scenario.traffic.as_ref().map(|written| {
         let end = options.until.map_or(scenario.end(), |until| until.min(scenario.end()));

@@ -6,6 +6,8 @@
 //! * **lost** the part of the load for which there was no capacity; **too little** the share of the run in which that was so.
 //! * **idle** capacity beyond the load, as a part of the load; **too much** the share of the run in which a whole pod less
 //!   would have done.
+//! * **under**, **over**: the accuracy of provisioning of the SPEC research group (Herbst et al., TOMPECS 2018): over time,
+//!   how many pods too few or too many there were, as a part of those that the load needed just then.
 //! * **turns** how often the number of ready pods changed its direction: few is calm.
 
 use super::meters::load::Curve;
@@ -43,6 +45,10 @@ pub struct Quality {
     pub idle: f64,
     /// Share of the run in which there was a pod too many.
     pub too_much: f64,
+    /// Pods too few, as a part of those that were needed at each instant, averaged over the run.
+    pub under: f64,
+    /// Pods too many, likewise.
+    pub over: f64,
     /// Changes of direction.
     pub turns: usize,
 }
@@ -60,6 +66,23 @@ fn time_above([a, b]: [(SimTime, i64); 2], level: i64) -> i128 {
     }
 }
 
+/// Pods too few and too many, as parts of those that are needed (at least one), each multiplied by its nanoseconds.
+fn off([a, b]: [(SimTime, i64); 2], pods: i64, each: i64) -> [f64; 2] {
+    let length = (b.0 - a.0).0 as f64;
+    let (low, high) = (a.1.min(b.1), a.1.max(b.1));
+    let needed = |demand: i64| ((demand + each - 1) / each).max(1);
+    let mut sums = [0.0; 2];
+    for need in needed(low)..=needed(high) {
+        // The part of the line on which so many are needed.
+        let from = if need == needed(low) { low } else { (need - 1) * each };
+        let to = if need == needed(high) { high } else { need * each };
+        let part = if high == low { 1.0 } else { (to - from) as f64 / (high - low) as f64 };
+        sums[0] += part * length * (need - pods).max(0) as f64 / need as f64;
+        sums[1] += part * length * (pods - need).max(0) as f64 / need as f64;
+    }
+    sums
+}
+
 impl LoadRecord {
     /// Ready pods over time.
     pub fn pods(&self) -> Series {
@@ -73,6 +96,7 @@ impl LoadRecord {
         let (start, pods) = (SimTime::ZERO, self.pods());
         let (mut wanted, mut served, mut capacity) = (0i128, 0i128, 0i128);
         let (mut little, mut much) = (0i128, 0i128);
+        let mut accuracy = [0.0; 2];
         for (from, length, count) in pods.pieces(start, end) {
             let (to, most) = (from + length, count * self.each);
             wanted += self.demand.integral(from, to, None);
@@ -80,6 +104,8 @@ impl LoadRecord {
             capacity += i128::from(most) * i128::from(length.0);
             for piece in self.demand.pieces(from, to) {
                 little += time_above(piece, most);
+                let parts = off(piece, count, self.each.max(1));
+                accuracy = [accuracy[0] + parts[0], accuracy[1] + parts[1]];
                 let one_less = (count - 1).max(0) * self.each;
                 much += i128::from((piece[1].0 - piece[0].0).0) - time_above(piece, one_less.max(0));
             }
@@ -98,6 +124,8 @@ impl LoadRecord {
             too_little: share(little, time),
             idle: share(capacity - served, wanted),
             too_much: share(much, time),
+            under: if time == 0 { 0.0 } else { accuracy[0] / time as f64 },
+            over: if time == 0 { 0.0 } else { accuracy[1] / time as f64 },
             turns: turns(&pods),
         }
     }
@@ -224,6 +252,11 @@ mod tests {
         assert_eq!((quality.demand_mean, quality.demand_max), (2000.0, 3000));
         assert_eq!((quality.lost, quality.too_little), (50.0 / 400.0, 0.25));
         assert_eq!((quality.idle, quality.too_much, quality.turns), (100.0 / 400.0, 0.5, 0));
+        // One pod needed and two there, then three needed: half too many for 100 s is 1; one of three too few for 50 s.
+        let near = |a: f64, b: f64| (a - b).abs() < 1e-12;
+        assert!(near(quality.over, 100.0 / 200.0) && near(quality.under, 50.0 / 3.0 / 200.0), "{quality:?}");
+        // A line from 0 to 2000m: one pod for half of the time, two for the other; of none there all are too few.
+        assert_eq!(off([(at(0), 0), (at(10), 2000)], 1, 1000), [2.5e9, 0.0]);
         // A line from 0 to 4000m over 100 s is above 1000m for three quarters of it.
         assert_eq!(time_above([(at(0), 0), (at(100), 4000)], 1000), 75_000_000_000);
         assert_eq!(time_above([(at(0), 4000), (at(100), 0)], 1000), 75_000_000_000);

@@ -55,8 +55,8 @@ pub enum MetricSource {
     ContainerResource(Name, Name),
     /// A metric that each pod has.
     Pods(Name),
-    /// A metric of one object: metric, kind and name of the object.
-    Object(Name, Name, Name),
+    /// A metric of one object: metric, kind and name of the object, and the metric's selector as Go prints it.
+    Object(Name, Name, Name, Name),
     /// A metric of something outside: metric, and its selector as Go prints it.
     External(Name, Name),
 }

@@ -44,6 +44,7 @@ pub mod service;
 pub mod sets;
 pub mod spec_edit;
 pub mod storage;
+pub mod vertical;
 pub mod workload;
 
 /// A name, label, reason or message: shared text, one word wide.

@@ -84,6 +84,8 @@ pub struct LoadRow<'a> {
     pub too_little: f64,
     pub idle: f64,
     pub too_much: f64,
+    pub under: f64,
+    pub over: f64,
     pub turns: usize,
 }
 
@@ -110,6 +112,8 @@ pub fn summary(record: &Record) -> Option<Scaling<'_>> {
             too_little: quality.too_little,
             idle: quality.idle,
             too_much: quality.too_much,
+            under: quality.under,
+            over: quality.over,
             turns: quality.turns,
         }
     };

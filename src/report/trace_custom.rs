@@ -23,6 +23,11 @@ fn differ(path: &str, old: &Value, new: &Value, parts: &mut Vec<String>) {
                 differ(&path, &old[field], &new[field], parts);
             }
         }
+        (Value::Array(before), Value::Array(after)) if before.len() == after.len() => {
+            for (at, (old, new)) in before.iter().zip(after).enumerate() {
+                differ(&format!("{path}[{at}]"), old, new, parts);
+            }
+        }
         (Value::Null, Value::Object(after)) => {
             after.iter().for_each(|(field, value)| differ(&format!("{path}.{field}"), &Value::Null, value, parts));
         }
@@ -48,6 +53,7 @@ mod tests {
             (json!({"spec": {"a": 1, "b": "x"}}), json!({"spec": {"a": 2, "b": "x"}}), "spec.a 1 → 2"),
             (json!({"spec": {"a": 1}}), json!({"spec": {}}), "spec.a 1 removed"),
             (json!({}), json!({"spec": {"list": ["y"]}}), "spec.list [\"y\"]"),
+            (json!({"list": [{"a": 1}, "x"]}), json!({"list": [{"a": 2}, "x"]}), "list[0].a 1 → 2"),
         ];
         for (old, new, expected) in rows {
             let mut parts = Vec::new();

@@ -41,7 +41,7 @@ pub struct Order {
 #[derive(Clone, Debug)]
 pub struct Told {
     /// When it is done.
-    pub done: Option<EventRecord>,
+    pub done: Vec<EventRecord>,
     /// When it is refused.
     pub refused: Vec<EventRecord>,
     /// Refusals that are not worth an event.
@@ -65,7 +65,7 @@ impl Told {
     /// What there is to say about this end.
     pub(super) fn about(self, end: &Result<Written, StoreError>) -> Vec<EventRecord> {
         let (records, said) = match end {
-            Ok(written) => (self.done.into_iter().collect(), written.key.name.to_string()),
+            Ok(written) => (self.done, written.key.name.to_string()),
             Err(error) if (self.quiet)(error) => return Vec::new(),
             Err(error) => (self.refused, error.to_string()),
         };

@@ -80,6 +80,7 @@ impl Store {
 
     fn admit_pod(&mut self, pod: &mut Pod) -> Result<(), StoreError> {
         self.limit_pod(pod)?;
+        self.right_size(pod);
         let cache_key = (pod.spec.hash, pod.meta.labels.clone());
         pod.spec = match self.admitted.get(&cache_key) {
             Some(admitted) => admitted.clone(),

@@ -23,6 +23,7 @@ pub mod quota;
 pub mod slots;
 mod storage;
 pub mod update;
+mod vertical;
 pub mod view;
 mod workloads;
 pub mod write;

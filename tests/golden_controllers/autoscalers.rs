@@ -74,7 +74,7 @@ fn samples(rows: &Value, api: &str) -> Result<Samples, String> {
     }
 }
 
-fn calculated(case: &Value) -> Value {
+pub(super) fn calculated(case: &Value) -> Value {
     let requests = list(&case["requests"]);
     let pods: Vec<Arc<Pod>> =
         (list(&case["pods"]).iter().zip(requests)).map(|(row, own)| pod(row, list(own))).collect();
@@ -212,7 +212,7 @@ fn pass(
         let kind = if note.warning { "Warning" } else { "Normal" };
         json!(format!("{kind} {} {}", note.reason, note.message))
     };
-    let mut ours = json!({"spec": judged.rescale.unwrap_or(spec), "current": s.current, "desired": s.desired,
+    let mut ours = json!({"spec": judged.rescale.map_or(spec, |(size, _)| size), "current": s.current, "desired": s.desired,
         "conditions": conditions, "lastScale": s.last_scale.map(unix), "err": judged.error});
     if !judged.notes.is_empty() {
         ours["events"] = judged.notes.iter().map(note).collect();

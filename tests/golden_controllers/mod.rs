@@ -1,5 +1,6 @@
 //! Decisions recorded from the real controllers, file by file. Every case must agree.
 
+mod autoscaler_rules;
 mod autoscalers;
 mod cron_jobs;
 mod deployments;

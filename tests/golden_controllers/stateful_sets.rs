@@ -209,7 +209,7 @@ fn owned(claim: &PersistentVolumeClaim) -> String {
 }
 
 fn event(order: &Order) -> Option<String> {
-    let event = order.told.as_ref()?.done.as_ref()?;
+    let event = order.told.as_ref()?.done.first()?;
     Some(format!("{} {} {}", if event.warning { "Warning" } else { "Normal" }, event.reason, event.message))
 }
 

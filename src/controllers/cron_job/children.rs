@@ -30,7 +30,7 @@ pub fn remove(job: &Job, status: &mut CronJobStatus, control: &PodControl) -> Or
         ..DeleteOptions::default()
     };
     let told = Told {
-        done: Some(control.event(false, crate::name!("SuccessfulDelete"), crate::name!("Deleted job {}"))),
+        done: vec![control.event(false, crate::name!("SuccessfulDelete"), crate::name!("Deleted job {}"))],
         refused: vec![control.event(true, crate::name!("FailedDelete"), crate::name!("Deleted job: {}"))],
         quiet: |_| false,
     };

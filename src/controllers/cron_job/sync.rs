@@ -54,7 +54,7 @@ impl CronJobs {
         if let Some((job, run)) = make {
             self.made.insert(key.clone(), Made { job: job.meta.name.clone(), run, done: false });
             let told = Told {
-                done: Some(control.event(false, crate::name!("SuccessfulCreate"), crate::name!("Created job {}"))),
+                done: vec![control.event(false, crate::name!("SuccessfulCreate"), crate::name!("Created job {}"))],
                 refused: vec![control.event(
                     true,
                     crate::name!("FailedCreate"),

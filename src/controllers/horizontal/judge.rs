@@ -14,10 +14,19 @@ use std::sync::Arc;
 /// `--horizontal-pod-autoscaler-tolerance`.
 const TOLERANCE: f64 = 0.1;
 
+/// Why nothing may be computed from the target's pods.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// The target's scale says nothing of its pods.
+    NoSelector,
+    /// Another autoscaler has some of them, too; in upstream's words.
+    Ambiguous(String),
+}
+
 /// Where metrics come from: the three metrics APIs. An error is what the API would say.
 pub trait Metrics {
-    /// Why nothing may be computed from the target's pods: another autoscaler has some of them, too.
-    fn refusal(&self) -> Option<String> {
+    /// Why nothing may be computed from the target's pods, if that is so.
+    fn refusal(&self) -> Option<Refusal> {
         None
     }
     /// `cpu` or `memory` of the target's pods, or of one container of each.
@@ -59,8 +68,8 @@ pub struct Note {
 pub struct Judgement {
     /// The new status, as it is after the new size was accepted.
     pub status: AutoscalerStatus,
-    /// The new size, if it changes.
-    pub rescale: Option<i32>,
+    /// The new size, if it changes, and why.
+    pub rescale: Option<(i32, String)>,
     /// Events, in order.
     pub notes: Vec<Note>,
     /// What the pass failed with; it may have scaled all the same.
@@ -100,10 +109,11 @@ pub fn judge(
             }
         },
     };
-    let rescale = (desired != scale.spec).then_some(desired);
+    let rescale = (desired != scale.spec).then_some((desired, why));
     pass.status.current = scale.spec;
     pass.status.desired = desired;
-    if let Some(size) = rescale {
+    if let Some((size, why)) = &rescale {
+        let size = *size;
         let text = format!("the HPA controller was able to update the target scale to {size}");
         pass.condition("AbleToScale", Truth::True, "SucceededRescale", text);
         pass.note(false, "SuccessfulRescale", format!("New size: {size}; reason: {why}"));
@@ -111,6 +121,19 @@ pub fn judge(
         pass.status.last_scale = Some(now);
     }
     pass.done(rescale)
+}
+
+/// What becomes of a pass whose new size the API server refused: everything but the size.
+pub fn refused(was: &AutoscalerStatus, judged: &mut AutoscalerStatus, error: &str, now: SimTime) {
+    let text = format!("the HPA controller was unable to update the target scale: {error}");
+    (judged.desired, judged.last_scale) = (was.desired, was.last_scale);
+    let before = was.conditions.iter().find(|condition| condition.kind == "AbleToScale");
+    let since = before.filter(|known| known.status == Truth::False).map_or(now, |known| known.last_transition);
+    let failed = Condition::new("AbleToScale".into(), Truth::False, "FailedUpdateScale".into(), text, since);
+    match judged.conditions.iter_mut().find(|condition| condition.kind == "AbleToScale") {
+        Some(known) => *known = failed,
+        None => judged.conditions.push(failed),
+    }
 }
 
 struct Pass<'a> {
@@ -123,7 +146,7 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    fn done(self, rescale: Option<i32>) -> Judgement {
+    fn done(self, rescale: Option<(i32, String)>) -> Judgement {
         Judgement { status: self.status, rescale, notes: self.notes, error: self.error }
     }
 
@@ -168,11 +191,8 @@ impl Pass<'_> {
 
     /// The largest proposal and the metric that made it (`computeReplicasForMetrics`).
     fn proposal(&mut self, metrics: &mut dyn Metrics) -> Option<(i32, String)> {
-        if let Some(why) = metrics.refusal() {
-            self.note(true, "AmbiguousSelector", why.clone());
-            self.condition("ScalingActive", Truth::False, "AmbiguousSelector", why.clone());
-            self.note(true, "FailedComputeMetricsReplicas", why.clone());
-            self.error = Some(why);
+        if let Some(refusal) = metrics.refusal() {
+            self.refuse(refusal);
             return None;
         }
         let mut best: (i32, String) = (0, String::new());
@@ -210,16 +230,37 @@ impl Pass<'_> {
             self.condition("ScalingActive", Truth::False, reason, why);
             let summary = summary.unwrap_or_default();
             self.note(true, "FailedComputeMetricsReplicas", summary.clone());
-            let (kind, name) = (&self.hpa.target_kind, &self.hpa.target_name);
-            let reference = format!("{kind}/{}/{name}", self.hpa.meta.namespace);
-            let why = format!("failed to compute desired number of replicas based on listed metrics for {reference}");
-            self.error = Some(format!("{why}: {summary}"));
+            self.error = Some(self.failed_to_compute(&summary));
             return None;
         }
         self.error = summary;
         let text = format!("the HPA was able to successfully calculate a replica count from {}", best.1);
         self.condition("ScalingActive", Truth::True, "ValidMetricFound", text);
         Some(best)
+    }
+
+    /// Nothing may be computed (`validateAndParseSelector`).
+    fn refuse(&mut self, refusal: Refusal) {
+        let (event, why, reason, message) = match refusal {
+            Refusal::NoSelector => (
+                "SelectorRequired",
+                "selector is required".to_string(),
+                "InvalidSelector",
+                "the HPA target's scale is missing a selector".to_string(),
+            ),
+            Refusal::Ambiguous(why) => ("AmbiguousSelector", why.clone(), "AmbiguousSelector", why),
+        };
+        self.note(true, event, why.clone());
+        self.condition("ScalingActive", Truth::False, reason, message);
+        self.status.metrics = Vec::new();
+        self.note(true, "FailedComputeMetricsReplicas", why.clone());
+        self.error = Some(self.failed_to_compute(&why));
+    }
+
+    fn failed_to_compute(&self, why: &str) -> String {
+        let (kind, name) = (&self.hpa.target_kind, &self.hpa.target_name);
+        let reference = format!("{kind}/{}/{name}", self.hpa.meta.namespace);
+        format!("failed to compute desired number of replicas based on listed metrics for {reference}: {why}")
     }
 
     fn of_metric(&self, spec: &MetricSpec, metrics: &mut dyn Metrics) -> Result<Proposal, Failure> {
@@ -253,7 +294,7 @@ impl Pass<'_> {
                 let target = if let MetricTarget::AverageValue(target) = spec.target { target } else { 0 };
                 samples.and_then(|samples| replicas::average(&scene, samples, "", target))
             }
-            MetricSource::Object(metric, kind, name) => metrics
+            MetricSource::Object(metric, kind, name, _) => metrics
                 .object(metric, kind, name)
                 .map_err(|why| {
                     format!("unable to get metric {metric}: {kind} on {} {name}/{why}", self.hpa.meta.namespace)
@@ -298,21 +339,28 @@ struct Failure {
 impl Failure {
     fn new(spec: &MetricSpec, why: String) -> Failure {
         let what = if matches!(spec.target, MetricTarget::Utilization(_)) { "utilization" } else { "usage" };
+        let each = matches!(spec.target, MetricTarget::AverageValue(_));
         let (reason, inner, prefix) = match &spec.source {
             MetricSource::Resource(resource) => (
                 "FailedGetResourceMetric",
                 format!("failed to get {resource} {what}: {why}"),
                 format!("failed to get {resource} resource metric value"),
             ),
-            MetricSource::ContainerResource(resource, _) => (
+            MetricSource::ContainerResource(resource, container) => (
                 "FailedGetContainerResourceMetric",
                 format!("failed to get {resource} {what}: {why}"),
-                format!("failed to get {resource} container metric value"),
+                format!("failed to get {container} container metric value"),
             ),
             MetricSource::Pods(_) => ("FailedGetPodsMetric", why, "failed to get pods metric value".to_string()),
-            MetricSource::Object(..) => ("FailedGetObjectMetric", why, "failed to get object metric value".to_string()),
+            MetricSource::Object(metric, ..) => {
+                let prefix = "failed to get object metric value";
+                let each = if each { format!(": failed to get {metric} object metric") } else { String::new() };
+                ("FailedGetObjectMetric", why, format!("{prefix}{each}"))
+            }
             MetricSource::External(metric, _) => {
-                ("FailedGetExternalMetric", why, format!("failed to get external metric {metric}"))
+                let prefix = format!("failed to get {metric} external metric value");
+                let then = if each { format!("{metric} external metric") } else { format!("external metric {metric}") };
+                ("FailedGetExternalMetric", why, format!("{prefix}: failed to get {then}"))
             }
         };
         Failure { reason, inner, prefix }
@@ -323,15 +371,22 @@ impl Failure {
     }
 }
 
+/// How events and conditions name a metric. Upstream names some after another kind of metric: the average use of one
+/// container after that of the pod, and an object's value for each pod after an external one.
 fn metric_name(spec: &MetricSpec) -> String {
-    let share =
-        if matches!(spec.target, MetricTarget::Utilization(_)) { " utilization (percentage of request)" } else { "" };
-    match &spec.source {
-        MetricSource::Resource(resource) => format!("{resource} resource{share}"),
-        MetricSource::ContainerResource(resource, _) => format!("{resource} container resource{share}"),
-        MetricSource::Pods(metric) => format!("pods metric {metric}"),
-        MetricSource::Object(metric, kind, _) => format!("{kind} metric {metric}"),
-        MetricSource::External(metric, selector) => format!("external metric {metric}({selector})"),
+    const SHARE: &str = "utilization (percentage of request)";
+    match (&spec.source, spec.target) {
+        (MetricSource::Resource(resource), MetricTarget::Utilization(_)) => format!("{resource} resource {SHARE}"),
+        (MetricSource::ContainerResource(resource, _), MetricTarget::Utilization(_)) => {
+            format!("{resource} container resource {SHARE}")
+        }
+        (MetricSource::Resource(resource) | MetricSource::ContainerResource(resource, _), _) => {
+            format!("{resource} resource")
+        }
+        (MetricSource::Pods(metric), _) => format!("pods metric {metric}"),
+        (MetricSource::Object(metric, _, _, selector), MetricTarget::AverageValue(_))
+        | (MetricSource::External(metric, selector), _) => format!("external metric {metric}({selector})"),
+        (MetricSource::Object(metric, kind, ..), _) => format!("{kind} metric {metric}"),
     }
 }
 

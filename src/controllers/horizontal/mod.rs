@@ -22,9 +22,9 @@ use crate::metrics::MetricsApi;
 use crate::model::autoscaling::{AutoscalerStatus, HorizontalPodAutoscaler};
 use crate::model::{Condition, Key, Kind, Name, Object, Selector, Truth};
 use crate::runtime::{ActorSettings, Controller, Cx, Requeue, Wake};
-use crate::store::{Change, Patch, Preconditions, View, Write};
-use crate::time::SimDuration;
-use judge::{Judgement, Scale};
+use crate::store::{Change, Patch, Preconditions, StoreError, View, Write, Written};
+use crate::time::{SimDuration, SimTime};
+use judge::{Judgement, Refusal, Scale};
 use normalize::Memory;
 use sources::Sources;
 use std::collections::BTreeMap;
@@ -42,6 +42,18 @@ pub struct HorizontalAutoscalers {
     memories: BTreeMap<Key, Memory>,
     /// What each autoscaler's pods are selected by, as of its last pass.
     selectors: BTreeMap<Key, Selector>,
+    /// New sizes that are on their way to the API server.
+    attempts: BTreeMap<Key, Attempt>,
+}
+
+/// A new size, and what the API server had against it.
+struct Attempt {
+    target: Key,
+    at: SimTime,
+    status: AutoscalerStatus,
+    size: i32,
+    why: String,
+    refused: Option<String>,
 }
 
 /// Its machinery: five workers (`--concurrent-horizontal-pod-autoscaler-syncs`), and the sync period for every retry.
@@ -52,7 +64,7 @@ pub fn settings() -> ActorSettings {
 impl HorizontalAutoscalers {
     /// A controller that asks these metrics APIs.
     pub fn new(api: Box<dyn MetricsApi>) -> Self {
-        HorizontalAutoscalers { api, memories: BTreeMap::new(), selectors: BTreeMap::new() }
+        HorizontalAutoscalers { api, memories: BTreeMap::new(), selectors: BTreeMap::new(), attempts: BTreeMap::new() }
     }
 
     /// The autoscalers whose pods these are, if there are several (`hpasControllingPodsUnderSelector`).
@@ -80,8 +92,11 @@ impl HorizontalAutoscalers {
         let mut pods: Vec<Arc<crate::model::Pod>> =
             cx.view.pods_selected(&key.namespace, &target.selector).into_iter().cloned().collect();
         pods.sort_by(|a, b| a.meta.name.cmp(&b.meta.name));
-        let ambiguous = self.rivals(key, cx.view, &target.selector);
-        let mut sources = Sources::new(&*self.api, cx.view, cx.now, &key.namespace, &pods, ambiguous);
+        let refusal = match target.selector.is_empty() {
+            true => Some(Refusal::NoSelector),
+            false => self.rivals(key, cx.view, &target.selector).map(Refusal::Ambiguous),
+        };
+        let mut sources = Sources::new(&*self.api, cx.view, cx.now, &key.namespace, &pods, refusal);
         let memory = self.memories.entry(key.clone()).or_default();
         let scale = Scale { spec: target.spec, status: target.status, pods: &pods };
         judge::judge(hpa, memory, scale, &mut sources, cx.now)
@@ -124,6 +139,7 @@ impl Controller for HorizontalAutoscalers {
             None => {
                 self.memories.remove(&change.key);
                 self.selectors.remove(&change.key);
+                self.attempts.remove(&change.key);
             }
         }
     }
@@ -131,6 +147,16 @@ impl Controller for HorizontalAutoscalers {
     fn reconcile(&mut self, key: &Key, cx: &mut Cx<'_>) -> Requeue {
         let Some(hpa) = cx.view.fetch_key::<HorizontalPodAutoscaler>(key).cloned() else { return Requeue::Done };
         let about = Object::HorizontalPodAutoscaler(hpa.clone());
+        if let Some(attempt) = self.attempts.remove(key)
+            && let Some(error) = &attempt.refused
+        {
+            let message = format!("New size: {}; reason: {}; error: {error}", attempt.size, attempt.why);
+            cx.event(&about, true, SOURCE, crate::name!("FailedRescale"), message);
+            let mut status = attempt.status;
+            judge::refused(&hpa.status, &mut status, error, attempt.at);
+            report(&hpa, status, cx);
+            return Requeue::After(SYNC_PERIOD);
+        }
         let status = match Target::of(&hpa, cx.live()) {
             Err(why) => {
                 cx.event(&about, true, SOURCE, crate::name!("FailedGetScale"), why.clone());
@@ -138,8 +164,14 @@ impl Controller for HorizontalAutoscalers {
             }
             Ok(target) => {
                 let judgement = self.pass(key, &hpa, &target, cx);
-                if let Some(size) = judgement.rescale {
-                    cx.write(Write::Patch(target.key.clone(), Patch::Replicas(size), Preconditions::uid(target.uid)));
+                if let Some((size, why)) = judgement.rescale {
+                    let (status, target, at) = (judgement.status.clone(), target.key.clone(), cx.now);
+                    let attempt = Attempt { target, at, status, size, why, refused: None };
+                    self.attempts.insert(key.clone(), attempt);
+                }
+                if let Some(attempt) = self.attempts.get(key) {
+                    let write = Patch::Replicas(attempt.size);
+                    cx.write(Write::Patch(target.key.clone(), write, Preconditions::uid(target.uid)));
                 }
                 for note in judgement.notes {
                     cx.event(&about, note.warning, SOURCE, Name::from(note.reason), note.message);
@@ -147,10 +179,31 @@ impl Controller for HorizontalAutoscalers {
                 judgement.status
             }
         };
-        if status != hpa.status {
-            let updated = HorizontalPodAutoscaler { status, ..HorizontalPodAutoscaler::clone(&hpa) };
-            cx.write(Write::UpdateStatus(Object::HorizontalPodAutoscaler(Arc::new(updated))));
-        }
+        report(&hpa, status, cx);
         Requeue::After(SYNC_PERIOD)
+    }
+
+    fn refused(&mut self, key: &Key, about: &Key, error: &StoreError, _: SimTime) {
+        let Some(attempt) = self.attempts.get_mut(key).filter(|attempt| attempt.target == *about) else { return };
+        attempt.refused = Some(error.to_string());
+        let at = attempt.at;
+        if let Some(memory) = self.memories.get_mut(key) {
+            memory.not_scaled(at);
+        }
+    }
+
+    fn settled(&mut self, key: &Key, _: Result<&[Written], &StoreError>, wake: &mut Wake<'_>) {
+        match self.attempts.get(key) {
+            Some(attempt) if attempt.refused.is_some() => wake.add(key.clone()),
+            _ => drop(self.attempts.remove(key)),
+        }
+    }
+}
+
+/// Writes a status if it is another one.
+fn report(hpa: &Arc<HorizontalPodAutoscaler>, status: AutoscalerStatus, cx: &mut Cx<'_>) {
+    if status != hpa.status {
+        let updated = HorizontalPodAutoscaler { status, ..HorizontalPodAutoscaler::clone(hpa) };
+        cx.write(Write::UpdateStatus(Object::HorizontalPodAutoscaler(Arc::new(updated))));
     }
 }

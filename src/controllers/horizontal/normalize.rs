@@ -97,6 +97,12 @@ impl Memory {
         }
     }
 
+    /// Takes back the change noted at `now`: it was refused.
+    pub fn not_scaled(&mut self, now: SimTime) {
+        self.ups.retain(|(_, at)| *at != now);
+        self.downs.retain(|(_, at)| *at != now);
+    }
+
     /// What becomes of `desired`.
     pub fn normalize(
         &mut self,

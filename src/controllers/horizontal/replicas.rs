@@ -236,10 +236,10 @@ fn requests(pods: &[Arc<Pod>], resource: &str, container: Option<&str>) -> Resul
 
 fn request(pod: &Pod, resource: &str, container: Option<&str>) -> Result<i64, String> {
     let milli = |amount: i64| if resource == "cpu" { amount } else { amount * 1000 };
-    if let (Some(level), None) = (&pod.spec.pod_level, container)
-        && level.requested.iter().any(|name| name == resource)
-    {
-        return Ok(milli(level.requests.get(resource)));
+    // A pod that requests anything as a whole counts as the scheduler counts it, whatever its containers request
+    // (`calculatePodLevelRequests`).
+    if container.is_none() && pod.spec.pod_level.as_ref().is_some_and(|level| !level.requested.is_empty()) {
+        return Ok(milli(pod.spec.requests.get(resource)));
     }
     let sidecars = pod.spec.init_containers.iter().filter(|one| one.sidecar);
     let mut all = pod.spec.containers.iter().chain(sidecars).peekable();

@@ -1,6 +1,6 @@
 //! What the three metrics APIs say about the pods of one target (`pkg/controller/podautoscaler/metrics/client.go`).
 
-use super::judge::Metrics;
+use super::judge::{Metrics, Refusal};
 use super::replicas::{Sample, Samples};
 use crate::metrics::MetricsApi;
 use crate::metrics::meters::{GaugeKey, GaugeKind};
@@ -21,7 +21,7 @@ pub struct Sources<'a> {
     namespace: &'a Name,
     pods: &'a [Arc<Pod>],
     /// Why nothing may be computed from these pods.
-    ambiguous: Option<String>,
+    refusal: Option<Refusal>,
     /// What was lent last.
     lent: Samples,
 }
@@ -34,9 +34,9 @@ impl<'a> Sources<'a> {
         now: SimTime,
         namespace: &'a Name,
         pods: &'a [Arc<Pod>],
-        ambiguous: Option<String>,
+        refusal: Option<Refusal>,
     ) -> Self {
-        Sources { api, view, now, namespace, pods, ambiguous, lent: Samples::new() }
+        Sources { api, view, now, namespace, pods, refusal, lent: Samples::new() }
     }
 
     fn key(&self, metric: &str, kind: GaugeKind) -> GaugeKey {
@@ -54,8 +54,8 @@ fn of(usage: Usage, resource: &str) -> Option<i64> {
 }
 
 impl Metrics for Sources<'_> {
-    fn refusal(&self) -> Option<String> {
-        self.ambiguous.clone()
+    fn refusal(&self) -> Option<Refusal> {
+        self.refusal.clone()
     }
 
     fn resource(&self, resource: &str, container: Option<&str>) -> Result<Samples, String> {

@@ -188,5 +188,5 @@ fn write_status(job: &Arc<Job>, tracked: Tracked<'_>, end: Option<&End>, cx: &mu
         true => control.event(false, crate::name!("Completed"), "Job completed"),
         false => control.event(true, end.reason.clone(), end.message.clone()),
     };
-    cx.order_all(vec![Order::telling(write, Told { done: Some(told), refused: Vec::new(), quiet: |_| true })]);
+    cx.order_all(vec![Order::telling(write, Told { done: vec![told], refused: Vec::new(), quiet: |_| true })]);
 }

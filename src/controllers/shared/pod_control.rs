@@ -31,7 +31,7 @@ impl PodControl {
     /// Creates a pod. That its namespace is on its way out is not worth an event.
     pub fn create(&self, pod: Pod) -> Order {
         let told = Told {
-            done: Some(self.event(false, crate::name!("SuccessfulCreate"), crate::name!("Created pod: {}"))),
+            done: vec![self.event(false, crate::name!("SuccessfulCreate"), crate::name!("Created pod: {}"))],
             refused: vec![self.event(true, crate::name!("FailedCreate"), crate::name!("Error creating: {}"))],
             quiet: |error| matches!(error, StoreError::NamespaceTerminating(_)),
         };
@@ -41,7 +41,7 @@ impl PodControl {
     /// Deletes a pod. That it is gone already is not worth an event.
     pub fn delete(&self, pod: &Pod) -> Order {
         let told = Told {
-            done: Some(self.event(false, crate::name!("SuccessfulDelete"), crate::name!("Deleted pod: {}"))),
+            done: vec![self.event(false, crate::name!("SuccessfulDelete"), crate::name!("Deleted pod: {}"))],
             refused: vec![self.event(true, crate::name!("FailedDelete"), crate::name!("Error deleting: {}"))],
             quiet: |error| matches!(error, StoreError::NotFound(_)),
         };

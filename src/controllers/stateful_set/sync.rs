@@ -383,7 +383,7 @@ impl Sync<'_, '_> {
         let done = format!("Create Claim {name} Pod {pod} in StatefulSet {set} success");
         let refused = format!("Create Claim {name} for Pod {pod} in StatefulSet {set} failed error: {{}}");
         let told = Told {
-            done: Some(control.event(false, crate::name!("SuccessfulCreate"), done)),
+            done: vec![control.event(false, crate::name!("SuccessfulCreate"), done)],
             refused: vec![
                 control.event(true, crate::name!("FailedCreate"), refused),
                 self.failure(pod, "Create", &format!("failed to create PVC {name}: {{}}")),
@@ -397,7 +397,7 @@ impl Sync<'_, '_> {
     fn told(&self, pod: &Name, verb: &str) -> Told {
         let message = format!("{verb} Pod {pod} in StatefulSet {} successful", self.input.set.meta.name);
         Told {
-            done: Some(self.input.control.event(false, Name::from(format!("Successful{verb}")), message)),
+            done: vec![self.input.control.event(false, Name::from(format!("Successful{verb}")), message)],
             refused: vec![self.failure(pod, verb, "{}")],
             quiet: |_| false,
         }

@@ -62,7 +62,7 @@ fn metric(from: &autoscaling::MetricSpec) -> Decoded<MetricSpec> {
             let given = from.object.as_ref().ok_or_else(|| missing("object"))?;
             let of = &given.described_object;
             let [metric, kind, object] = [&given.metric.name, &of.kind, &of.name].map(|text| Name::from(text.as_str()));
-            (MetricSource::Object(metric, kind, object), &given.target)
+            (MetricSource::Object(metric, kind, object, printed(given.metric.selector.as_ref())), &given.target)
         }
         "External" => {
             let given = from.external.as_ref().ok_or_else(|| missing("external"))?;

@@ -26,6 +26,7 @@ mod service;
 mod sets;
 mod small;
 mod storage;
+mod vertical;
 mod workload;
 
 pub(crate) use affinity::merge_label_keys;
@@ -34,6 +35,7 @@ pub(crate) use defaults::{pod_defaults, pod_spec_defaults};
 pub use fragment::{node_affinity, spread_constraint};
 pub use network_policy::network_policy;
 pub use selector::{label_query, label_selector, node_selector};
+pub use vertical::vertical;
 
 use crate::model::{Kind, Labels, Object, PodSpec, PodTemplate, Toleration};
 use k8s_openapi::api::core::v1 as core;

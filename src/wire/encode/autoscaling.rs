@@ -13,7 +13,10 @@ pub(super) fn autoscaler(from: &HorizontalPodAutoscaler) -> autoscaling::Horizon
     let status = &from.status;
     let written = spec.metrics.as_deref().unwrap_or_default();
     let metrics: Vec<autoscaling::MetricStatus> = (written.iter().zip(&from.metrics).zip(&status.metrics))
-        .filter_map(|((written, spec), value)| Some(metric(written, spec.target, (*value)?)))
+        // A metric that could not be had leaves an entry without words.
+        .map(|((written, spec), value)| {
+            value.map_or_else(Default::default, |value| metric(written, spec.target, value))
+        })
         .collect();
     let status = autoscaling::HorizontalPodAutoscalerStatus {
         observed_generation: status.observed_generation,
@@ -60,7 +63,11 @@ fn metric(written: &autoscaling::MetricSpec, target: MetricTarget, value: Metric
             .map(|one| autoscaling::PodsMetricStatus { metric: one.metric.clone(), current: current.clone() }),
         object: written.object.as_ref().map(|one| autoscaling::ObjectMetricStatus {
             metric: one.metric.clone(),
-            described_object: one.described_object.clone(),
+            // Upstream leaves the object out of what it reports of its value for each pod.
+            described_object: match target {
+                MetricTarget::AverageValue(_) => Default::default(),
+                _ => one.described_object.clone(),
+            },
             current: current.clone(),
         }),
         external: written

@@ -15,9 +15,11 @@ mod service;
 mod sets;
 mod small;
 mod storage;
+mod vertical;
 mod workload;
 
 pub use custom::custom_content;
+pub use vertical::{amounts, vertical_status};
 
 use crate::model::{Object, PodTemplate, Toleration};
 use serde::Serialize;
