@@ -110,6 +110,19 @@ pub fn did_you_mean<'a>(written: &str, candidates: impl IntoIterator<Item = &'a 
         .map(|(_, candidate)| candidate)
 }
 
+/// What to do about an unknown name: take the nearest of those that exist, or one of the first few.
+pub fn those_there_are(what: &str, name: &str, known: &[&str]) -> String {
+    match did_you_mean(name, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if known.is_empty() => format!("there is no {what} in this scenario"),
+        None => {
+            let some = known.iter().take(5).copied().collect::<Vec<_>>().join(", ");
+            let more = if known.len() > 5 { format!(" and {} more", known.len() - 5) } else { String::new() };
+            format!("there are {some}{more}")
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

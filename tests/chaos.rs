@@ -94,6 +94,30 @@ fn replicas_that_share_a_node_are_found_and_the_file_fails_again() {
     assert!(failed.contains(&"available(web) >= 1 always after 1m"), "{failed:?}");
 }
 
+/// Two nodes of two cores, two replicas that use one and a half each, and a check of health that takes 700 ms of a core
+/// of its own. Once a node is away both replicas are on the other: each has two thirds of what it wants, and the check
+/// takes 700 ms / 0.666 = 1051 ms. A probe that waits one second fails three times and has a container killed that does
+/// its work; one that waits two seconds never does. When the node is back nobody moves to it: it never ends.
+#[test]
+fn a_liveness_probe_that_kills_under_load_is_found() {
+    let with_timeout = |seconds: u32| {
+        let probe = format!("image: web, livenessProbe: {{httpGet: {{path: /, port: 80}}, timeoutSeconds: {seconds}}}");
+        planted("", "", "- restarts(web) < 6 always")
+            .replace("count: 4", "count: 2")
+            .replace("cpu: 4", "cpu: 2")
+            .replace("terminationTime: 1s", "terminationTime: 1s, cpu: {absolute: 1.5}, probeTime: 700ms")
+            .replace("image: web", &probe)
+    };
+    let kinds = ["drain", "nodeCrash"];
+    let search = find(&with_timeout(1), &kinds, 8, 2);
+    assert_eq!(search.broken_at_rest, []);
+    let wanted = Finding::Expectation("restarts(web) < 6 always".to_string());
+    let found = search.found.iter().find(|found| found.finding == wanted).unwrap_or_else(|| panic!("{search:#?}"));
+    assert!(found.schedule.len() <= 3, "{:#?}", found.schedule);
+    let patient = find(&with_timeout(2), &kinds, 8, 2);
+    assert!(!patient.found.iter().any(|found| found.finding == wanted), "{:#?}", patient.found);
+}
+
 #[test]
 fn the_search_is_the_same_with_any_number_of_threads_and_says_what_it_tried() {
     let text = planted("", "", "");

@@ -75,6 +75,24 @@ fn pods_without_room_make_nodes() {
     assert_eq!([60, 75].map(|second| ready(&outcome, second)), [1, 3]);
 }
 
+/// The provider does not answer from 5 s to 3 m: the request of the first look, at 10 s, is known to have failed ten
+/// seconds later, and the group is left alone for five minutes (`--initial-node-group-backoff-duration`). It grows with
+/// the next look then, and a machine takes a minute.
+#[test]
+fn a_provider_that_does_not_answer_costs_the_backoff() {
+    let objects = [deployment("web", 2, 3000, "")];
+    let outage = "timeline: [{at: 5s, for: 175s, cloudOutage: {apis: [machines]}}]\n";
+    let outcome = scenario(9, &pools("", &[WORKER]), &format!("{}{outage}", manifests(&objects)));
+    let failed = events(&outcome, "FailedToScaleUpGroup");
+    assert_eq!(
+        failed[0].1,
+        "Scale-up failed for group worker: rpc error: code = DeadlineExceeded desc = context deadline exceeded"
+    );
+    assert!((20..=31).contains(&failed[0].0), "{failed:?}");
+    let at = failed[0].0;
+    assert_eq!([at + 299, at + 300 + 10 + 61 + 5].map(|second| ready(&outcome, second)), [1, 2]);
+}
+
 #[test]
 fn reasons_are_told_to_pods_that_cannot_be_helped() {
     // (pod template, milli-CPU, replicas, what is said)

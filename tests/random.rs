@@ -2,8 +2,10 @@
 //!
 //! A case is a handful of small numbers ([`plan::Plan`]) from which a scenario is written, so a failing case shrinks
 //! to few objects and few actions, and what is left is printed as a scenario file. Files that once failed are kept in
-//! `tests/random/kept/` and run for ever. `PROPTEST_CASES=10000 cargo test --release random` looks further.
+//! `tests/random/kept/` and run for ever. `PROPTEST_CASES=1000 cargo test --release random` looks further.
 
+#[path = "random/faults.rs"]
+mod faults;
 #[path = "random/plan.rs"]
 mod plan;
 
@@ -81,6 +83,12 @@ fn what_failed_once_holds() {
         let kept = holds(&name, &fs::read_to_string(Path::new(&*name)).unwrap());
         assert_eq!(kept, Ok(()), "{name}");
     }
+}
+
+/// A fault that is new is drawn, too.
+#[test]
+fn every_fault_is_drawn() {
+    assert_eq!(kubesim::scenario::FaultAction::keys(), faults::KEYS);
 }
 
 proptest! {

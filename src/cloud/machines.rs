@@ -9,6 +9,7 @@ use crate::model::{Key, Kind, Machine, Name, Object, Resource};
 use crate::rng::{Delay, Seed};
 use crate::runtime::{ActorSettings, Controller, Cx, Requeue, Wake};
 use crate::scenario::autoscaler::Machines;
+use crate::scenario::faults::cloud_outage::TIMEOUT;
 use crate::scenario::units::{Distribution, Duration};
 use crate::store::{Change, DeleteOptions, View, Write};
 use crate::time::{SimDuration, SimTime};
@@ -17,18 +18,25 @@ use std::collections::BTreeMap;
 /// What the provider says when it has no machine, as Google's does (`GCE_STOCKOUT`).
 const NO_STOCK: &str = "the provider has no capacity left for this kind of machine (OutOfResource)";
 
+/// What asking for a machine comes to while the provider's interface does not answer.
+const NO_ANSWER: &str = "rpc error: code = DeadlineExceeded desc = context deadline exceeded";
+/// How often somebody tries to give a machine back meanwhile.
+const AGAIN: SimDuration = SimDuration::from_secs(10);
+
 /// The provider.
 #[derive(Clone, Debug)]
 pub struct MachineProvider {
     given: Machines,
     /// Since when machines are leaving.
     leaving: BTreeMap<Name, SimTime>,
+    /// Machines that were asked for, and when it was known that the provider did not hear it.
+    asked: BTreeMap<Name, Option<SimTime>>,
 }
 
 impl MachineProvider {
     /// As a scenario describes it.
     pub fn new(given: &Machines) -> Self {
-        MachineProvider { given: given.clone(), leaving: BTreeMap::new() }
+        MachineProvider { given: given.clone(), leaving: BTreeMap::new(), asked: BTreeMap::new() }
     }
 
     /// It acts in the world, not through the API.
@@ -45,8 +53,18 @@ impl MachineProvider {
     }
 
     /// A machine that was asked for.
-    fn deliver(&self, machine: &Machine, cx: &mut Cx<'_>) -> Requeue {
+    fn deliver(&mut self, machine: &Machine, cx: &mut Cx<'_>) -> Requeue {
         let name = &machine.meta.name;
+        let unheard = || super::unreachable(cx.live()).then_some(cx.now + TIMEOUT);
+        if let Some(known) = *self.asked.entry(name.clone()).or_insert_with(unheard) {
+            if cx.now < known {
+                return Requeue::After(known - cx.now);
+            }
+            let mut changed = machine.clone();
+            Provision::Failed(Name::from(NO_ANSWER)).note(&mut changed);
+            cx.write(update(changed));
+            return Requeue::Done;
+        }
         let draw = |purpose: &str, given: Option<Distribution<Duration>>, usual: Delay| {
             given.map_or(usual, Delay::from).sample(&mut cx.seed.stream(purpose, name))
         };
@@ -83,6 +101,10 @@ impl MachineProvider {
     /// A machine that was given back: it goes down at once, and is gone a while later.
     fn take_back(&mut self, machine: &Machine, cx: &mut Cx<'_>) -> Requeue {
         let name = &machine.meta.name;
+        self.asked.remove(name);
+        if !self.leaving.contains_key(name) && super::unreachable(cx.live()) {
+            return Requeue::After(AGAIN);
+        }
         let since = *self.leaving.entry(name.clone()).or_insert(cx.now);
         let usual = Delay::Uniform(SimDuration::from_secs(20), SimDuration::from_secs(60));
         let time =

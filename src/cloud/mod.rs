@@ -21,9 +21,11 @@ pub mod nodes;
 pub mod provisioner;
 pub mod resizer;
 
-use crate::model::Object;
+use crate::model::core::Incident;
+use crate::model::{Effect, Object};
 use crate::runtime::{ActorSettings, Controller};
 use crate::scenario::Cloud;
+use crate::store::View;
 use crate::time::SimDuration;
 use disks::Provider;
 
@@ -42,4 +44,12 @@ pub fn all(cloud: &Cloud, first: &[Object]) -> Vec<(Box<dyn Controller>, ActorSe
         (Box::new(attacher::Attacher::new(provider.clone())), ActorSettings { workers: 10, ..client }),
         (Box::new(resizer::Resizer::new(provider)), ActorSettings { workers: 10, ..client }),
     ]
+}
+
+/// Whether the provider's interface for machines does not answer.
+fn unreachable(view: View<'_>) -> bool {
+    let cut = |incident: &Incident| {
+        incident.ended.is_none() && matches!(incident.fault.effect, Effect::Cloud { machines: true, .. })
+    };
+    view.list::<Incident>().any(|incident| cut(incident))
 }

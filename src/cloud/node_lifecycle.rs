@@ -55,6 +55,10 @@ impl Controller for CloudNodeLifecycle {
         if node.ready() == Truth::True || !gone(cx.live(), &key.name) || node.conditions.is_empty() {
             return Requeue::Done;
         }
+        // Nobody can say whether the machine exists.
+        if super::unreachable(cx.live()) {
+            return Requeue::After(PERIOD);
+        }
         let message = format!("Deleting node {} because it does not exist in the cloud provider", key.name);
         cx.event(&Object::Node(node), false, SOURCE, crate::name!("DeletingNode"), message);
         cx.write(Write::Delete(key.clone(), DeleteOptions::default()));

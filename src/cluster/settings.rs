@@ -108,6 +108,6 @@ fn disturbed(scenario: &Scenario) -> bool {
                 || target.node.as_ref().is_some_and(named)
                 || target.pool.as_deref() == Some(CONTROL_PLANE)
         });
-        masters || matches!(form.effect(), Effect::Process { .. } | Effect::Hindrance(_))
+        masters || matches!(form.effect(), Effect::Process { .. } | Effect::Hindrance(_) | Effect::Cloud { .. })
     })
 }

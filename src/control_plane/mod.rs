@@ -175,7 +175,7 @@ fn heard(change: &Change) -> Option<News> {
                         Some(_) => None,
                     }
                 }
-                Effect::Hindrance(gate) if old.is_none() || over => {
+                Effect::Hindrance(gate) | Effect::Cloud { gate: Some(gate), .. } if old.is_none() || over => {
                     Some(News::Gate(change.key.name.clone(), (!over).then(|| gate.clone())))
                 }
                 _ => None,

@@ -23,10 +23,13 @@ mod plan;
 mod target;
 
 use crate::metrics::Meters;
-use crate::model::{Fault, Key};
+use crate::model::fault::Cut;
+use crate::model::service::Service;
+use crate::model::{Effect, Fault, Key, Name};
 use crate::rng::Seed;
 use crate::runtime::{ActorSettings, Controller, Cx};
 use crate::scenario::faults::Form;
+use crate::scenario::faults::network::ServicePartition;
 use crate::scenario::{FaultAction, Scenario};
 use crate::store::Write;
 use plan::Source;
@@ -65,6 +68,7 @@ struct Begun {
 fn begin(fault: &FaultAction, key: &Key, only: Option<&plan::Only>, cx: &mut Cx<'_>) -> Option<Begun> {
     match fault {
         FaultAction::PodCrash(_) | FaultAction::ContainerCrash(_) => crash::begin(fault.form(), key, cx),
+        FaultAction::ServicePartition(form) => cut(form, cx),
         FaultAction::QuotaExhaustion(form) => mistakes::exhaust(form, key, cx),
         FaultAction::BadRollout(form) => mistakes::roll_out(form, cx),
         _ => plainly(fault.form(), key, only, cx),
@@ -89,6 +93,22 @@ fn plainly(form: &dyn Form, key: &Key, only: Option<&plan::Only>, cx: &mut Cx<'_
     };
     let description = form.describe(&who(&fault));
     Some(Begun { fault, description, undo: Vec::new() })
+}
+
+/// The pods behind two services, by the labels that the services choose them by now.
+fn cut(form: &ServicePartition, cx: &Cx<'_>) -> Option<Begun> {
+    let namespace = Name::from(form.namespace.as_str());
+    let pods = |service: &String| {
+        let service = cx.live().fetch::<Service>(&namespace, &Name::from(service.as_str()))?;
+        service.selector.clone()
+    };
+    let from = match &form.from {
+        Some(from) => Some(pods(from)?),
+        None => None,
+    };
+    let effect = Effect::Cut(Cut { namespace: namespace.clone(), pods: pods(&form.service)?, from });
+    let fault = Fault { kind: form.kind(), effect, ..Fault::default() };
+    Some(Begun { fault, description: form.describe(""), undo: Vec::new() })
 }
 
 /// Whom a fault hits, for people.

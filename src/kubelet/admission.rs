@@ -1,7 +1,8 @@
 //! What a kubelet refuses to run (`pkg/kubelet/lifecycle/predicate.go`,
 //! `pkg/scheduler/framework/plugins/*/` as far as the kubelet asks them).
 //!
-//! The device managers would come between pressure and these. Critical pods do not evict others yet.
+//! The device managers would come between pressure and these. A critical pod that lacks nothing but room has others
+//! stopped, see [`super::preemption`].
 
 use super::evict::is_critical;
 use super::node::NodeState;
@@ -16,6 +17,28 @@ pub struct Rejection {
     pub reason: Name,
     /// A sentence.
     pub message: String,
+    /// What there is too little of, if that is all that stands against a critical pod.
+    pub short: Vec<Shortage>,
+}
+
+/// A resource of which there is too little, and how much is missing.
+pub type Shortage = (Name, i64);
+
+impl Rejection {
+    fn of(reason: Name, message: String) -> Self {
+        Rejection { reason, message, short: Vec::new() }
+    }
+
+    /// Nobody can make room for a critical pod.
+    pub fn no_victims(short: &[Shortage]) -> Self {
+        let list: String =
+            short.iter().map(|(resource, missing)| format!("(res: {resource}, q: {missing}), ")).collect();
+        let message = format!(
+            "Unexpected error while attempting to recover from admission failure: preemption: error finding a set of \
+             pods to preempt: no set of running pods found to reclaim resources: [{list}]"
+        );
+        Rejection::of(crate::name!("UnexpectedAdmissionError"), message)
+    }
 }
 
 /// Whether `pod` may run beside the pods accepted before it.
@@ -24,9 +47,18 @@ pub struct Rejection {
 /// Why not.
 pub fn admit(pod: &Pod, state: &NodeState, node: &Node) -> Result<(), Rejection> {
     pressure(pod, state)?;
-    fits(pod, state, node)?;
+    let room = fits(pod, state, node);
+    match is_critical(pod) {
+        // Others are stopped for it only if nothing else stands against it.
+        true => elsewhere(pod, state, node).and(room),
+        false => room.and_then(|()| elsewhere(pod, state, node)),
+    }
+}
+
+/// Whether the pod belongs on the node at all.
+fn elsewhere(pod: &Pod, state: &NodeState, node: &Node) -> Result<(), Rejection> {
     let failed = |predicate: Name, why: &str| {
-        Err(Rejection { message: format!("Predicate {predicate} failed: {why}"), reason: predicate })
+        Err(Rejection::of(predicate.clone(), format!("Predicate {predicate} failed: {why}")))
     };
     let required = pod.spec.affinity.as_ref().and_then(|affinity| affinity.node_required.as_ref());
     if !pod.spec.node_selector.subset_of(&node.meta.labels) || required.is_some_and(|terms| !terms.matches(node)) {
@@ -43,7 +75,7 @@ pub fn admit(pod: &Pod, state: &NodeState, node: &Node) -> Result<(), Rejection>
     }
     if state.shutting_down() {
         let message = "Pod was rejected as the node is shutting down.".to_string();
-        return Err(Rejection { reason: crate::name!("NodeShutdown"), message });
+        return Err(Rejection::of(crate::name!("NodeShutdown"), message));
     }
     Ok(())
 }
@@ -68,37 +100,36 @@ fn pressure(pod: &Pod, state: &NodeState) -> Result<(), Rejection> {
         }
     }
     let message = format!("The node had condition: [{}]. ", names.join(" "));
-    Err(Rejection { reason: crate::name!("Evicted"), message })
+    Err(Rejection::of(crate::name!("Evicted"), message))
 }
 
 fn fits(pod: &Pod, state: &NodeState, node: &Node) -> Result<(), Rejection> {
     let room = &node.allocatable;
-    let refuse = |resource: &str, requested: i64, used: i64, capacity: i64| {
-        let reason = Name::from(format!("OutOf{resource}"));
+    let mut refused: Option<Rejection> = None;
+    let mut check = |resource: &Name, wanted: i64, used: i64, capacity: i64| {
+        if wanted <= 0 || wanted <= capacity - used {
+            return;
+        }
+        let (reason, missing) = (Name::from(format!("OutOf{resource}")), wanted - (capacity - used));
         let message = format!(
-            "Node didn't have enough resource: {resource}, requested: {requested}, used: {used}, capacity: {capacity}"
+            "Node didn't have enough resource: {resource}, requested: {wanted}, used: {used}, capacity: {capacity}"
         );
-        Err(Rejection { reason, message })
+        // The first one is told.
+        let told = refused.get_or_insert_with(|| Rejection::of(reason, message));
+        told.short.push((resource.clone(), missing));
     };
-    if state.pods + 1 > room.pods {
-        return refuse("pods", 1, state.pods, room.pods);
-    }
+    check(&crate::name!("pods"), 1, state.pods, room.pods);
     let requests = pod.requests();
-    for resource in ["cpu", "memory", "ephemeral-storage"] {
-        let (wanted, used, capacity) = (requests.get(resource), state.used.get(resource), room.get(resource));
-        if wanted > 0 && wanted > capacity - used {
-            return refuse(resource, wanted, used, capacity);
-        }
+    for resource in [crate::name!("cpu"), crate::name!("memory"), crate::name!("ephemeral-storage")] {
+        check(&resource, requests.get(&resource), state.used.get(&resource), room.get(&resource));
     }
-    for (name, wanted) in requests.scalar.iter().filter(|(_, wanted)| *wanted > 0) {
+    for (name, wanted) in &requests.scalar {
         // A resource that the node does not have at all is not the kubelet's to judge.
-        let known = room.scalar.iter().any(|(have, _)| have == name);
-        let (used, capacity) = (state.used.get(name), room.get(name));
-        if known && *wanted > capacity - used {
-            return refuse(name, *wanted, used, capacity);
+        if room.scalar.iter().any(|(have, _)| have == name) {
+            check(name, *wanted, state.used.get(name), room.get(name));
         }
     }
-    Ok(())
+    refused.map_or(Ok(()), Err)
 }
 
 /// The ports on the node that a pod wants: address, protocol, port.

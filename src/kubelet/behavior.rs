@@ -47,6 +47,8 @@ pub struct ContainerBehavior {
     pub memory: Option<Arc<Curve>>,
     /// What it writes to the disk besides its log.
     pub disk: Option<Arc<Curve>>,
+    /// The volume that this goes into, if it is not its own layer.
+    pub disk_volume: Option<Name>,
     /// What is kept of its log.
     pub logs: Option<Arc<Curve>>,
     /// How many processes it runs.
@@ -101,6 +103,7 @@ impl ContainerBehavior {
             usage: Usage { milli_cpu: container.requests.milli_cpu / 2, memory: container.requests.memory / 2 },
             memory: None,
             disk: None,
+            disk_volume: None,
             logs: None,
             processes: 1,
             probe_time: SimDuration::from_millis(10),
@@ -210,6 +213,7 @@ fn use_over_time(rule: &Behavior, behavior: &mut ContainerBehavior) {
         Some(growth) => Some(Arc::new(growth.curve(written))),
         None => (written > 0).then(|| Arc::new(Curve::constant(written))),
     };
+    behavior.disk_volume = rule.disk_volume.as_deref().map(Name::from);
     let log = |rate: Rate| Arc::new(Curve::ramp(0, SimDuration::ZERO, rate.amount, rate.each, LOG_KEPT));
     behavior.logs = rule.logs.map(log);
     behavior.processes = rule.processes.map_or(1, i64::from);

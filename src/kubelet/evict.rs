@@ -55,8 +55,8 @@ pub struct Eviction {
     pub grace_seconds: i64,
     /// Why.
     pub message: Name,
-    /// Whether a condition tells of the disruption.
-    pub disruption: bool,
+    /// The message of the condition that tells of the disruption, if one does.
+    pub disruption: Option<Name>,
 }
 
 /// Whether a pod is critical: of a critical priority, or run by the kubelet itself
@@ -209,7 +209,8 @@ impl Kubelet {
         let message = self.message(at, first, &acting, &of, &chosen, now);
         let hard = first.grace == SimDuration::ZERO;
         let grace_seconds = if hard { 1 } else { setup.eviction_grace_seconds };
-        let eviction = Eviction { grace_seconds, message: Name::from(message), disruption: true };
+        let message = Name::from(message);
+        let eviction = Eviction { grace_seconds, disruption: Some(message.clone()), message };
         self.evict_all(vec![(chosen.key, eviction)], cx)
     }
 
@@ -262,18 +263,25 @@ impl Kubelet {
         let over = |key: &Key, pod: &super::load::PodLoad| {
             let limits = pod.disk_limits.as_ref()?;
             let amount = |bytes: i64| Quantity::bytes(bytes).to_string();
-            let message = if pod.takes(Stock::Disk, now) > limits.pod {
-                let limit = amount(limits.pod);
-                format!("Pod ephemeral local storage usage exceeds the total limit of containers {limit}. ")
-            } else {
-                let (name, limit) = limits.containers.iter().find_map(|(container, name, limit)| {
-                    let share = pod.shares.iter().find(|share| share.container == *container)?;
-                    (share.takes(Stock::Disk, now) > *limit).then_some((name, *limit))
-                })?;
-                format!("Container {name} exceeded its local ephemeral storage limit {:?}. ", amount(limit))
+            let in_volume = |volume: &Name| -> i64 {
+                let users = pod.shares.iter().filter(|share| share.volume.as_ref() == Some(volume));
+                users.map(|share| share.in_volume(now)).sum()
             };
+            let message =
+                if let Some((volume, limit)) = limits.volumes.iter().find(|(one, most)| in_volume(one) > *most) {
+                    format!("Usage of EmptyDir volume {volume:?} exceeds the limit {:?}. ", amount(*limit))
+                } else if pod.takes(Stock::Disk, now) > limits.pod {
+                    let limit = amount(limits.pod);
+                    format!("Pod ephemeral local storage usage exceeds the total limit of containers {limit}. ")
+                } else {
+                    let (name, limit) = limits.containers.iter().find_map(|(container, name, limit)| {
+                        let share = pod.shares.iter().find(|share| share.container == *container)?;
+                        (share.own_disk(now) > *limit).then_some((name, *limit))
+                    })?;
+                    format!("Container {name} exceeded its local ephemeral storage limit {:?}. ", amount(limit))
+                };
             let object = cx.view.fetch_key::<Pod>(key).filter(|pod| !is_critical(pod));
-            object.map(|_| (key.clone(), Eviction { grace_seconds: 1, message: message.into(), disruption: false }))
+            object.map(|_| (key.clone(), Eviction { grace_seconds: 1, message: message.into(), disruption: None }))
         };
         load.pods().filter_map(|(key, pod)| over(key, pod)).collect()
     }

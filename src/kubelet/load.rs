@@ -7,6 +7,7 @@ use super::instance::{Instance, State};
 use super::pod_worker::PodWorker;
 use crate::model::cpu::{self, Demand};
 use crate::model::curve::{self, Curve};
+use crate::model::quantity::parse_quantity;
 use crate::model::{Container, Key, Name, Pod, Uid};
 use crate::time::{SimDuration, SimTime};
 use std::collections::BTreeMap;
@@ -70,6 +71,8 @@ pub struct Share {
     pub memory: Amount,
     /// What it wrote besides its log.
     pub disk: Amount,
+    /// The volume that this is in, if it is not its own layer.
+    pub volume: Option<Name>,
     /// Its log.
     pub logs: Amount,
     /// Its processes.
@@ -87,8 +90,10 @@ pub struct Share {
 pub struct DiskLimits {
     /// All of it.
     pub pod: i64,
-    /// Single containers: number, name, limit.
+    /// Single containers, without what they write into volumes: number, name, limit.
     pub containers: Vec<(usize, Name, i64)>,
+    /// Single emptyDir volumes: name, `sizeLimit`.
+    pub volumes: Vec<(Name, i64)>,
 }
 
 /// What one pod takes.
@@ -142,6 +147,16 @@ impl Share {
         }
     }
 
+    /// What it has written into its own layer and its log.
+    pub fn own_disk(&self, now: SimTime) -> i64 {
+        self.takes(Stock::Disk, now) - self.in_volume(now)
+    }
+
+    /// What it has written into its volume.
+    pub fn in_volume(&self, now: SimTime) -> i64 {
+        if self.volume.is_some() && self.runs(now) { self.disk.at(now - self.since) } else { 0 }
+    }
+
     fn bends(&self, stock: Stock, now: SimTime) -> Vec<SimDuration> {
         let amounts: &[&Amount] = match stock {
             Stock::Memory => &[&self.memory],
@@ -177,15 +192,21 @@ impl PodLoad {
     /// The first instant from `now` on at which it has written more than it may.
     pub fn first_over_disk_limit(&self, now: SimTime) -> Option<SimTime> {
         let limits = self.disk_limits.as_ref()?;
-        let first = |shares: Vec<&Share>, level: i64| {
+        let first = |shares: Vec<&Share>, level: i64, amount: fn(&Share, SimTime) -> i64| {
             let bends = shares.iter().flat_map(|share| share.bends(Stock::Disk, now)).filter(|bend| bend.0 > 0);
-            let amount = |after: SimDuration| shares.iter().map(|share| share.takes(Stock::Disk, now + after)).sum();
-            curve::first_above(amount, bends.collect(), SimDuration::ZERO, level).map(|after| now + after)
+            let sum = |after: SimDuration| shares.iter().map(|share| amount(share, now + after)).sum();
+            curve::first_above(sum, bends.collect(), SimDuration::ZERO, level).map(|after| now + after)
         };
-        let single = limits.containers.iter().filter_map(|(container, _, limit)| {
-            first(self.shares.iter().filter(|share| share.container == *container).collect(), *limit)
+        let containers = limits.containers.iter().filter_map(|(container, _, limit)| {
+            let own = self.shares.iter().filter(|share| share.container == *container).collect();
+            first(own, *limit, Share::own_disk)
         });
-        single.chain(first(self.shares.iter().collect(), limits.pod)).min()
+        let volumes = limits.volumes.iter().filter_map(|(volume, limit)| {
+            let users = self.shares.iter().filter(|share| share.volume.as_ref() == Some(volume)).collect();
+            first(users, *limit, Share::in_volume)
+        });
+        let all = first(self.shares.iter().collect(), limits.pod, |share, at| share.takes(Stock::Disk, at));
+        containers.chain(volumes).chain(all).min()
     }
 
     /// What it has of `stock` at `now`.
@@ -194,14 +215,26 @@ impl PodLoad {
     }
 }
 
-/// The limits of ephemeral storage: a container's own, and their sum for the pod.
+/// The limits of ephemeral storage: a container's own, their sum for the pod, and those of emptyDir volumes on the disk.
 fn disk_limits(pod: &Pod) -> Option<DiskLimits> {
     let containers = pod.spec.init_containers.iter().chain(&pod.spec.containers).enumerate();
     let limited = containers.filter(|(_, container)| container.limits.ephemeral_storage > 0);
     let containers: Vec<_> =
         limited.map(|(at, container)| (at, container.name.clone(), container.limits.ephemeral_storage)).collect();
-    let sum = containers.iter().map(|(.., limit)| limit).sum();
-    (!containers.is_empty()).then_some(DiskLimits { pod: sum, containers })
+    let sum = if containers.is_empty() { i64::MAX } else { containers.iter().map(|(.., limit)| limit).sum() };
+    let volumes = size_limits(pod);
+    (!containers.is_empty() || !volumes.is_empty()).then_some(DiskLimits { pod: sum, containers, volumes })
+}
+
+fn size_limits(pod: &Pod) -> Vec<(Name, i64)> {
+    let volumes = pod.spec.raw.get("volumes").and_then(serde_json::Value::as_array);
+    let limited = |volume: &serde_json::Value| {
+        let dir = volume.get("emptyDir").filter(|dir| dir["medium"] != "Memory")?;
+        let limit = parse_quantity(dir["sizeLimit"].as_str()?).ok()?.whole();
+        Some((Name::from(volume["name"].as_str()?), limit))
+    };
+    // Few pods have volumes, and fewer a limit.
+    volumes.into_iter().flatten().filter_map(limited).collect()
 }
 
 fn share(at: usize, container: &Container, instance: &Instance, oom_score_adj: i64) -> Option<Share> {
@@ -213,6 +246,7 @@ fn share(at: usize, container: &Container, instance: &Instance, oom_score_adj: i
         until: instance.end.as_ref().map(|end| end.at),
         memory: Amount::of(instance.run.memory.as_ref(), behavior.usage.memory),
         disk: Amount::of(behavior.disk.as_ref(), 0),
+        volume: behavior.disk_volume.clone(),
         logs: Amount::of(behavior.logs.as_ref(), 0),
         processes: behavior.processes,
         demand: demand(container, behavior.usage.milli_cpu),

@@ -17,7 +17,7 @@
 //! One thing to know: a worker's time is not the caller's. Whatever fell due since the last look happens at
 //! its own instant, so busy clients and slow requests delay reports, never the containers.
 //!
-//! Not here yet: device managers, static pods, clocks that go wrong.
+//! Not here yet: device managers, static pods.
 
 pub mod admission;
 pub mod behavior;
@@ -32,6 +32,7 @@ pub mod node;
 pub mod oom;
 pub mod physics;
 pub mod pod_worker;
+pub mod preemption;
 pub mod pressure;
 pub mod probes;
 pub mod registry;
@@ -61,8 +62,9 @@ use crate::store::{Change, DeleteOptions, Patch, Preconditions, StoreError, Verb
 use crate::time::SimTime;
 use evict::Eviction;
 use faults::{Leak, SlowStart};
+use load::Load;
 use node::NodeState;
-use pod_worker::{Env, PodWorker, Stage, Verdict};
+use pod_worker::{Env, PodWorker, Stage};
 use registry::Registry;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
@@ -120,6 +122,8 @@ enum Order {
     Evict(Eviction),
     /// Its node is shut down.
     ShutDown(Eviction),
+    /// A critical pod needs its room.
+    Preempt,
     /// The work of a container goes at another pace.
     Pace {
         /// Which.
@@ -183,6 +187,10 @@ impl Kubelet {
         if (machine.up, machine.up_since) != (node.up, node.since) {
             node.begins();
         }
+        if machine.boot != node.boot {
+            // Nothing runs any more, whenever its workers see that.
+            node.load = Load::default();
+        }
         node.up = machine.up;
         node.since = machine.up_since;
         node.down = machine.down_since;
@@ -226,6 +234,7 @@ impl Kubelet {
             None if pod.status.phase.terminal() => return Requeue::Done,
             None => Box::new(PodWorker::new(pod, node, &self.nodes[node], cx.now)),
         };
+        worker.clock_ahead = self.nodes[node].troubles.clock_ahead();
         let mut env = Env {
             settings: &self.settings,
             source: &*self.source,
@@ -257,11 +266,16 @@ impl Kubelet {
             }
         }
         report(&mut worker, pod, host, cx);
+        for victim in std::mem::take(&mut worker.preempts) {
+            self.orders.entry(victim.clone()).or_default().push((cx.now, Order::Preempt));
+            cx.wake(victim, cx.now);
+        }
         let next = worker.next;
         let waits = matches!(worker.stage, Stage::Volumes { .. });
         self.follow_volumes(key, pod, waits);
         let over = worker.concluded();
-        self.nodes[node].defer(key, worker.resize.deferred() && !over);
+        let preempts = worker.fresh() && !worker.victims.is_empty();
+        self.nodes[node].defer(key, (worker.resize.deferred() || preempts) && !over);
         self.workers.insert(key.clone(), worker);
         self.weigh(key, pod, node, cx);
         if over {
@@ -332,6 +346,7 @@ fn work(worker: &mut PodWorker, env: &mut Env<'_>, orders: &[(SimTime, Order)], 
             Order::LeakOver(incident) => worker.leak_over(env, incident, *at),
             Order::Evict(eviction) => worker.evict(env, eviction, *at),
             Order::ShutDown(eviction) => worker.end_as(env, crate::name!("Terminated"), eviction, *at),
+            Order::Preempt => worker.preempted(env, *at),
             Order::Pace { container, pace, .. } => worker.pace(env, *container, *pace, *at),
         }
     }
@@ -360,13 +375,10 @@ fn begin(worker: &mut PodWorker, env: &mut Env<'_>, cx: &Cx<'_>) {
             worker.held = Some(env.node.hold(env.pod));
             worker.begin_volumes(env, cx.now);
         }
-        Err(rejection) => {
-            env.warn(rejection.reason.clone(), rejection.message.clone());
-            worker.instances.clear();
-            let message = Name::from(format!("Pod was rejected: {}", rejection.message));
-            worker.verdict = Some(Verdict { reason: rejection.reason, message });
-            worker.stage = Stage::Final { removal: None };
+        Err(rejection) if evict::is_critical(env.pod) && !rejection.short.is_empty() => {
+            worker.make_room(env, &rejection.short);
         }
+        Err(rejection) => worker.refuse(env, &rejection),
     }
 }
 
@@ -415,9 +427,14 @@ impl Controller for Kubelet {
         match change.object() {
             Object::Machine(machine) => {
                 self.machine_changed(machine);
-                if change.old.as_ref().and_then(Object::machine).is_some_and(|old| old.troubles != machine.troubles) {
+                let old = change.old.as_ref().and_then(Object::machine);
+                if let Some(old) = old.filter(|old| old.troubles != machine.troubles) {
                     if let Some(at) = self.node_of(&machine.meta.name) {
                         self.nodes[at].watch.has_passed(wake.now());
+                        // Deadlines come earlier or later.
+                        if old.troubles.clock_ahead() != machine.troubles.clock_ahead() {
+                            self.nodes[at].accepted().for_each(|pod| wake.add(pod.clone()));
+                        }
                     }
                     wake.add(physics::key(&machine.meta.name));
                 }
@@ -427,6 +444,10 @@ impl Controller for Kubelet {
                     }
                 } else if machine.up {
                     wake.add(change.key.clone());
+                    // What it did not look at while it was away it looks at now.
+                    if old.is_some_and(|old| (old.up, old.up_since) != (true, machine.up_since)) {
+                        wake.add(physics::key(&machine.meta.name));
+                    }
                     for pod in view.pods_on(&machine.meta.name) {
                         wake.add(Key::new(Kind::Pod, pod.meta.namespace.clone(), pod.meta.name.clone()));
                     }

@@ -210,6 +210,8 @@ impl NodeState {
     pub fn begins(&mut self) {
         self.watch = Watch::default();
         self.pressure = PressureState::default();
+        // Its first status says so.
+        self.reported = self.pressure.conditions;
         self.status_due = None;
         self.shutdown = None;
     }

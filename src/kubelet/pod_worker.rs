@@ -21,7 +21,7 @@ use super::settings::KubeletSettings;
 use super::volumes::{Mounts, Waiting};
 use crate::metrics::Meters;
 use crate::model::pod::{ConfigSeen, Usage};
-use crate::model::{Condition, Container, Name, Pod, PullPolicy, Uid};
+use crate::model::{Condition, Container, Key, Name, Pod, PullPolicy, Uid};
 use crate::network::listeners::{Process, Processes};
 use crate::rng::{Delay, Seed};
 use crate::store::View;
@@ -36,6 +36,12 @@ pub struct PodWorker {
     pub uid: Uid,
     /// Its node, by number.
     pub node: usize,
+    /// Pods that were stopped to make room for this one, and those of them that are yet to be told.
+    pub victims: Vec<Key>,
+    /// See `victims`.
+    pub preempts: Vec<Key>,
+    /// How much the node's clock is ahead, as far as the worker knows.
+    pub clock_ahead: SimDuration,
     /// The boot in which its containers run.
     pub boot: u32,
     /// Since when the kubelet has worked, as the worker knows it.
@@ -283,6 +289,9 @@ impl PodWorker {
         PodWorker {
             uid: pod.meta.uid,
             node,
+            victims: Vec::new(),
+            preempts: Vec::new(),
+            clock_ahead: state.troubles.clock_ahead(),
             boot: state.boot,
             since: state.since,
             stage: Stage::Idle { sync: None },
@@ -356,8 +365,8 @@ impl PodWorker {
         }
         let stopping = matches!(self.stage, Stage::Stopping | Stage::Stopped { .. });
         if let Some(seconds) = pod.spec.active_deadline_seconds.filter(|_| !stopping) {
-            let begun = pod.status.start_time.unwrap_or(self.start_time);
-            consider(begun + SimDuration::from_secs(seconds), Due::Deadline);
+            let begun = pod.status.start_time.unwrap_or(self.start_time + self.clock_ahead);
+            consider(begun + SimDuration::from_secs(seconds) - self.clock_ahead, Due::Deadline);
         }
         next
     }

@@ -111,7 +111,7 @@ impl Kubelet {
     fn stop_group(&mut self, at: usize, turn: Turn, time: SimDuration, cx: &mut Cx<'_>) {
         let most = time.0 / 1_000_000_000;
         for (key, own) in self.group(at, turn, cx).collect::<Vec<_>>() {
-            let eviction = Eviction { grace_seconds: own.min(most), message: MESSAGE, disruption: true };
+            let eviction = Eviction { grace_seconds: own.min(most), message: MESSAGE, disruption: Some(MESSAGE) };
             self.orders.entry(key.clone()).or_default().push((cx.now, Order::ShutDown(eviction)));
             cx.wake(key, cx.now);
         }

@@ -14,9 +14,10 @@ use crate::store::patch::KUBELET_CONDITIONS;
 use crate::time::SimTime;
 use std::net::Ipv4Addr;
 
-/// The status of a pod at `now`, given what the API has.
+/// The status of a pod at `now`, given what the API has. Its times are those of the node's clock, which may be wrong.
 pub fn generate(worker: &PodWorker, pod: &Pod, host: Option<Ipv4Addr>, now: SimTime) -> PodStatus {
     let spec = &*pod.spec;
+    let clock = now + worker.clock_ahead;
     let (init, apps) = worker.instances.split_at(spec.init_containers.len());
     let report = |containers: &[Container], instances: &[Instance], init: bool| -> Vec<ContainerStatus> {
         let pairs = containers.iter().zip(instances);
@@ -44,7 +45,7 @@ pub fn generate(worker: &PodWorker, pod: &Pod, host: Option<Ipv4Addr>, now: SimT
         reason,
         message,
         conditions: pod.status.conditions.iter().filter(foreign).cloned().collect(),
-        start_time: pod.status.start_time.or(Some(worker.start_time)),
+        start_time: pod.status.start_time.or(Some(worker.start_time + worker.clock_ahead)),
         pod_ip: if spec.host_network && worker.sandbox { host } else { worker.address },
         host_ip: host,
         containers: apps,
@@ -66,7 +67,7 @@ pub fn generate(worker: &PodWorker, pod: &Pod, host: Option<Ipv4Addr>, now: SimT
             status.allocated = Some(Box::new((container.requests.clone(), container.limits.clone())));
         }
     }
-    let own = conditions(spec, &status, worker.sandbox && !ended, &pod.status.conditions, now);
+    let own = conditions(spec, &status, worker.sandbox && !ended, &pod.status.conditions, clock);
     status.conditions.extend(own);
     status
 }

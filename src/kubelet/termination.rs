@@ -41,12 +41,12 @@ impl PodWorker {
             return;
         }
         self.verdict = Some(Verdict { reason, message: eviction.message.clone() });
-        if eviction.disruption {
+        if let Some(message) = &eviction.disruption {
             self.disruption = Some(Condition::new(
                 crate::name!("DisruptionTarget"),
                 Truth::True,
                 crate::name!("TerminationByKubelet"),
-                eviction.message.clone(),
+                message.clone(),
                 now,
             ));
         }

@@ -245,7 +245,7 @@ fn one(record: &Record, at: usize, incident: &IncidentRecord, taken: &mut BTreeS
             return Some(recovery);
         }
         // What runs on the machines goes on.
-        Effect::Process { .. } | Effect::Hindrance(_) => return None,
+        Effect::Process { .. } | Effect::Hindrance(_) | Effect::Cloud { .. } => return None,
         _ => {
             recovery.nodes = fault.nodes.iter().map(|name| node_recovery(record, name, started)).collect();
             let named = |pod: &PodRecord| fault.pods.iter().any(|k| k.name == pod.name && k.namespace == pod.namespace);

@@ -6,7 +6,7 @@
 
 use super::gate::Gate;
 use super::machine::RegistryFault;
-use super::{Key, Name, Selector};
+use super::{Key, Labels, Name, Selector};
 use crate::time::SimDuration;
 use std::sync::Arc;
 
@@ -81,13 +81,48 @@ pub enum Effect {
         /// Killed, rather than asked to stop.
         kill: bool,
     },
+    /// Packets from and to the machines are late or lost.
+    Link(Link),
+    /// Pods do not reach each other.
+    Cut(Cut),
+    /// The cluster's names are not resolved.
+    NoNames,
     /// Requests to the API server, or of some who ask, are held up or turned away.
     Hindrance(Arc<Gate>),
+    /// The provider's interface does not answer: those who ask it are held up, and machines neither come nor go.
+    Cloud {
+        /// Who asks it by requests that stand for theirs.
+        gate: Option<Arc<Gate>>,
+        /// Whether machines are concerned.
+        machines: bool,
+    },
     /// Something the scripted user did: `kubectl apply`, `kubectl scale`, …
     UserAction {
         /// The object it concerned, where there is one.
         target: Option<Key>,
     },
+}
+
+/// What is wrong with the network of machines.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Link {
+    /// So much later, each way.
+    pub latency: SimDuration,
+    /// Up to so much later still, by chance.
+    pub jitter: SimDuration,
+    /// So many packets of a million are lost.
+    pub loss: u32,
+}
+
+/// Pods that do not reach each other.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Cut {
+    /// The namespace of all of them.
+    pub namespace: Name,
+    /// The labels of those that are cut off.
+    pub pods: Labels,
+    /// From those with these labels; from everybody if absent.
+    pub from: Option<Labels>,
 }
 
 /// How planned maintenance is done.

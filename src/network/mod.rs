@@ -9,6 +9,7 @@
 
 pub mod balance;
 pub mod endpoints;
+pub mod faults;
 pub mod listeners;
 pub mod policy;
 pub mod proxy;
@@ -138,6 +139,8 @@ pub struct Network {
     changes: Vec<SimTime>,
     /// How far behind the cluster's DNS is.
     resolver_lag: SimDuration,
+    /// What is wrong with it.
+    pub faults: faults::NetworkFaults,
 }
 
 impl Network {
@@ -156,6 +159,7 @@ impl Network {
             by_pod: FxHashMap::default(),
             proxies: Vec::new(),
             changes: Vec::new(),
+            faults: faults::NetworkFaults::default(),
         }
     }
 
@@ -173,6 +177,11 @@ impl Network {
     /// The service as it is now.
     pub fn service_now(&self, service: u32) -> Option<&Arc<Service>> {
         self.services[service as usize].now.as_ref()
+    }
+
+    /// How long an answer of the cluster's DNS is used.
+    pub fn dns_ttl(&self) -> SimDuration {
+        self.settings.dns_ttl
     }
 
     /// The number of a node.
@@ -193,6 +202,7 @@ impl Network {
             }
             Object::EndpointSlice(slice) => self.slice(slice, change),
             Object::Node(node) => self.node_changed(node, change),
+            Object::Incident(incident) => self.faults.change(incident),
             Object::Machine(machine) => return self.machine_changed(machine, change),
             _ => {}
         }

@@ -73,6 +73,11 @@ impl Policies {
         }
     }
 
+    /// Namespace and labels of a pod.
+    pub fn labels(&self, pod: Uid) -> Option<(&Name, &Labels)> {
+        self.pods.get(&pod).map(|pod| (&pod.namespace, &pod.labels))
+    }
+
     /// Whether a connection from one end to a pod's port may be opened.
     pub fn allow(&mut self, from: End, to: Uid, port: u16) -> bool {
         if self.policies.is_empty() {

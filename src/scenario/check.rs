@@ -11,7 +11,7 @@ use super::scheduler::MAX_SCHEDULERS;
 use super::timeline::Action;
 use super::timing::COMPONENTS;
 use super::units::ObjectRef;
-use crate::error::{Problem, did_you_mean};
+use crate::error::{Problem, those_there_are};
 use crate::model::Kind;
 use crate::model::custom::CustomKinds;
 use crate::time::SimTime;
@@ -54,6 +54,7 @@ pub fn references(scenario: &Scenario, places: &Places) -> Vec<Problem> {
         .filter_map(|(kind, namespace, name)| (kind == "Service").then_some((namespace, name)))
         .collect();
     checker.problems.extend(check_traffic::references(scenario, places, &services));
+    checker.problems.extend(super::faults::references(scenario, places, &services));
     checker.problems
 }
 
@@ -351,16 +352,7 @@ impl Checker<'_> {
 
     /// "unknown X": with the nearest name, or the first few that exist.
     fn unknown(&mut self, path: &str, what: &str, name: &str, known: &[&str]) {
-        let help = match did_you_mean(name, known.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None if known.is_empty() => format!("there is no {what} in this scenario"),
-            None => {
-                let some = known.iter().take(5).copied().collect::<Vec<_>>().join(", ");
-                let more = if known.len() > 5 { format!(" and {} more", known.len() - 5) } else { String::new() };
-                format!("there are {some}{more}")
-            }
-        };
-        self.add(path, format!("unknown {what} {name:?}"), help);
+        self.add(path, format!("unknown {what} {name:?}"), those_there_are(what, name, known));
     }
 
     /// Two objects of one name in the manifests of the start: the second would silently replace the first.

@@ -7,6 +7,7 @@ use crate::metrics::traffic::End;
 use crate::model::Uid;
 use crate::model::service::ServiceType;
 use crate::network::endpoints::Scope;
+use crate::network::faults::{self, Way};
 use crate::network::{Choice, NodeSeen, policy};
 use crate::scenario::traffic::Shutdown;
 use crate::time::{SimDuration, SimTime};
@@ -169,7 +170,12 @@ impl Engine {
         if let Some(connection) = self.open_connection(id) {
             let Connection { target, node, latency, distance, opened, at } = connection;
             self.stats.attempted(flow, reports, Some(distance));
-            return self.send(call, (target, node), latency, (at, Some(opened)));
+            let pod = self.asking_pod(call);
+            return self.send(call, (target, node), (latency, pod), (at, Some(opened)));
+        }
+        if !self.resolves(id) {
+            self.stats.attempted(flow, reports, None);
+            return self.lose(call, now);
         }
         let Some(entry) = self.entry(call) else {
             self.stats.attempted(flow, reports, None);
@@ -201,20 +207,81 @@ impl Engine {
                 let node = entry.node * 2 + u32::from(entry.scope == Scope::External);
                 let at =
                     self.keep_connection(id, Connection { target, node, latency, distance, opened: now, at: NONE });
-                self.send(call, (target, node), latency, (at, None));
+                self.send(call, (target, node), (latency, entry.pod), (at, None));
             }
         }
+    }
+
+    /// Whether a client knows the address of its service, by an answer of DNS that still counts or by a new one. Clients
+    /// outside have names that the cluster's DNS knows nothing of.
+    fn resolves(&mut self, id: u32) -> bool {
+        let (now, client) = (self.now, &mut self.clients[id as usize]);
+        if matches!(client.from, Origin::Outside) || now < client.resolved_until {
+            return true;
+        }
+        if self.net.faults.no_names() {
+            return false;
+        }
+        client.resolved_until = now + self.net.dns_ttl();
+        true
+    }
+
+    /// The pod that asks again over a connection that is open.
+    fn asking_pod(&self, call: u32) -> Option<Uid> {
+        let Call { client, parent, parent_life, .. } = self.calls[call];
+        let Client { from, turn, .. } = &self.clients[client as usize];
+        match from {
+            _ if !self.net.faults.any() => None,
+            Origin::Server if self.flights.life(parent) == parent_life => {
+                Some(self.net.targets[self.flights[parent].target as usize].pod_uid)
+            }
+            Origin::Pods(_, pods) => pods.get(*turn % pods.len().max(1)).map(|pod| pod.uid),
+            _ => None,
+        }
+    }
+
+    /// How the packets of an attempt fare on their way.
+    fn way(&mut self, client: u32, (target, node): (u32, u32), pod: Option<Uid>, open: bool) -> Way {
+        if !self.net.faults.any() {
+            return Way::default();
+        }
+        let (to, nodes) = (&self.net.targets[target as usize], &self.net.nodes);
+        let (from, Some(on)) = (&nodes[node as usize / 2], to.node.map(|on| &nodes[on as usize])) else {
+            return Way::default();
+        };
+        let pod = pod.and_then(|pod| self.policies.labels(pod));
+        let from = faults::End { node: &from.name, zone: &from.zone, pod };
+        let to = faults::End { node: &on.name, zone: &on.zone, pod: self.policies.labels(to.pod_uid) };
+        self.net.faults.way(from, to, open, &mut self.clients[client as usize].losses)
     }
 
     fn send(
         &mut self,
         call: u32,
         (target, node): (u32, u32),
-        latency: SimDuration,
+        (latency, pod): (SimDuration, Option<Uid>),
         (connection, reused): (u32, Option<SimTime>),
     ) {
         let now = self.now;
         let (client, call_life) = (self.calls[call].client, self.calls.life(call));
+        let way = self.way(client, (target, node), pod, reused.is_some());
+        if way.cut || way.connecting > self.clients[client as usize].connect_timeout {
+            self.break_connection(client, connection, target);
+            return match reused {
+                None => {
+                    if self.net.counts_connections() {
+                        let scope = if node % 2 == 1 { Scope::External } else { Scope::Internal };
+                        self.net.closed(node / 2, self.clients[client as usize].service, scope, target);
+                    }
+                    self.lose(call, now)
+                }
+                Some(_) => {
+                    let limit = now + self.clients[client as usize].timeout;
+                    self.attempt_over(call, limit, End::Timeout)
+                }
+            };
+        }
+        let latency = latency + way.latency;
         let flight = Flight {
             call,
             call_life,
@@ -232,7 +299,7 @@ impl Engine {
             failed: false,
         };
         let flight = self.flights.add(flight);
-        self.heap.push(now + latency, Kind::Reach, flight, 0);
+        self.heap.push(now + latency + way.again, Kind::Reach, flight, 0);
     }
 
     /// The connection whose turn it is, if it is open as far as the client knows.

@@ -93,6 +93,10 @@ struct Client {
     asks: Stream,
     routes: Stream,
     work: Stream,
+    /// What becomes of its packets where some are lost.
+    losses: Stream,
+    /// Until when the answer of DNS counts that it had last.
+    resolved_until: SimTime,
 }
 
 /// No number.

@@ -189,6 +189,8 @@ fn asks(client: &traffic::Client, (service, flow): (u32, usize), settings: &Sett
         asks: stream("traffic-arrivals"),
         routes: stream("traffic-routes"),
         work: stream("traffic-work"),
+        losses: stream("traffic-losses"),
+        resolved_until: SimTime(i64::MIN),
     }
 }
 

@@ -27,6 +27,26 @@ fn a_limit_of_ephemeral_storage_is_enforced() {
     assert_eq!(run.pod("scribe").status.reason, "Evicted");
 }
 
+/// An emptyDir of at most 100 MiB, filled by 10 MiB a second beside a layer that may grow: full after 10 s, found by a look
+/// that comes every ten.
+#[test]
+fn a_volume_may_hold_so_much() {
+    let volume = ", volumes: [{name: cache, emptyDir: {sizeLimit: 100Mi}}]";
+    let mount = ", volumeMounts: [{name: cache, mountPath: /cache}]";
+    let rule = |more: &str| format!("behavior: [{{diskGrowth: {{rate: 10Mi/s}}{more}}}]\n");
+    let text = |more: &str| format!("{NODE}{}{}", pod("scribe", mount, volume), rule(more));
+    let run_in = run(&text(", diskVolume: cache"));
+    let (started, evicted) = (run_in.at("scribe", "event Started"), run_in.at("scribe", "event Evicted"));
+    assert_eq!(
+        run_in.of("scribe", "event Evicted")[0].1,
+        "event Evicted Usage of EmptyDir volume \"cache\" exceeds the limit \"100Mi\". "
+    );
+    assert!((10_000..=20_000).contains(&(evicted - started)), "{started} {evicted}");
+    // What goes into the container's own layer is no matter of the volume.
+    let beside = run(&text(""));
+    assert!(beside.of("scribe", "EmptyDir").is_empty());
+}
+
 /// 17 GiB written leave less than 15 % of 20 GiB: the kubelet removes the image that nobody uses any more; that is not
 /// enough, and the pod that wrote goes. The other, which wrote nothing, stays.
 #[test]

@@ -102,3 +102,25 @@ fn resources_change_in_place() {
         ]
     );
 }
+
+/// One core, of which `web` has 700m. A critical pod of 500m that comes past the scheduler lacks 200m: the kubelet stops
+/// `web` and takes the critical pod once it is gone. One that wants more than there is stops nobody and is refused.
+#[test]
+fn a_critical_pod_has_others_stopped() {
+    let node = NODE.replace("cpu: 4", "cpu: 1");
+    let requests = |milli: u32| format!(", resources: {{requests: {{cpu: {milli}m}}}}");
+    let critical = |milli: u32| {
+        let spec = ", nodeName: node-0, priorityClassName: system-node-critical";
+        pod("agent", &requests(milli), spec).replace("{name: agent,", "{name: agent, namespace: kube-system,")
+    };
+    let text = |milli: u32| format!("{node}{}{}", pod("web", &requests(700), ", nodeName: node-0"), critical(milli));
+    let stopped = run(&text(500));
+    assert_eq!(stopped.of("web", "event Preempting")[0].1, "event Preempting Preempted in order to admit critical pod");
+    let web = stopped.pod("web").status;
+    assert_eq!((web.phase.as_str(), web.reason.as_str()), ("Failed", "Preempting"));
+    assert!(stopped.at("agent", "event Started") >= stopped.at("web", "status Failed"));
+    let refused = run(&text(1100));
+    assert!(refused.of("web", "Preempting").is_empty());
+    let why = refused.of("agent", "event UnexpectedAdmissionError");
+    assert!(why[0].1.ends_with("no set of running pods found to reclaim resources: [(res: cpu, q: 800), ]"), "{why:?}");
+}

@@ -81,6 +81,9 @@ impl Observer for Seen {
                 let taints: Vec<&str> = node.taints.iter().map(|taint| taint.key.as_str()).collect();
                 (&change.key.name, format!("node {} [{}]", holds.join(","), taints.join(",")))
             }
+            Some(Object::Deployment(deployment)) => {
+                (&change.key.name, format!("scale {} available", deployment.status.available))
+            }
             None if change.key.kind == kubesim::model::Kind::Pod => (&change.key.name, "gone".to_string()),
             _ => return,
         };
@@ -131,6 +134,11 @@ impl Run {
     pub fn at(&self, object: &str, word: &str) -> i64 {
         let found = self.of(object, word);
         found.first().unwrap_or_else(|| panic!("nothing of {object} with {word:?} in {:#?}", self.about(object))).0
+    }
+
+    /// When a Deployment first had an available pod, in milliseconds.
+    pub fn available(&self, name: &str) -> i64 {
+        self.at(name, "scale 1 available")
     }
 
     /// All that was seen of an object.

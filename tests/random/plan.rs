@@ -1,5 +1,6 @@
 //! A random scenario as small numbers, and the scenario that is written from them.
 
+use super::faults::{self, Length, Place, with};
 use kubesim::wire::strict::KINDS;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -8,6 +9,9 @@ use serde_json::{Map, Value, json};
 /// Workloads that can be drawn, as far as they are served.
 const WORKLOADS: [&str; 8] =
     ["Deployment", "Pod", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob", "ReplicationController"];
+
+/// Actions of people (and a machine that never comes back), beside all faults.
+const ACTIONS: usize = 13;
 
 /// How long after the last action the cluster runs on.
 const REST: u64 = 900;
@@ -42,14 +46,10 @@ pub struct Plan {
 
 /// All plans; they shrink towards one node, one pod, no action.
 pub fn plans() -> impl Strategy<Value = Plan> {
-    let load = (0usize..64, 0u32..6, any::<u16>(), 0u8..8, 0u8..16)
+    let load = (0usize..64, 0u32..6, any::<u16>(), 0u8..13, 0u8..16)
         .prop_map(|(kind, replicas, shape, behavior, guards)| Load { kind, replicas, shape, behavior, guards });
-    let deed = (0u64..600, 0usize..64, 0usize..8, 0u32..8).prop_map(|(at, what, target, amount)| Deed {
-        at,
-        what,
-        target,
-        amount,
-    });
+    let deed = (0u64..600, 0..ACTIONS + faults::KEYS.len(), 0usize..8, 0u32..8)
+        .prop_map(|(at, what, target, amount)| Deed { at, what, target, amount });
     (0u64..1000, vec((1u32..9, 0u8..3), 1..6), vec(load, 1..5), vec(deed, 0..12))
         .prop_map(|(seed, nodes, loads, deeds)| Plan { seed, nodes, loads, deeds })
 }
@@ -72,7 +72,7 @@ impl Load {
 
     /// What its containers do: run, end, fail, hang, never start.
     fn behavior(&self, name: &str) -> Value {
-        let mut rule = json!({"match": {"selector": format!("app={name}")}, "startTime": "1s"});
+        let rule = json!({"match": {"selector": format!("app={name}")}, "startTime": "1s"});
         let more = match self.behavior {
             0 => json!({}),
             1 => json!({"startTime": {"uniform": ["1s", "20s"]}}),
@@ -81,10 +81,14 @@ impl Load {
             4 => json!({"ready": "never"}),
             5 => json!({"imagePull": "fails"}),
             6 => json!({"terminationTime": "50s"}),
-            _ => json!({"runTime": "20s", "exitCode": 3, "runs": 2}),
+            7 => json!({"runTime": "20s", "exitCode": 3, "runs": 2}),
+            8 => json!({"cpu": {"absolute": 3}}),
+            9 => json!({"cpu": {"absolute": 2}, "runTime": "90s", "probeTime": "200ms"}),
+            10 => json!({"memoryGrowth": {"rate": "1Gi/m"}}),
+            11 => json!({"disk": "1Gi", "diskGrowth": {"rate": "2Gi/m", "after": "1m"}, "logs": "10Mi/s"}),
+            _ => json!({"postStart": {"time": "4s"}, "preStop": {"time": "3s"}, "startTime": "10s"}),
         };
-        overlay(&mut rule, more);
-        rule
+        with(&rule, more)
     }
 
     fn pod_spec(&self) -> Value {
@@ -92,6 +96,17 @@ impl Load {
             "resources": {"requests": {"cpu": format!("{}m", 100 + 300 * (self.shape >> 8 & 7)), "memory": "64Mi"}}});
         if self.bit(1) {
             container["readinessProbe"] = json!({"httpGet": {"path": "/", "port": 80}, "periodSeconds": 3});
+        }
+        if self.bit(14) {
+            container["livenessProbe"] = json!({"httpGet": {"path": "/", "port": 80}, "periodSeconds": 4,
+                "initialDelaySeconds": 20});
+        }
+        if self.behavior == 12 {
+            container["lifecycle"] = json!({"postStart": {"exec": {"command": ["a"]}},
+                "preStop": {"exec": {"command": ["b"]}}});
+        }
+        if self.bit(15) {
+            container["resources"]["limits"] = json!({"memory": "2Gi"});
         }
         if self.bit(2) {
             container["ports"] = json!([{"containerPort": 80, "hostPort": 8080}]);
@@ -133,9 +148,9 @@ impl Load {
             "template": template});
         let spec = match kind {
             "Pod" => template["spec"].clone(),
-            "Deployment" => with(sized, self.strategy()),
+            "Deployment" => with(&sized, self.strategy()),
             "StatefulSet" => with(
-                sized,
+                &sized,
                 json!({"serviceName": name,
                 "podManagementPolicy": if self.bit(7) { "Parallel" } else { "OrderedReady" }}),
             ),
@@ -159,7 +174,7 @@ impl Load {
             let least =
                 if self.guards & 4 == 4 { json!({"minAvailable": 1}) } else { json!({"maxUnavailable": "50%"}) };
             all.push(json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": meta,
-                "spec": with(least, json!({"selector": selector}))}));
+                "spec": with(&least, json!({"selector": selector}))}));
         }
         all
     }
@@ -189,7 +204,8 @@ impl Plan {
     fn scenario(&self) -> Value {
         let pool = |(at, (cpu, zone)): (usize, &(u32, u8))| {
             json!({"name": format!("p{at}"), "count": 1, "zones": [format!("zone-{zone}")],
-                "capacity": {"cpu": cpu, "memory": "8Gi"}})
+                "labels": {"rack": format!("rack-{}", at % 2)},
+                "capacity": {"cpu": cpu, "memory": "8Gi", "ephemeralStorage": "20Gi"}})
         };
         let mut objects = vec![json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "apps"}})];
         let named = || self.loads.iter().enumerate().map(|(at, load)| (Plan::name(at), load));
@@ -202,7 +218,8 @@ impl Plan {
             "name": "random",
             "seed": self.seed,
             "duration": format!("{}s", last + REST),
-            "cluster": {"pools": self.nodes.iter().enumerate().map(pool).collect::<Vec<_>>()},
+            "cluster": {"controlPlane": {"replicas": if self.seed.is_multiple_of(5) { 3 } else { 1 }},
+                "pools": self.nodes.iter().enumerate().map(pool).collect::<Vec<_>>()},
             "manifests": {"inline": objects},
             "behavior": behavior,
             "faults": self.rules(),
@@ -221,21 +238,22 @@ impl Plan {
         }
     }
 
-    /// The action as an entry of the timeline, if what it is about can bear it.
-    fn entry(&self, deed: &Deed) -> Option<Value> {
-        let at = deed.target % self.loads.len();
-        let (load, name) = (&self.loads[at], Plan::name(at));
+    fn node(&self, deed: &Deed) -> Value {
+        json!({"node": format!("p{}-0", deed.target % self.nodes.len())})
+    }
+
+    /// What a person does to a workload or a node, if it can bear it.
+    fn action(&self, deed: &Deed, name: &str, load: &Load) -> Option<(&'static str, Value)> {
         let kind = load.kind();
         let object = json!({"object": format!("{}/{name}", kind.to_lowercase()), "namespace": load.namespace()});
         let sized = matches!(kind, "Deployment" | "ReplicaSet" | "StatefulSet" | "ReplicationController");
         let rolled = kind == "Deployment";
-        let node = json!({"node": format!("p{}-0", deed.target % self.nodes.len())});
-        let pods = json!({"selector": format!("app={name}"), "namespace": load.namespace()});
-        let seconds = |n: u32| format!("{n}s");
-        let (action, content) = match deed.what % 22 {
-            0 if sized => ("scale", with(object, json!({"replicas": deed.amount}))),
+        let node = self.node(deed);
+        Some(match deed.what {
+            0 if sized => ("scale", with(&object, json!({"replicas": deed.amount}))),
             1 if rolled => {
-                ("setImage", with(object, json!({"image": format!("registry.example.com/app:v{}", deed.amount)})))
+                let image = format!("registry.example.com/app:v{}", deed.amount);
+                ("setImage", with(&object, json!({"image": image})))
             }
             2 if rolled => ("rolloutRestart", object),
             3 if rolled => ("rolloutUndo", object),
@@ -243,52 +261,49 @@ impl Plan {
             5 if rolled => ("rolloutResume", object),
             6 => {
                 let cascade = ["background", "foreground", "orphan"][deed.amount as usize % 3];
-                ("delete", with(object, json!({"cascade": cascade})))
+                ("delete", with(&object, json!({"cascade": cascade})))
             }
-            7 => (
-                "nodeCrash",
-                with(node, json!({"recoverAfter": seconds(10 + 40 * deed.amount), "reboot": deed.amount % 2 == 1})),
-            ),
-            8 => ("nodeCrash", node),
-            9 => ("podCrash", with(pods, json!({"count": deed.amount.max(1)}))),
-            10 => ("containerCrash", with(pods, json!({"exitCode": deed.amount}))),
-            11 => ("cordon", node),
-            12 => ("uncordon", node),
-            13 => ("drain", with(node, json!({"timeout": seconds(60)}))),
-            14 => {
+            7 => ("nodeCrash", node),
+            8 => ("cordon", node),
+            9 => ("uncordon", node),
+            10 => ("drain", with(&node, json!({"timeout": "60s"}))),
+            11 => {
                 let effect = ["NoSchedule", "NoExecute", "PreferNoSchedule"][deed.amount as usize % 3];
-                ("taint", with(node, json!({"add": [{"key": "random", "effect": effect}]})))
+                ("taint", with(&node, json!({"add": [{"key": "random", "effect": effect}]})))
             }
-            15 => ("taint", with(node, json!({"remove": ["random"]}))),
-            16 => {
-                let from = ["controlPlane", "everything"][deed.amount as usize % 2];
-                ("partition", with(node, json!({"from": from})))
-            }
-            17 => ("zoneOutage", json!({})),
-            18 => ("spotReclaim", with(node, json!({"notice": seconds(20 * deed.amount), "replacementAfter": "30s"}))),
-            19 => ("maintenance", with(node, json!({"rebootTime": seconds(20 + deed.amount), "drainTimeout": "60s"}))),
-            20 => ("quotaExhaustion", json!({"namespace": load.namespace()})),
-            21 if rolled => ("badRollout", with(object, json!({"requests": {"cpu": "1000"}}))),
+            12 => ("taint", with(&node, json!({"remove": ["random"]}))),
             _ => return None,
+        })
+    }
+
+    /// The action as an entry of the timeline, if what it is about can bear it.
+    fn entry(&self, deed: &Deed) -> Option<Value> {
+        let at = deed.target % self.loads.len();
+        let (load, name) = (&self.loads[at], Plan::name(at));
+        let kind = load.kind();
+        let rolled = kind == "Deployment";
+        let node = self.node(deed);
+        let (action, content, length) = match deed.what.checked_sub(ACTIONS) {
+            Some(fault) => {
+                let key = faults::KEYS[fault % faults::KEYS.len()];
+                let deployment = rolled.then(|| format!("deployment/{name}"));
+                let pods = json!({"selector": format!("app={name}"), "namespace": load.namespace()});
+                let service = (load.guards & 1 == 1).then(|| name.clone());
+                let place = Place { node, pods, namespace: load.namespace(), deployment, service };
+                let (body, length) = faults::body(key, &place, deed.amount)?;
+                (key, body, length)
+            }
+            None => {
+                let (action, content) = self.action(deed, &name, load)?;
+                (action, content, Length::Own)
+            }
         };
         let mut entry = Map::new();
         entry.insert("at".to_string(), json!(format!("{}s", deed.at)));
         entry.insert(action.to_string(), content);
-        if matches!(action, "partition" | "zoneOutage" | "quotaExhaustion" | "badRollout") {
-            entry.insert("for".to_string(), json!(seconds(10 + 60 * deed.amount)));
+        if length == Length::For {
+            entry.insert("for".to_string(), json!(format!("{}s", 10 + 60 * deed.amount)));
         }
         Some(Value::Object(entry))
-    }
-}
-
-/// `base` with the fields of `more`.
-fn with(mut base: Value, more: Value) -> Value {
-    overlay(&mut base, more);
-    base
-}
-
-fn overlay(base: &mut Value, more: Value) {
-    if let (Some(fields), Value::Object(more)) = (base.as_object_mut(), more) {
-        fields.extend(more);
     }
 }

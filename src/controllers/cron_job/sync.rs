@@ -1,6 +1,6 @@
 //! One look at one cron job (`pkg/controller/cronjob/cronjob_controllerv2.go`, `sync`, `syncCronJob`).
 
-use super::super::shared::{PodControl, controller_reference};
+use super::super::shared::{PodControl, clock, controller_reference};
 use super::children::{clean, follow, remove};
 use super::times::{History, Missed, at, unix};
 use super::{CronJobs, Made, SOURCE, jobs_of, schedule_of};
@@ -103,7 +103,8 @@ impl Look<'_> {
             }
         };
         let history = History::of(&CronJob { status: self.status.clone(), ..CronJob::clone(cron) });
-        let runs = history.runs(&schedule, unix(cx.now), true);
+        let now = clock::now(cx);
+        let runs = history.runs(&schedule, unix(now), true);
         if let Some(why) = runs.error {
             let message = format!("invalid schedule: {} : {why}", cron.schedule);
             return self.warn(crate::name!("InvalidSchedule"), message);
@@ -114,16 +115,16 @@ impl Look<'_> {
                     "too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew";
                 self.warn(crate::name!("TooManyMissedTimes"), message.to_string());
             }
-            self.run(due, cx);
+            self.run(due, now);
         }
         // A job that is being made is entered with the next look, which finds the time anew.
-        history.until_next(&schedule, cx.now).map_or(Requeue::Done, Requeue::After)
+        history.until_next(&schedule, now).map_or(Requeue::Done, Requeue::After)
     }
 
     /// Makes the job of a run, unless something stands against it.
-    fn run(&mut self, due: i64, cx: &Cx<'_>) {
+    fn run(&mut self, due: i64, now: SimTime) {
         let cron = self.cron;
-        let late = |deadline: i64| at(due + deadline) < cx.now;
+        let late = |deadline: i64| at(due + deadline) < now;
         if cron.starting_deadline_seconds.is_some_and(late) {
             let message = format!("Missed scheduled time to start a job: {}", rfc1123(due));
             self.warn(crate::name!("MissSchedule"), message);

@@ -1,6 +1,7 @@
 //! What the controllers of workloads share, once.
 
 pub mod availability;
+pub mod clock;
 pub mod history;
 pub mod ownership;
 pub mod pod_control;

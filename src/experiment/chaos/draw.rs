@@ -72,6 +72,7 @@ enum Target {
     Zone,
     Domain,
     Pods,
+    Service,
     Cluster,
     Drain,
     Restart,
@@ -86,6 +87,8 @@ pub struct Menu {
     domains: Vec<String>,
     /// Labels and namespace of each workload's pods, and its name if it can be restarted.
     pods: Vec<(String, String, Option<String>)>,
+    /// Services, with their namespaces.
+    services: Vec<(String, String)>,
     from: SimTime,
     to: SimTime,
 }
@@ -110,6 +113,7 @@ impl Menu {
             zones: scenario.cluster.zones().into_iter().map(str::to_string).collect(),
             domains: labels.into_iter().filter(|(_, values)| values.len() > 1).map(|(key, _)| key).collect(),
             pods: workloads(scenario),
+            services: scenario.manifests.objects.iter().filter_map(service).collect(),
             from: first,
             to: SimTime(last).max(first + SimDuration::from_secs(1)),
         };
@@ -135,7 +139,8 @@ impl Menu {
             faults::problems(&probe, &Places::new("", "")).is_empty()
         };
         // The plainest first: one that is taken with nothing said hits what it likes.
-        let ways = [Target::Node, Target::Zone, Target::Pool, Target::Domain, Target::Pods, Target::Cluster];
+        let ways =
+            [Target::Node, Target::Zone, Target::Pool, Target::Domain, Target::Pods, Target::Service, Target::Cluster];
         let mut kinds: Vec<(String, Vec<Target>)> = FaultAction::keys()
             .into_iter()
             .map(|key| {
@@ -180,6 +185,10 @@ impl Menu {
                     body["namespace"] = json!(namespace);
                 }
                 (format!("pods {selector}"), body)
+            }
+            Target::Service => {
+                let (namespace, name) = pick(&self.services, at)?;
+                (format!("service {name}"), json!({"service": name, "namespace": namespace}))
             }
             Target::Cluster => ("the cluster".to_string(), json!({})),
             Target::Restart => {
@@ -305,4 +314,11 @@ fn workloads(scenario: &Scenario) -> Vec<(String, String, Option<String>)> {
         Some((selector.join(","), namespace.to_string(), restarts.then_some(object)))
     };
     scenario.manifests.objects.iter().filter_map(of).collect()
+}
+
+fn service(document: &crate::scenario::ManifestDocument) -> Option<(String, String)> {
+    let value = &document.value;
+    let namespace = value.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or("default");
+    let name = value.pointer("/metadata/name")?.as_str()?;
+    (Kind::parse(value["kind"].as_str()?)? == Kind::Service).then(|| (namespace.to_string(), name.to_string()))
 }

@@ -1,4 +1,4 @@
-//! A provider whose interface does not answer: no volumes, no load balancers, no news of machines.
+//! A provider whose interface does not answer: no volumes, no load balancers, no machines, no news of machines.
 //!
 //! ```yaml
 //! - at: 2m
@@ -22,6 +22,8 @@ pub enum CloudApi {
     Disks,
     /// Load balancers are neither made nor changed.
     LoadBalancers,
+    /// Machines are neither made nor taken back, and nobody can tell whether one still exists.
+    Machines,
 }
 
 /// The provider's interface does not answer.
@@ -33,7 +35,7 @@ pub struct CloudOutage {
 }
 
 /// How long a call waits before it is given up.
-const TIMEOUT: SimDuration = SimDuration::from_secs(10);
+pub const TIMEOUT: SimDuration = SimDuration::from_secs(10);
 
 impl CloudOutage {
     fn hits(&self, api: CloudApi) -> bool {
@@ -53,14 +55,19 @@ impl Form for CloudOutage {
         let balancers = ["service-controller"];
         let disks = disks.iter().filter(|_| self.hits(CloudApi::Disks));
         let balancers = balancers.iter().filter(|_| self.hits(CloudApi::LoadBalancers));
-        let writers = disks.chain(balancers).map(|name| Name::from(*name)).collect();
+        let writers = disks.chain(balancers).map(|name| Name::from(*name));
         let message = crate::name!("rpc error: code = DeadlineExceeded desc = context deadline exceeded");
-        Effect::Hindrance(Arc::new(Gate { writers, events: false, ..Gate::shut(TIMEOUT, 504, message) }))
+        let writers: Vec<Name> = writers.collect();
+        // A gate for nobody in particular would be one for all.
+        let gate = (!writers.is_empty())
+            .then(|| Arc::new(Gate { writers, events: false, ..Gate::shut(TIMEOUT, 504, message) }));
+        Effect::Cloud { gate, machines: self.hits(CloudApi::Machines) }
     }
     fn describe(&self, _: &str) -> String {
         let what = |api: &CloudApi| match api {
             CloudApi::Disks => "disks",
             CloudApi::LoadBalancers => "load balancers",
+            CloudApi::Machines => "machines",
         };
         let parts: Vec<&str> = self.apis.iter().map(what).collect();
         if parts.is_empty() {

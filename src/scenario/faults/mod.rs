@@ -30,11 +30,13 @@
 //! fault that does more has a file in [`crate::faults`] and a line there.
 
 pub mod api_server;
+pub mod clock_skew;
 pub mod cloud_outage;
 pub mod component_down;
 pub mod container;
 pub mod kubelet_crash;
 pub mod mistakes;
+pub mod network;
 pub mod node_crash;
 pub mod node_full;
 pub mod outage;
@@ -55,7 +57,7 @@ use super::Scenario;
 use super::behavior::glob_matches;
 use super::cluster::CONTROL_PLANE;
 use super::units::{Distribution, Duration};
-use crate::error::{Problem, did_you_mean};
+use crate::error::{Problem, those_there_are};
 use crate::model::Effect;
 use crate::model::machine::Trouble;
 use crate::wire::places::Places;
@@ -73,6 +75,12 @@ macro_rules! with_faults {
                 node_crash: NodeCrash($crate::scenario::faults::node_crash::NodeCrash),
                 /// The network between machines and the control plane, or between zones, is cut.
                 partition: Partition($crate::scenario::faults::partition::Partition),
+                /// Packets from and to machines are late or lost.
+                slow_network: SlowNetwork($crate::scenario::faults::network::SlowNetwork),
+                /// The pods behind two services do not reach each other.
+                service_partition: ServicePartition($crate::scenario::faults::network::ServicePartition),
+                /// The cluster's DNS does not answer.
+                dns_outage: DnsOutage($crate::scenario::faults::network::DnsOutage),
                 /// A zone fails with all its machines.
                 zone_outage: ZoneOutage($crate::scenario::faults::outage::ZoneOutage),
                 /// The power of a rack, or whatever a label of nodes stands for, fails.
@@ -115,6 +123,8 @@ macro_rules! with_faults {
                 node_shutdown: NodeShutdown($crate::scenario::faults::shutdown::NodeShutdown),
                 /// The processors or disks of machines are slow.
                 slow_node: SlowNode($crate::scenario::faults::slow_node::SlowNode),
+                /// The clocks of machines are wrong.
+                clock_skew: ClockSkew($crate::scenario::faults::clock_skew::ClockSkew),
                 /// Something fills the disks of machines.
                 disk_full: DiskFull($crate::scenario::faults::node_full::DiskFull),
                 /// Something fills the memory of machines.
@@ -236,6 +246,11 @@ pub trait Form {
 
     /// What is wrong with its own fields.
     fn check(&self, checks: &mut Checks<'_>);
+
+    /// Which of the objects that it names are not there; `services` are those of the manifests, namespace and name.
+    fn references(&self, services: &[(String, String)], checks: &mut Checks<'_>) {
+        let _ = (services, checks);
+    }
 }
 
 /// How a fault holds machines: their kubelets are not heard while it lasts.
@@ -257,16 +272,33 @@ pub struct Checks<'a> {
     problems: Vec<Problem>,
 }
 
-/// Everything that is wrong with the faults of a scenario, in the timeline and as rules.
-pub fn problems(scenario: &Scenario, places: &Places) -> Vec<Problem> {
+/// Every fault of a scenario, in the timeline and as rules: where it stands, and how long it lasts.
+fn every(scenario: &Scenario) -> impl Iterator<Item = (String, &FaultAction, Option<Distribution<Duration>>)> {
     let timed = scenario.timeline.iter().enumerate().filter_map(|(index, entry)| match &entry.action {
         super::Action::Fault(fault) => Some((format!("timeline[{index}]"), fault, entry.lasts)),
         _ => None,
     });
     let rules =
         scenario.faults.iter().enumerate().map(|(index, rule)| (format!("faults[{index}]"), &rule.fault, rule.lasts));
+    timed.chain(rules)
+}
+
+/// Which objects the faults of a scenario name that are not there.
+pub fn references(scenario: &Scenario, places: &Places, services: &[(String, String)]) -> Vec<Problem> {
     let mut problems = Vec::new();
-    for (path, fault, lasts) in timed.chain(rules) {
+    for (path, fault, _) in every(scenario) {
+        let path = format!("{path}.{}", fault.key());
+        let mut checks = Checks { scenario, path, places, problems: Vec::new() };
+        fault.form().references(services, &mut checks);
+        problems.append(&mut checks.problems);
+    }
+    problems
+}
+
+/// Everything that is wrong with the faults of a scenario as they are written.
+pub fn problems(scenario: &Scenario, places: &Places) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (path, fault, lasts) in every(scenario) {
         let own = format!("{path}.{}", fault.key());
         let mut checks = Checks { scenario, path: own, places, problems: Vec::new() };
         checks.length(&path, fault.form(), lasts);
@@ -289,16 +321,7 @@ impl Checks<'_> {
 
     /// An unknown name, with the nearest that exists.
     pub fn unknown(&mut self, field: &str, what: &str, name: &str, known: &[&str]) {
-        let help = match did_you_mean(name, known.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None if known.is_empty() => format!("there is no {what} in this scenario"),
-            None => {
-                let some = known.iter().take(5).copied().collect::<Vec<_>>().join(", ");
-                let more = if known.len() > 5 { format!(" and {} more", known.len() - 5) } else { String::new() };
-                format!("there are {some}{more}")
-            }
-        };
-        self.add(field, format!("unknown {what} {name:?}"), help);
+        self.add(field, format!("unknown {what} {name:?}"), those_there_are(what, name, known));
     }
 
     fn length(&mut self, entry: &str, form: &dyn Form, lasts: Option<Distribution<Duration>>) {

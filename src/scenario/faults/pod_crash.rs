@@ -25,41 +25,31 @@ on_pods! {
     }
 }
 
-impl Form for PodCrash {
-    fn kind(&self) -> &'static str {
-        "pod-crash"
-    }
-    fn actor(&self) -> &'static str {
-        "fault/crash"
-    }
-    fn pods(&self) -> Option<PodTarget> {
-        Some(self.target())
-    }
-    fn momentary(&self) -> bool {
-        true
-    }
-    fn effect(&self) -> Effect {
-        Effect::End { container: None, exit_code: self.exit_code.unwrap_or(KILLED) }
-    }
-    fn check(&self, _: &mut Checks<'_>) {}
+/// Both end containers, and differ in which.
+macro_rules! crash {
+    ($form:ident, $kind:literal, $container:expr) => {
+        impl Form for $form {
+            fn kind(&self) -> &'static str {
+                $kind
+            }
+            fn actor(&self) -> &'static str {
+                "fault/crash"
+            }
+            fn pods(&self) -> Option<PodTarget> {
+                Some(self.target())
+            }
+            fn momentary(&self) -> bool {
+                true
+            }
+            fn effect(&self) -> Effect {
+                let container: fn(&Self) -> Option<Name> = $container;
+                Effect::End { container: container(self), exit_code: self.exit_code.unwrap_or(KILLED) }
+            }
+            fn check(&self, _: &mut Checks<'_>) {}
+        }
+    };
 }
 
-impl Form for ContainerCrash {
-    fn kind(&self) -> &'static str {
-        "container-crash"
-    }
-    fn actor(&self) -> &'static str {
-        "fault/crash"
-    }
-    fn pods(&self) -> Option<PodTarget> {
-        Some(self.target())
-    }
-    fn momentary(&self) -> bool {
-        true
-    }
-    fn effect(&self) -> Effect {
-        let container = self.container.as_deref().map(Name::from);
-        Effect::End { container: Some(container.unwrap_or_default()), exit_code: self.exit_code.unwrap_or(KILLED) }
-    }
-    fn check(&self, _: &mut Checks<'_>) {}
-}
+crash!(PodCrash, "pod-crash", |_| None);
+// An empty name is the first.
+crash!(ContainerCrash, "container-crash", |form| Some(form.container.as_deref().map(Name::from).unwrap_or_default()));
