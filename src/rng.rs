@@ -52,10 +52,10 @@ impl Stream {
     pub fn below(&mut self, n: u64) -> u64 {
         assert!(n > 0, "a choice among nothing");
         // Rejection keeps every value equally likely.
-        let limit = u64::MAX - u64::MAX % n;
         loop {
             let bits = self.bits();
-            if bits < limit {
+            // The second question, for the few at the end, costs a division.
+            if bits < u64::MAX - n || bits < u64::MAX - u64::MAX % n {
                 return bits % n;
             }
         }
@@ -154,6 +154,29 @@ impl Delay {
             Delay::Weibull(scale, shape) => {
                 SimDuration((scale.0 as f64 * libm::pow(14.0, 1.0 / shape)).min(i64::MAX as f64 / 4.0) as i64)
             }
+        }
+    }
+
+    /// The mean, in nanoseconds.
+    pub fn mean(self) -> f64 {
+        match self {
+            Delay::Constant(length) | Delay::Normal(length, _) | Delay::Exponential(length) => length.0 as f64,
+            Delay::Uniform(low, high) => (low.0 as f64 + high.0 as f64) / 2.0,
+            Delay::LogNormal(median, sigma) => median.0 as f64 * libm::exp(sigma * sigma / 2.0),
+            Delay::Weibull(scale, shape) => scale.0 as f64 * libm::tgamma(1.0 + 1.0 / shape),
+        }
+    }
+
+    /// The variance, in units of the mean squared. A normal that is cut off at zero counts as a whole one.
+    pub fn variation(self) -> f64 {
+        let square = |of: f64| of * of;
+        match self {
+            Delay::Constant(_) => 0.0,
+            Delay::Uniform(low, high) => square(high.0 as f64 - low.0 as f64) / 12.0 / square(self.mean()).max(1e-300),
+            Delay::Normal(mean, deviation) => square(deviation.0 as f64 / (mean.0 as f64).max(1e-300)),
+            Delay::LogNormal(_, sigma) => libm::exp(sigma * sigma) - 1.0,
+            Delay::Exponential(_) => 1.0,
+            Delay::Weibull(_, shape) => libm::tgamma(1.0 + 2.0 / shape) / square(libm::tgamma(1.0 + 1.0 / shape)) - 1.0,
         }
     }
 }

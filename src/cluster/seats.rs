@@ -7,6 +7,7 @@ use crate::cloud::machines::MachineProvider;
 use crate::cloud::node_lifecycle::{self, CloudNodeLifecycle};
 use crate::control_plane::process::{Component, Supervisor};
 use crate::control_plane::{ControlPlane, ControlPlaneSettings};
+use crate::controllers::ingress::{self, IngressController};
 use crate::controllers::scaled_object::ScaledObjects;
 use crate::error::Result;
 use crate::faults;
@@ -94,6 +95,9 @@ pub fn all(scenario: &Scenario, options: &Options) -> Result<Seats> {
     let kubelet = if scenario.traffic.is_some() { kubelet.telling(listeners.clone()) } else { kubelet };
     seats.push(client(Box::new(kubelet), settings::kubelet()));
     seats.push(controllers(&scenario, &meters, options.seed));
+    if has_ingresses(&scenario) {
+        seats.push(client(Box::new(IngressController), ingress::settings()));
+    }
     let first = storage_objects(&scenario);
     seats.extend(crate::cloud::all(&scenario.cluster.cloud, &first).into_iter().map(|(actor, own)| client(actor, own)));
     if !scenario.scaled_objects.is_empty() {
@@ -113,6 +117,11 @@ pub fn all(scenario: &Scenario, options: &Options) -> Result<Seats> {
     });
     seats.extend(autoscalers(&scenario).into_iter().map(|(actor, own)| Seat::Actor(actor, own)));
     Ok(Seats { seats, explanations, meters, traffic })
+}
+
+/// Whether there are Ingresses, now or later.
+fn has_ingresses(scenario: &Scenario) -> bool {
+    scenario.documents().any(|document| document.value["kind"] == "Ingress")
 }
 
 /// Those who add nodes and take them away, with the provider's part in it.

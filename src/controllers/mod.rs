@@ -9,6 +9,7 @@ pub mod disruption;
 pub mod endpoint_slice;
 pub mod garbage_collector;
 pub mod horizontal;
+pub mod ingress;
 pub mod job;
 pub mod namespace;
 pub mod node_lifecycle;

@@ -282,6 +282,8 @@ pub struct FlowTraffic {
     pub distances: Distances,
     /// Pods that were tried, in order of appearance.
     pub pods: Vec<PodTraffic>,
+    /// Requests a second that the best of its pods can do: its places, or its processor if that is less.
+    pub capacity: f64,
 }
 
 impl FlowTraffic {
@@ -321,6 +323,8 @@ pub struct TrafficRecord {
     pub under_way: u64,
     /// A hash of every request's end.
     pub digest: u64,
+    /// Whether requests were flows instead of each one by itself.
+    pub fluid: bool,
 }
 
 impl TrafficRecord {

@@ -17,6 +17,7 @@ pub mod fault;
 pub mod field_selector;
 pub mod gate;
 pub mod hash;
+pub mod ingress;
 pub mod kind;
 pub mod label_keys;
 pub mod label_syntax;

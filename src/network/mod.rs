@@ -10,6 +10,7 @@
 pub mod balance;
 pub mod endpoints;
 pub mod faults;
+pub mod ingress;
 pub mod listeners;
 pub mod policy;
 pub mod proxy;
@@ -17,7 +18,9 @@ pub mod proxy;
 use self::balance::Balance;
 use self::endpoints::{Reachable, Scope, reachable};
 use self::proxy::{Proxy, ProxyTiming, Table, Verdict};
+use crate::model::ingress::BackendPort;
 use crate::model::pod_spec::PodSpec;
+use crate::model::proxy::IpvsScheduler;
 use crate::model::service::{Endpoint, EndpointSlice, SERVICE_NAME, Service};
 use crate::model::{Container, Machine, Name, Node, Object, Uid};
 use crate::rng::Seed;
@@ -35,8 +38,10 @@ pub struct Settings {
     pub balance: Balance,
     /// How fast proxies are.
     pub proxy: ProxyTiming,
-    /// How long an answer of the cluster's DNS is used.
+    /// How long an answer of the cluster's DNS is used, and one that there is nothing.
     pub dns_ttl: SimDuration,
+    /// See there.
+    pub dns_negative_ttl: SimDuration,
 }
 
 /// Versions of a service that are kept at least this long: no proxy lags more.
@@ -114,7 +119,8 @@ struct Version {
 
 #[derive(Debug)]
 struct ServiceSeen {
-    port: Name,
+    /// An empty name means the first.
+    port: BackendPort,
     now: Option<Arc<Service>>,
     slices: BTreeMap<Name, Arc<EndpointSlice>>,
     versions: VecDeque<Version>,
@@ -141,6 +147,8 @@ pub struct Network {
     resolver_lag: SimDuration,
     /// What is wrong with it.
     pub faults: faults::NetworkFaults,
+    /// The ingress controller, by its number among the nodes.
+    controller: Option<u32>,
 }
 
 impl Network {
@@ -160,6 +168,7 @@ impl Network {
             proxies: Vec::new(),
             changes: Vec::new(),
             faults: faults::NetworkFaults::default(),
+            controller: None,
         }
     }
 
@@ -168,10 +177,27 @@ impl Network {
         let next = self.services.len() as u32;
         let id = *self.by_name.entry((namespace.clone(), name.clone())).or_insert(next);
         if id == next {
-            let (port, now, slices, versions) = (port.clone(), None, BTreeMap::new(), VecDeque::new());
+            let (port, now, slices, versions) =
+                (BackendPort::Name(port.clone()), None, BTreeMap::new(), VecDeque::new());
             self.services.push(ServiceSeen { port, now, slices, versions, first: 0 });
         }
         id
+    }
+
+    /// The number among the nodes of the ingress controller: it is no node, but like one it has a picture of the
+    /// endpoints, as old as its watch makes it, and sends to them directly and in turn.
+    pub fn ingress_controller(&mut self) -> u32 {
+        let id = self.entry(&crate::name!("ingress-controller"));
+        (self.nodes[id as usize].up, self.nodes[id as usize].heard) = (true, true);
+        self.controller = Some(id);
+        id
+    }
+
+    /// A service is asked on another port from now on.
+    pub fn ask_port(&mut self, service: u32, port: BackendPort, now: SimTime) {
+        if std::mem::replace(&mut self.services[service as usize].port, port.clone()) != port {
+            self.version(service, now);
+        }
     }
 
     /// The service as it is now.
@@ -294,6 +320,35 @@ impl Network {
         (before != up || booted).then_some((id, booted))
     }
 
+    /// The backends among which `node`'s rules for `service` choose now.
+    ///
+    /// # Errors
+    /// What becomes of a new connection instead.
+    pub fn backends(&mut self, node: u32, service: u32, scope: Scope, now: SimTime) -> Result<&[u32], Choice> {
+        self.bring_up(node, service, scope, now);
+        match &self.table(node, Self::slot(service, scope)).verdict {
+            Verdict::Rejected => Err(Choice::Rejected),
+            Verdict::Dropped => Err(Choice::Dropped),
+            Verdict::To(backends) => Ok(backends),
+        }
+    }
+
+    /// Whether every proxy that was asked so far knows and has done all that it will.
+    pub fn settled(&self) -> bool {
+        let known = self.proxies.iter().zip(&self.nodes).filter(|(_, node)| node.heard && node.up);
+        known.filter_map(|(proxy, _)| proxy.as_ref()).all(|proxy| !proxy.behind(self.changes.len()))
+    }
+
+    /// Whether the address of a client says where it goes.
+    pub fn hashes(&self) -> bool {
+        matches!(self.settings.balance, Balance::Ipvs(IpvsScheduler::Sh | IpvsScheduler::Dh))
+    }
+
+    /// Whether backends are chosen in turn.
+    pub fn in_turn(&self) -> bool {
+        self.settings.balance == Balance::Ipvs(IpvsScheduler::Rr)
+    }
+
     /// Where a new connection from `source` goes that meets `node`'s rules for `service` now.
     pub fn choose(&mut self, node: u32, service: u32, scope: Scope, source: u32, now: SimTime) -> Choice {
         self.bring_up(node, service, scope, now);
@@ -315,7 +370,11 @@ impl Network {
             return Choice::To(*backend);
         }
         let addresses = (source, 0x0a60_0000 + service);
-        let chosen = self.settings.balance.choose(backends, &mut table.memory, addresses, &mut proxy.choices);
+        let balance = match self.controller == Some(node) {
+            true => Balance::Ipvs(IpvsScheduler::Rr),
+            false => self.settings.balance,
+        };
+        let chosen = balance.choose(backends, &mut table.memory, addresses, &mut proxy.choices);
         if table.sticky > SimDuration::ZERO {
             table.affinity.insert(source, (chosen, now + table.sticky));
         }
@@ -375,7 +434,10 @@ impl Network {
         }
         let horizon = if headless { SimTime(now.0.saturating_sub(self.resolver_lag.0)) } else { proxy.seen };
         if headless {
-            table.resolved_until = now + self.settings.dns_ttl;
+            // As long as what was found before; what is found now is seen to below.
+            let ttl =
+                if table.verdict == Verdict::Rejected { self.settings.dns_negative_ttl } else { self.settings.dns_ttl };
+            table.resolved_until = now + ttl;
         }
         // Number 0 is the time before the first version.
         let newer = |version: &Version| version.since > horizon;
@@ -391,17 +453,27 @@ impl Network {
             table.verdict = Verdict::Rejected;
             return;
         };
-        let sticky = if service.client_ip_affinity { i64::from(service.affinity_seconds) } else { 0 };
+        let direct = self.controller == Some(node);
+        let sticky = if service.client_ip_affinity && !direct { i64::from(service.affinity_seconds) } else { 0 };
         table.sticky = SimDuration::from_secs(sticky);
-        // Who names no port means the first.
-        let first = service.ports.first().map(|port| port.name.clone());
-        let port = if seen.port.is_empty() { first.unwrap_or_default() } else { seen.port.clone() };
+        let mut ports = service.ports.iter();
+        let port = match &seen.port {
+            // Who names no port means the first.
+            BackendPort::Name(name) if name.is_empty() => ports.next().map(|port| port.name.clone()),
+            BackendPort::Name(name) => Some(name.clone()),
+            BackendPort::Number(number) => ports.find(|port| port.port == *number).map(|port| port.name.clone()),
+        };
+        let port = port.unwrap_or_default();
         let here = &self.nodes[node as usize];
-        if headless {
-            let ready = slices.iter().flat_map(|slice| slice.endpoints.iter()).filter(|endpoint| endpoint.ready);
+        if headless || direct {
+            let serves = |slice: &&Arc<EndpointSlice>| headless || slice.ports.iter().any(|have| have.name == port);
+            let ready = slices.iter().filter(serves).flat_map(|slice| slice.endpoints.iter()).filter(|one| one.ready);
             let list: Vec<u32> = ready.map(|endpoint| self.target(endpoint, id, 0)).collect();
             let verdict = if list.is_empty() { Verdict::Rejected } else { Verdict::To(list) };
-            self.table(node, slot).verdict = verdict;
+            // That there is nobody is believed for another time.
+            let ttl = if verdict == Verdict::Rejected { self.settings.dns_negative_ttl } else { self.settings.dns_ttl };
+            let table = self.table(node, slot);
+            (table.verdict, table.resolved_until) = (verdict, now + ttl);
             return;
         }
         let verdict = match reachable(&service, &slices, &port, (&here.name, &here.zone), scope) {

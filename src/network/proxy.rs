@@ -79,6 +79,11 @@ impl Proxy {
         Proxy { stream, choices, applied: 0, seen: SimTime(i64::MIN), started: None, next: None, tables: Vec::new() }
     }
 
+    /// Whether one of so many changes is not in force yet.
+    pub(super) fn behind(&self, changes: usize) -> bool {
+        self.applied < changes
+    }
+
     /// Brings it to `now`; `changes` are the instants of all changes so far.
     pub(super) fn advance(&mut self, now: SimTime, changes: &[SimTime], timing: &ProxyTiming) {
         loop {

@@ -512,5 +512,8 @@ fn usage(record: &Record) -> Vec<String> {
     lines.push(both("stranded", usage.all.stranded, "free, but its node lacks the other one"));
     let total = money(record.cost_micros());
     lines.push(format!("  {:<10} {} for {} nodes", "cost", paint(BOLD, &total), record.nodes.len()));
+    if let Some(each) = super::traffic::cost_per_million(record) {
+        lines.push(format!("  {:<10} {each:.4} for a million answered requests", ""));
+    }
     lines
 }

@@ -36,14 +36,17 @@ fn rate(share: f64) -> String {
 /// The section of the report for a person.
 pub(super) fn table(record: &Record) -> Vec<String> {
     let Some(traffic) = &record.traffic else { return Vec::new() };
-    let mut lines = vec![heading("Requests")];
+    let title = if traffic.fluid { "Requests (as flows: means, without chance)" } else { "Requests" };
+    let mut lines = vec![heading(title)];
     let mut table =
         Table::new(&["SERVICE", ">REQUESTS", ">ANSWERED/s", ">FAILED", ">MEAN", ">P50", ">P90", ">P99", ">P99.9"]);
-    for flow in &traffic.services {
+    // A service that nobody came to ask says nothing (several may stand behind an ingress).
+    for flow in traffic.services.iter().filter(|flow| flow.begun > 0 || traffic.services.len() == 1) {
         table.row(row(flow, &flow.name, record.end));
     }
     // A client of its own service only would say the same again.
-    let several = traffic.clients.len() > traffic.services.len();
+    let asked = traffic.services.iter().filter(|flow| flow.begun > 0).count();
+    let several = traffic.clients.len() > asked;
     for flow in traffic.clients.iter().filter(|_| several) {
         table.row(row(flow, &format!("of {}", flow.name), record.end));
     }
@@ -56,6 +59,14 @@ pub(super) fn table(record: &Record) -> Vec<String> {
         lines.push(paint(DIM, &format!("  {} under way at the end", count(traffic.under_way))));
     }
     lines
+}
+
+/// What a million answered requests cost; nothing where nobody asked, or machines have no price.
+pub(super) fn cost_per_million(record: &Record) -> Option<f64> {
+    let answered: u64 = record.traffic.as_ref()?.clients.iter().map(|flow| flow.ends.of(End::Success)).sum();
+    let cost = record.cost_micros();
+    // Millionths for each request are units for a million.
+    (answered > 0 && cost > 0).then(|| cost as f64 / answered as f64)
 }
 
 fn row(flow: &FlowTraffic, name: &str, end: SimTime) -> Vec<String> {
@@ -132,7 +143,9 @@ pub(super) fn csv(traffic: &TrafficRecord, out: &mut dyn Write) -> io::Result<()
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the fields are their own documentation: this is the file's form")]
 pub struct TrafficRow<'a> {
+    pub mode: &'static str,
     pub under_way: u64,
+    pub cost_per_million: Option<f64>,
     pub services: Vec<FlowRow<'a>>,
     pub clients: Vec<FlowRow<'a>>,
 }
@@ -190,7 +203,9 @@ pub(super) fn summary(record: &Record) -> Option<TrafficRow<'_>> {
     let length = record.end - SimTime::ZERO;
     let flow = |flow| flow_row(flow, length);
     Some(TrafficRow {
+        mode: if traffic.fluid { "fluid" } else { "exact" },
         under_way: traffic.under_way,
+        cost_per_million: cost_per_million(record),
         services: traffic.services.iter().map(flow).collect(),
         clients: traffic.clients.iter().map(flow).collect(),
     })

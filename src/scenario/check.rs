@@ -520,7 +520,7 @@ impl Checker<'_> {
 }
 
 /// Kind, namespace (empty for cluster-wide kinds) and name of an object.
-fn identity(document: &ManifestDocument, kinds: &CustomKinds) -> (String, String, String) {
+pub(super) fn identity(document: &ManifestDocument, kinds: &CustomKinds) -> (String, String, String) {
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_string();
     let kind = text(&document.value["kind"]);
     let custom =

@@ -1,7 +1,8 @@
 //! What types cannot say of traffic: that services exist, that rates and shares make sense, that clients differ.
 
 use super::Scenario;
-use super::traffic::{Arrivals, CircuitBreaker, Client, Rate, Retries, Server, Traffic};
+use super::arrivals::{Arrivals, Rate};
+use super::traffic::{CircuitBreaker, Client, From, Mode, Retries, Server, Traffic};
 use super::units::Duration;
 use crate::error::Problem;
 use crate::wire::places::Places;
@@ -20,6 +21,7 @@ pub fn problems(scenario: &Scenario, places: &Places) -> Vec<Problem> {
     let mut checker = Checker { traffic, places, problems: Vec::new() };
     checker.clients();
     checker.servers();
+    checker.mode();
     checker.problems
 }
 
@@ -28,7 +30,17 @@ pub fn references(scenario: &Scenario, places: &Places, known: &[(String, String
     let Some(traffic) = &scenario.traffic else { return Vec::new() };
     let mut checker = Checker { traffic, places, problems: Vec::new() };
     for (index, client) in traffic.clients.iter().enumerate() {
-        checker.service(&format!("traffic.clients[{index}].service"), (&client.namespace, &client.service), known);
+        match &client.ingress {
+            None => {
+                let path = format!("traffic.clients[{index}].service");
+                checker.service(&path, (&client.namespace, &client.service), known);
+            }
+            Some(_) if traffic.behind_ingresses.is_empty() => {
+                let path = format!("traffic.clients[{index}].ingress");
+                checker.add(&path, "no Ingress in the manifests has a backend", "add an Ingress and its IngressClass");
+            }
+            Some(_) => {}
+        }
     }
     for (index, server) in traffic.servers.iter().enumerate() {
         checker.service(&format!("traffic.servers[{index}].service"), (&server.namespace, &server.service), known);
@@ -86,6 +98,13 @@ impl Checker<'_> {
         }
     }
 
+    fn mode(&mut self) {
+        if let (Mode::Fluid, Some((place, what))) = (self.traffic.mode, self.traffic.only_exact()) {
+            let help = "leave `mode` out, or write mode: exact";
+            self.add(&format!("traffic.{place}"), format!("flows (`mode: fluid`) do not know {what}"), help);
+        }
+    }
+
     fn clients(&mut self) {
         let mut names = BTreeMap::new();
         if self.traffic.clients.is_empty() {
@@ -102,6 +121,22 @@ impl Checker<'_> {
     }
 
     fn client(&mut self, path: &str, client: &Client) {
+        match (&client.ingress, client.service.is_empty()) {
+            (None, true) => {
+                self.add(path, "a client needs someone to ask", "write service: NAME or ingress: {host: NAME}")
+            }
+            (Some(_), false) => {
+                let help = "keep `service` to ask it directly, `ingress` to ask through an ingress controller";
+                self.add(&format!("{path}.ingress"), "both `service` and `ingress` are given", help);
+            }
+            (Some(_), true) if client.from != From::Outside => {
+                self.add(&format!("{path}.from"), "an ingress is asked from outside", "remove `from`");
+            }
+            (Some(target), true) if !target.path.starts_with('/') => {
+                self.add(&format!("{path}.ingress.path"), "a path begins with /", format!("write /{}", target.path));
+            }
+            _ => {}
+        }
         match (&client.arrivals, &client.users) {
             (None, None) => self.add(
                 path,
@@ -179,6 +214,12 @@ impl Checker<'_> {
             Arrivals::Replay(replay) => {
                 self.positive(&format!("{path}.replay.interval"), replay.interval);
                 // The numbers are not read yet.
+                return;
+            }
+            Arrivals::Trace(trace) => {
+                if trace.speed.0 <= 0.0 {
+                    self.add(&format!("{path}.trace.speed"), "it must be positive", "write a number such as 1");
+                }
                 return;
             }
             Arrivals::Ramp(ramp) => {

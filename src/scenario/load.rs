@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::Scenario;
 use super::amount::Amount;
+use super::arrivals::Arrivals;
 use super::check;
 use super::check_disks;
 use super::check_kubectl;
@@ -21,8 +22,8 @@ use super::manifests::{ManifestDocument, Manifests};
 use super::scheduler::{SchedulerConfig, WrittenConfig};
 use super::set::set;
 use super::timeline::Action;
-use super::traffic::Arrivals;
 use crate::error::{Error, Problem, Result};
+use crate::wire::decode;
 use crate::wire::places::Places;
 use crate::wire::typed::{self, FieldProblem};
 use crate::wire::yaml::{self, DuplicateKeys};
@@ -95,6 +96,7 @@ pub fn load(file: &str, text: &str, assignments: &[String], files: &dyn SourceFi
     problems.extend(custom::bind(&mut scenario, &places));
     problems.extend(check_disks::problems(&scenario, &places));
     replays(&mut scenario, files, &places, &mut problems);
+    names(&mut scenario);
     scenario.warnings = warnings;
     // Objects that could not be read would only make every reference to them look wrong, too.
     if problems.is_empty() {
@@ -120,16 +122,56 @@ fn assigned(file: &str, text: &str, assignments: &[String]) -> Result<Document> 
     Ok(Document { value, places })
 }
 
+/// What names of services stand for: those behind Ingresses, and those that are aliases.
+fn names(scenario: &mut Scenario) {
+    let (mut behind, mut others, mut aliases) = (Vec::new(), Vec::new(), Vec::new());
+    for document in scenario.documents() {
+        let (kind, namespace, name) = check::identity(document, &scenario.kinds);
+        match kind.as_str() {
+            "Ingress" => {
+                let rules = decode::ingress_rules(&document.value);
+                let named = rules.iter().flat_map(|rules| rules.services());
+                behind.extend(named.map(|service| (namespace.clone(), service.to_string())));
+            }
+            "Service" => {
+                let external = document.value.pointer("/spec/externalName").and_then(Value::as_str).unwrap_or_default();
+                let mut labels = external.trim_end_matches('.').split('.');
+                if let (Some(other), Some(elsewhere), Some("svc")) = (labels.next(), labels.next(), labels.next()) {
+                    aliases.push(((namespace.clone(), name.clone()), (elsewhere.to_string(), other.to_string())));
+                }
+                others.push((namespace, name));
+            }
+            _ => {}
+        }
+    }
+    // Ingresses may be changed to name others of their namespace.
+    others.retain(|(namespace, _)| behind.iter().any(|(of, _)| of == namespace));
+    let mut seen = BTreeSet::new();
+    let behind = behind.into_iter().chain(others).filter(|key| seen.insert(key.clone())).collect();
+    if let Some(traffic) = &mut scenario.traffic {
+        (traffic.behind_ingresses, traffic.aliases) = (behind, aliases);
+    }
+}
+
 /// Reads the recordings of clients.
 fn replays(scenario: &mut Scenario, files: &dyn SourceFiles, places: &Places, problems: &mut Vec<Problem>) {
     let clients = scenario.traffic.iter_mut().flat_map(|traffic| &mut traffic.clients);
     for (index, client) in clients.enumerate() {
-        let Some(Arrivals::Replay(replay)) = &mut client.arrivals else { continue };
-        let path = format!("traffic.clients[{index}].arrivals.replay.file");
-        let file = replay.file.clone();
-        let read = files.read(&file).and_then(|text| replay.read(&text));
+        let (kind, file, read) = match &mut client.arrivals {
+            Some(Arrivals::Replay(replay)) => {
+                let file = replay.file.clone();
+                ("replay", file.clone(), files.read(&file).and_then(|text| replay.read(&text)))
+            }
+            Some(Arrivals::Trace(trace)) => {
+                let file = trace.file.clone();
+                ("trace", file.clone(), files.read(&file).and_then(|text| trace.read(&text)))
+            }
+            _ => continue,
+        };
+        let path = format!("traffic.clients[{index}].arrivals.{kind}.file");
         if let Err(why) = read {
-            let help = "a CSV file with a header and one number of requests for each interval; see docs/traffic.md";
+            let help =
+                "a CSV file with a header and a row for each interval (replay) or request (trace); see docs/traffic.md";
             problems.push(places.problem(&path, format!("cannot replay {file:?}: {why}"), help));
         }
     }

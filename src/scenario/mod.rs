@@ -1,6 +1,7 @@
 //! The scenario file: a cluster, what runs on it, what happens to it, and what is expected of it.
 
 pub mod amount;
+pub mod arrivals;
 pub mod autoscaler;
 pub mod behavior;
 pub mod check;

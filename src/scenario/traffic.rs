@@ -14,12 +14,10 @@
 //!     timeout: 1s
 //! ```
 
-use std::borrow::Cow;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::{self, Deserializer, Visitor};
 
+use super::arrivals::Arrivals;
 use super::selector::Selector;
 use super::units::{Distribution, Duration, Factor, Quantity};
 use crate::model::proxy::{IpvsScheduler, ProxyMode};
@@ -28,6 +26,8 @@ use crate::model::proxy::{IpvsScheduler, ProxyMode};
 #[derive(Clone, PartialEq, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Traffic {
+    /// Whether requests are followed one by one.
+    pub mode: Mode,
     /// How kube-proxy works on every node.
     pub proxy: Proxy,
     /// How far things are apart.
@@ -41,6 +41,54 @@ pub struct Traffic {
     pub servers: Vec<Server>,
     /// Who asks.
     pub clients: Vec<Client>,
+    /// Services that Ingresses of the manifests name, once those are read.
+    #[serde(skip)]
+    pub behind_ingresses: Vec<(String, String)>,
+    /// Services that stand for others of the cluster (`type: ExternalName`), with those.
+    #[serde(skip)]
+    pub aliases: Vec<((String, String), (String, String))>,
+}
+
+/// How requests are simulated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Mode {
+    /// One by one up to ten million requests in the run, else as flows, if everything used is known to flows.
+    #[default]
+    Auto,
+    /// One by one.
+    Exact,
+    /// As flows: in the mean as one by one, without chance.
+    Fluid,
+}
+
+impl Traffic {
+    /// What flows do not know: its place below `traffic`, and what it is.
+    pub fn only_exact(&self) -> Option<(String, &'static str)> {
+        let manner = |retries: bool, hedge: bool, breaker: bool| match (retries, hedge, breaker) {
+            (true, ..) => Some(("retries", "retries")),
+            (_, true, _) => Some(("hedgeAfter", "hedging")),
+            (.., true) => Some(("circuitBreaker", "circuit breakers")),
+            _ => None,
+        };
+        let clients = self.clients.iter().enumerate().filter_map(|(at, client)| {
+            let kept = client.connections.map(|_| ("connections", "connections that stay open"));
+            let kept = kept.or(client.ingress.as_ref().map(|_| ("ingress", "ingress controllers")));
+            let found =
+                manner(client.retries.is_some(), client.hedge_after.is_some(), client.circuit_breaker.is_some())
+                    .or(kept);
+            let traced = matches!(client.arrivals, Some(Arrivals::Trace(_)));
+            let found = found.or(traced.then_some(("arrivals.trace", "recorded instants")));
+            found.map(|(field, what)| (format!("clients[{at}].{field}"), what))
+        });
+        let calls = |(at, server): (usize, &Server)| {
+            (!server.calls.is_empty()).then(|| (format!("servers[{at}].calls"), "calls between services"))
+        };
+        let counted = matches!(self.proxy.scheduler, IpvsScheduler::Lc | IpvsScheduler::Sed | IpvsScheduler::Nq);
+        let scheduler = (self.proxy.mode == ProxyMode::Ipvs && counted)
+            .then(|| ("proxy.scheduler".to_string(), "schedulers that count connections"));
+        scheduler.or_else(|| clients.chain(self.servers.iter().enumerate().filter_map(calls)).next())
+    }
 }
 
 /// kube-proxy (`pkg/proxy/apis/config/types.go`).
@@ -75,11 +123,13 @@ impl Default for Proxy {
 pub struct Dns {
     /// How long an answer is used. kubeadm's CoreDNS says 30s.
     pub ttl: Duration,
+    /// How long it is believed that a name has no addresses. CoreDNS says 5s.
+    pub negative_ttl: Duration,
 }
 
 impl Default for Dns {
     fn default() -> Self {
-        Dns { ttl: Duration::secs(30) }
+        Dns { ttl: Duration::secs(30), negative_ttl: Duration::secs(5) }
     }
 }
 
@@ -227,11 +277,15 @@ pub enum Shutdown {
 pub struct Client {
     /// A name for reports.
     pub name: String,
-    /// The service.
+    /// The service; absent with `ingress`.
+    #[serde(default)]
     pub service: String,
     /// Its namespace.
     #[serde(default = "default_namespace")]
     pub namespace: String,
+    /// It asks from outside for a host and a path, and the rules of Ingresses say which service that is.
+    #[serde(default)]
+    pub ingress: Option<IngressTarget>,
     /// The name of the service's port, where it has several; the first if absent.
     #[serde(default)]
     pub port: Option<String>,
@@ -273,6 +327,20 @@ pub struct Client {
     pub end: Option<Duration>,
 }
 
+/// A host and a path behind an ingress controller.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IngressTarget {
+    /// The host.
+    pub host: String,
+    /// The path. Default `/`.
+    #[serde(default = "default_path")]
+    pub path: String,
+}
+
+fn default_path() -> String {
+    "/".to_string()
+}
 fn default_sources() -> u32 {
     1
 }
@@ -380,203 +448,4 @@ pub struct Users {
     pub count: u32,
     /// From an answer to the next request.
     pub think_time: Distribution<Duration>,
-}
-
-/// When requests come.
-#[derive(Clone, PartialEq, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum Arrivals {
-    /// Evenly.
-    Constant(Rate),
-    /// At random.
-    Poisson(Rate),
-    /// At random, with two rates that take turns: a Markov-modulated Poisson process.
-    Bursty(Bursty),
-    /// At random, with a rate that follows the time of day as a sine.
-    Diurnal(Diurnal),
-    /// At random, with a rate from each instant on.
-    Steps(Vec<RateStep>),
-    /// At random, with a rate that grows or falls evenly and then stays.
-    Ramp(Ramp),
-    /// At random, with the rates of a recording.
-    Replay(Replay),
-}
-
-/// A recording of how many requests came in each interval.
-#[derive(Clone, PartialEq, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Replay {
-    /// A CSV file with a header; its path is relative to the scenario file.
-    pub file: String,
-    /// The column with the number of requests. Default `requests`.
-    #[serde(default = "default_column")]
-    pub column: String,
-    /// How long an interval is. Default 1m.
-    #[serde(default = "default_interval")]
-    pub interval: Duration,
-    /// What the numbers are multiplied with. Default 1.
-    #[serde(default = "one")]
-    pub scale: Factor,
-    /// The numbers, once the file is read.
-    #[serde(skip)]
-    pub counts: std::sync::Arc<Vec<f64>>,
-}
-
-fn default_column() -> String {
-    "requests".to_string()
-}
-fn default_interval() -> Duration {
-    Duration::secs(60)
-}
-
-impl Replay {
-    /// Takes the numbers out of the text of the file.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub fn read(&mut self, text: &str) -> Result<(), String> {
-        let mut reader = csv::Reader::from_reader(text.as_bytes());
-        let head = reader.headers().map_err(|error| error.to_string())?.clone();
-        let at = head.iter().position(|name| name.trim() == self.column).ok_or_else(|| {
-            format!("no column {:?}; there is {}", self.column, head.iter().collect::<Vec<_>>().join(", "))
-        })?;
-        let mut counts = Vec::new();
-        for (row, record) in reader.records().enumerate() {
-            let record = record.map_err(|error| error.to_string())?;
-            let cell = record.get(at).unwrap_or_default().trim();
-            let count = cell.parse::<f64>().ok().filter(|count| count.is_finite() && *count >= 0.0);
-            counts.push(count.ok_or_else(|| format!("row {}: {cell:?} is no number of requests", row + 2))?);
-        }
-        self.counts = std::sync::Arc::new(counts);
-        Ok(())
-    }
-}
-
-/// Two rates that take turns.
-#[derive(Clone, Copy, PartialEq, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Bursty {
-    /// The usual rate.
-    pub low: Rate,
-    /// The rate within bursts.
-    pub high: Rate,
-    /// Mean length of the time between bursts.
-    pub low_time: Duration,
-    /// Mean length of a burst.
-    pub high_time: Duration,
-}
-
-/// A rate by the time of day.
-#[derive(Clone, Copy, PartialEq, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Diurnal {
-    /// The mean rate.
-    pub mean: Rate,
-    /// How far the rate goes from the mean, as a share of it, up to 1.
-    pub amplitude: Factor,
-    /// Length of a day. Default 24h.
-    #[serde(default = "default_day")]
-    pub period: Duration,
-    /// When the rate is highest, from the start of the run. Default: after half a period.
-    #[serde(default)]
-    pub peak: Option<Duration>,
-}
-
-fn default_day() -> Duration {
-    Duration::secs(24 * 3600)
-}
-
-/// A rate from an instant on.
-#[derive(Clone, Copy, PartialEq, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RateStep {
-    /// The instant.
-    pub at: Duration,
-    /// The rate.
-    pub rate: Rate,
-}
-
-/// A rate that grows or falls.
-#[derive(Clone, Copy, PartialEq, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Ramp {
-    /// At the client's start.
-    pub from: Rate,
-    /// At the end of the ramp and from then on.
-    pub to: Rate,
-    /// How long the ramp is.
-    pub over: Duration,
-}
-
-/// How often: `200/s`, `90/m`, `5/h`; a plain number is for each second.
-#[derive(Clone, Copy, PartialEq, PartialOrd, Debug, Default)]
-pub struct Rate(pub f64);
-
-impl Rate {
-    fn parse(text: &str) -> Option<Rate> {
-        let (number, seconds) = match text.split_once('/') {
-            None => (text, 1.0),
-            Some((number, "s")) => (number, 1.0),
-            Some((number, "m" | "min")) => (number, 60.0),
-            Some((number, "h")) => (number, 3600.0),
-            Some(_) => return None,
-        };
-        let number: f64 = number.trim().parse().ok()?;
-        (number.is_finite() && number >= 0.0).then_some(Rate(number / seconds))
-    }
-}
-
-impl<'de> Deserialize<'de> for Rate {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct RateVisitor;
-        impl Visitor<'_> for RateVisitor {
-            type Value = Rate;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a rate; write one such as 200/s, 90/m or 5/h")
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Rate, E> {
-                let help = "write a number with a unit, such as 200/s, 90/m or 5/h";
-                Rate::parse(text).ok_or_else(|| E::custom(format!("invalid rate {text:?}; {help}")))
-            }
-            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Rate, E> {
-                self.visit_f64(number as f64)
-            }
-            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Rate, E> {
-                self.visit_f64(number as f64)
-            }
-            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Rate, E> {
-                self.visit_str(&number.to_string())
-            }
-        }
-        deserializer.deserialize_any(RateVisitor)
-    }
-}
-
-impl JsonSchema for Rate {
-    fn schema_name() -> Cow<'static, str> {
-        "Rate".into()
-    }
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "description": "How often: a number with /s, /m or /h; a plain number is for each second.",
-            "type": ["string", "number"],
-            "pattern": "^[0-9.]+(/(s|m|min|h))?$",
-            "examples": ["200/s", "90/m", "5/h"],
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rates_read() {
-        for (text, rate) in [("200/s", 200.0), ("90/m", 1.5), ("36/h", 0.01), ("7", 7.0), ("0.5/s", 0.5)] {
-            assert_eq!(Rate::parse(text), Some(Rate(rate)), "{text}");
-        }
-        for wrong in ["", "/s", "5/d", "-1/s", "inf", "five/s", "5 per s"] {
-            assert_eq!(Rate::parse(wrong), None, "{wrong}");
-        }
-    }
 }

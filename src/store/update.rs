@@ -194,6 +194,10 @@ pub(super) fn with_status_of(wish: &Object, status: &Object) -> Object {
             }
         }
         (Object::Service(a), Object::Service(b)) => Arc::make_mut(a).ingress = b.ingress.clone(),
+        (Object::Ingress(a), Object::Ingress(b)) => {
+            let status = b.raw.get("status").cloned().unwrap_or_default();
+            Arc::make_mut(&mut Arc::make_mut(a).raw)["status"] = status;
+        }
         _ => {}
     }
     merged

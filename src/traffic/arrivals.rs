@@ -6,8 +6,8 @@
 //! client draws from one stream only.
 
 use crate::rng::Stream;
-use crate::scenario::traffic::{Arrivals, Bursty, Diurnal, Ramp, RateStep, Replay};
-use crate::time::SimTime;
+use crate::scenario::arrivals::{Arrivals, Bursty, Diurnal, Ramp, RateStep, Replay};
+use crate::time::{SimDuration, SimTime};
 
 /// A process of arrivals and where it stands.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub(super) struct Process {
 }
 
 const NANOS: f64 = 1e9;
+/// The shortest time that a rate counts as constant in flows.
+const FLOW_STEP: SimDuration = SimDuration::from_millis(100);
 
 impl Process {
     pub(super) fn new(shape: Arrivals, start: SimTime) -> Process {
@@ -33,6 +35,7 @@ impl Process {
             Arrivals::Steps(steps) => steps.iter().map(|step| step.rate.0).fold(0.0, f64::max),
             Arrivals::Ramp(Ramp { from, to, .. }) => from.0.max(to.0),
             Arrivals::Replay(replay) => replay.counts.iter().copied().fold(0.0, f64::max),
+            Arrivals::Trace(trace) => trace.rows.len() as f64,
         };
         Process { shape, start, top: top / NANOS, given: 0, burst: (true, SimTime(i64::MIN)) }
     }
@@ -46,6 +49,12 @@ impl Process {
             // From the start, so that rounding does not add up.
             self.given += 1;
             let at = SimTime(self.start.0 + (self.given as f64 / self.top) as i64);
+            return (at < end).then_some(at);
+        }
+        if let Arrivals::Trace(trace) = &self.shape {
+            let (seconds, _) = trace.rows.get(self.given as usize)?;
+            self.given += 1;
+            let at = self.start + SimDuration((seconds * NANOS) as i64);
             return (at < end).then_some(at);
         }
         if let Arrivals::Replay(replay) = &self.shape {
@@ -63,21 +72,61 @@ impl Process {
                     let bursty = *bursty;
                     self.bursty_rate(&bursty, at, stream)
                 }
-                Arrivals::Diurnal(Diurnal { mean, amplitude, period, peak }) => {
-                    let period = period.0.as_secs_f64();
-                    let peak = peak.map_or(period / 2.0, |peak| peak.0.as_secs_f64());
-                    let angle = 2.0 * std::f64::consts::PI * (at.as_secs_f64() - peak) / period;
-                    mean.0 * (1.0 + amplitude.0 * libm::cos(angle))
-                }
+                Arrivals::Diurnal(diurnal) => diurnal_rate(diurnal, at),
                 Arrivals::Steps(steps) => step_rate(steps, at),
-                Arrivals::Ramp(Ramp { from, to, over }) => {
-                    let gone = ((at - self.start).as_secs_f64() / over.0.as_secs_f64().max(1e-9)).min(1.0);
-                    from.0 + (to.0 - from.0) * gone
-                }
-                Arrivals::Constant(_) | Arrivals::Replay(_) => unreachable!("handled above"),
+                Arrivals::Ramp(ramp) => ramp_rate(ramp, at - self.start),
+                Arrivals::Constant(_) | Arrivals::Replay(_) | Arrivals::Trace(_) => unreachable!("handled above"),
             };
             if stream.unit() * self.top * NANOS < rate {
                 return Some(at);
+            }
+        }
+    }
+
+    /// How many times as long as others the request takes that came last.
+    pub(super) fn size(&self) -> f32 {
+        match &self.shape {
+            Arrivals::Trace(trace) => trace.rows.get(self.given.max(1) as usize - 1).map_or(1.0, |(_, size)| *size),
+            _ => 1.0,
+        }
+    }
+
+    /// When requests come.
+    pub(super) fn shape(&self) -> &Arrivals {
+        &self.shape
+    }
+
+    /// The rate at `now`, in requests a second, and until when it may count as constant.
+    pub(super) fn flow(&mut self, now: SimTime, stream: &mut Stream) -> (f64, SimTime) {
+        let for_ever = SimTime(i64::MAX);
+        let soon = |length: SimDuration, parts: i64| SimDuration((length.0 / parts).max(FLOW_STEP.0));
+        match &self.shape {
+            Arrivals::Constant(rate) | Arrivals::Poisson(rate) => (rate.0, for_ever),
+            Arrivals::Bursty(bursty) => {
+                let bursty = *bursty;
+                (self.bursty_rate(&bursty, now, stream), self.burst.1)
+            }
+            Arrivals::Diurnal(diurnal) => {
+                let step = soon(diurnal.period.0, 1440);
+                (diurnal_rate(diurnal, now + step.scaled(0.5)), now + step)
+            }
+            Arrivals::Steps(steps) => {
+                let next = steps.iter().map(|step| SimTime::ZERO + step.at.0).find(|at| *at > now);
+                (step_rate(steps, now), next.unwrap_or(for_ever))
+            }
+            Arrivals::Ramp(ramp) => {
+                let step = soon(ramp.over.0, 200);
+                let over = now >= self.start + ramp.over.0;
+                (ramp_rate(ramp, now + step.scaled(0.5) - self.start), if over { for_ever } else { now + step })
+            }
+            // Flows do not know it.
+            Arrivals::Trace(_) => (0.0, for_ever),
+            Arrivals::Replay(replay) => {
+                let length = replay.interval.0.0;
+                let interval = (now - self.start).0.div_euclid(length);
+                let count = usize::try_from(interval).ok().and_then(|at| replay.counts.get(at)).copied();
+                let rate = count.unwrap_or(0.0) * replay.scale.0 / replay.interval.0.as_secs_f64();
+                (rate, SimTime(self.start.0 + (interval + 1) * length))
             }
         }
     }
@@ -114,6 +163,47 @@ fn replayed(replay: &Replay, start: SimTime, last: SimTime, end: SimTime, stream
     }
 }
 
+fn diurnal_rate(Diurnal { mean, amplitude, period, peak }: &Diurnal, at: SimTime) -> f64 {
+    let period = period.0.as_secs_f64();
+    let peak = peak.map_or(period / 2.0, |peak| peak.0.as_secs_f64());
+    let angle = 2.0 * std::f64::consts::PI * (at.as_secs_f64() - peak) / period;
+    mean.0 * (1.0 + amplitude.0 * libm::cos(angle))
+}
+
+fn ramp_rate(Ramp { from, to, over }: &Ramp, gone: SimDuration) -> f64 {
+    from.0 + (to.0 - from.0) * (gone.as_secs_f64() / over.0.as_secs_f64().max(1e-9)).min(1.0)
+}
+
+/// How many requests a process comes to from `start` to `end`.
+pub(super) fn expected(shape: &Arrivals, start: SimTime, end: SimTime) -> f64 {
+    let length = (end - start).as_secs_f64().max(0.0);
+    match shape {
+        Arrivals::Constant(rate) | Arrivals::Poisson(rate) => rate.0 * length,
+        Arrivals::Bursty(Bursty { low, high, low_time, high_time }) => {
+            let (low_time, high_time) = (low_time.0.as_secs_f64(), high_time.0.as_secs_f64());
+            length * (low.0 * low_time + high.0 * high_time) / (low_time + high_time).max(1e-9)
+        }
+        Arrivals::Diurnal(diurnal) => diurnal.mean.0 * length,
+        Arrivals::Steps(steps) => {
+            let until = steps.iter().skip(1).map(|step| SimTime::ZERO + step.at.0).chain(std::iter::once(end));
+            let part = |(step, until): (&RateStep, SimTime)| {
+                step.rate.0 * (until.min(end) - (SimTime::ZERO + step.at.0).max(start)).as_secs_f64().max(0.0)
+            };
+            steps.iter().zip(until).map(part).sum()
+        }
+        Arrivals::Ramp(ramp) => {
+            let over = ramp.over.0.as_secs_f64().min(length);
+            let mean = 0.5 * (ramp.from.0 + ramp_rate(ramp, SimDuration((over * NANOS) as i64)));
+            mean * over + ramp.to.0 * (length - over)
+        }
+        Arrivals::Trace(trace) => trace.rows.len() as f64,
+        Arrivals::Replay(replay) => {
+            let intervals = length / replay.interval.0.as_secs_f64().max(1e-9);
+            replay.counts.iter().take(intervals as usize + 1).sum::<f64>() * replay.scale.0
+        }
+    }
+}
+
 /// The rate of the last step that began; none before the first.
 fn step_rate(steps: &[RateStep], at: SimTime) -> f64 {
     let begun = steps.partition_point(|step| step.at.0.0 <= at.0);
@@ -124,7 +214,7 @@ fn step_rate(steps: &[RateStep], at: SimTime) -> f64 {
 mod tests {
     use super::*;
     use crate::rng::Seed;
-    use crate::scenario::traffic::Rate;
+    use crate::scenario::arrivals::{Rate, Trace};
     use crate::scenario::units::{Duration, Factor};
 
     /// Requests in each stretch of `seconds` up to `until`.
@@ -172,6 +262,23 @@ mod tests {
         assert_eq!((counted[1], counted[3]), (0, 0));
         assert!(replay.read("minute,count\n0,1\n").unwrap_err().contains("no column"));
         assert!(replay.read("requests\nmany\n").unwrap_err().contains("row 2"));
+    }
+
+    #[test]
+    fn recorded_requests_come_when_they_came() {
+        let written = serde_json::json!({"file": "x.csv", "time": "t", "size": "tokens", "speed": 2});
+        let mut trace: Trace = crate::wire::typed::read(&written).unwrap();
+        trace.read("t,tokens\n100,3\n101,1\n101,20\n107.5,2\n").unwrap();
+        let (mut stream, start) = (Seed(1).stream("arrivals", "test"), SimTime::from_secs(10));
+        let mut process = Process::new(Arrivals::Trace(trace.clone()), start);
+        let mut seen = Vec::new();
+        while let Some(at) = process.next(start, SimTime::from_secs(13), &mut stream) {
+            seen.push((at.as_secs_f64(), process.size()));
+        }
+        // Twice as fast, from the client's start; the last one would come at 13.75 s, after its end.
+        assert_eq!(seen, [(10.0, 3.0), (10.5, 1.0), (10.5, 20.0)]);
+        assert!(trace.read("t,tokens\n2,1\n1,1\n").unwrap_err().contains("row 3"));
+        assert!(trace.read("t\n2\n").unwrap_err().contains("no column \"tokens\""));
     }
 
     #[test]

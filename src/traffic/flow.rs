@@ -1,5 +1,6 @@
 //! One request as its client sees it: attempts through a node's rules, tried again or sent twice, until it ends.
 
+use super::arrivals::Process;
 use super::heap::Kind;
 use super::stats::Distance;
 use super::{Client, Connection, Engine, NONE, Origin};
@@ -23,6 +24,13 @@ pub(super) struct Call {
     /// How it ended, once that is known and the client has yet to hear of it.
     pub end: End,
     pub concluded: bool,
+    /// The service and its flow, as [`Client`] had them then.
+    pub service: u32,
+    pub flow: u32,
+    /// How many times as long as others it takes.
+    pub size: f32,
+    /// Where an attempt failed: an ingress controller asks another pod.
+    pub failed: u32,
     /// The request at whose server it was made, and which life of its number.
     pub parent: u32,
     pub parent_life: u32,
@@ -34,6 +42,7 @@ pub(super) struct Flight {
     pub call: u32,
     pub call_life: u32,
     pub client: u32,
+    pub flow: u32,
     pub target: u32,
     /// The node whose rules sent it, twice; one more if from outside.
     pub node: u32,
@@ -50,6 +59,8 @@ pub(super) struct Flight {
     pub next: u16,
     pub pending: u16,
     pub failed: bool,
+    /// How many times as long as others it takes.
+    pub size: f32,
 }
 
 /// From where an attempt sets out.
@@ -67,7 +78,12 @@ impl Client {
     /// Whether it goes on when an answer comes or its time is up, so that it must be told at the instant. For others
     /// it is enough to know how requests ended.
     fn told(&self) -> bool {
-        self.users > 0 || self.retries.is_some() || self.hedge.is_some() || self.breaker.is_some() || !self.reports
+        self.users > 0
+            || self.retries.is_some()
+            || self.hedge.is_some()
+            || self.breaker.is_some()
+            || !self.reports
+            || self.ingress.is_some()
     }
 
     /// Whether one more attempt may be made after `tries`; it is paid for then.
@@ -111,6 +127,8 @@ impl Client {
     }
 }
 
+/// Pods that an ingress controller asks for one request at most.
+const UPSTREAMS: u16 = 3;
 /// Retries that a budget saves up at most.
 const TOKENS_MAX: f64 = 100.0;
 
@@ -119,6 +137,7 @@ impl Engine {
     pub(super) fn arrive(&mut self, id: u32, again: u32) {
         let now = self.now;
         let client = &mut self.clients[id as usize];
+        let size = client.arrivals.as_ref().map_or(1.0, Process::size);
         if again == 0
             && let Some(arrivals) = &mut client.arrivals
             && let Some(next) = arrivals.next(now, client.end, &mut client.asks)
@@ -126,12 +145,12 @@ impl Engine {
             self.heap.push(next, Kind::Arrive, id, 0);
         }
         if now < client.end {
-            self.begin(id, NONE, 0);
+            self.begin(id, (NONE, 0), size);
         }
     }
 
     /// A request begins, perhaps on behalf of another.
-    pub(super) fn begin(&mut self, id: u32, parent: u32, parent_life: u32) {
+    pub(super) fn begin(&mut self, id: u32, (parent, parent_life): (u32, u32), size: f32) {
         let now = self.now;
         let client = &mut self.clients[id as usize];
         if let Some(budget) = client.retries.and_then(|retries| retries.budget) {
@@ -146,6 +165,10 @@ impl Engine {
             open: 0,
             end: End::Success,
             concluded: false,
+            service: client.service,
+            flow: client.flow as u32,
+            failed: NONE,
+            size,
             parent,
             parent_life,
         });
@@ -163,7 +186,7 @@ impl Engine {
         waiting.open += 1;
         let id = waiting.client;
         let client = &self.clients[id as usize];
-        let (flow, service, reports) = (client.flow, client.service, client.reports.then_some(id));
+        let (flow, service, reports) = (waiting.flow as usize, waiting.service, client.reports.then_some(id));
         if client.breaker.is_some() && now < client.open_until {
             return self.attempt_over(call, now, End::CircuitOpen);
         }
@@ -177,7 +200,11 @@ impl Engine {
             self.stats.attempted(flow, reports, None);
             return self.lose(call, now);
         }
-        let Some(entry) = self.entry(call) else {
+        let (service, elsewhere) = self.alias(service);
+        if elsewhere {
+            return self.leave(call);
+        }
+        let Some(entry) = self.entry(call, service) else {
             self.stats.attempted(flow, reports, None);
             return self.attempt_over(call, now, End::NoEndpoint);
         };
@@ -186,7 +213,11 @@ impl Engine {
             self.stats.attempted(flow, reports, None);
             return self.lose(call, now);
         }
-        match self.net.choose(entry.node, service, entry.scope, entry.source, reached) {
+        let mut choice = self.net.choose(entry.node, service, entry.scope, entry.source, reached);
+        if choice == Choice::To(self.calls[call].failed) {
+            choice = self.net.choose(entry.node, service, entry.scope, entry.source, reached);
+        }
+        match choice {
             Choice::Rejected => {
                 self.stats.attempted(flow, reports, None);
                 self.attempt_over(call, reached + entry.before, End::NoEndpoint);
@@ -255,6 +286,30 @@ impl Engine {
         self.net.faults.way(from, to, open, &mut self.clients[client as usize].losses)
     }
 
+    /// The service that a name stands for, and whether that is none of the cluster (`type: ExternalName`).
+    pub(super) fn alias(&self, service: u32) -> (u32, bool) {
+        let is_alias = service != NONE
+            && self.net.service_now(service).is_some_and(|service| service.kind == ServiceType::ExternalName);
+        match self.aliases.iter().find(|(alias, _)| is_alias && *alias == service) {
+            Some((_, other)) => (*other, false),
+            None => (service, is_alias),
+        }
+    }
+
+    /// A request leaves the cluster: it takes the way there and back, and its service time. Nobody queues outside.
+    fn leave(&mut self, call: u32) {
+        let (now, Call { client: id, flow, .. }) = (self.now, self.calls[call]);
+        let client = &mut self.clients[id as usize];
+        self.stats.attempted(flow as usize, client.reports.then_some(id), Some(Distance::Outside));
+        let way = self.distances[3].sample(&mut client.routes);
+        let at = now + way * 2 + self.models[flow as usize].time.sample(&mut client.work);
+        let limit = now + client.timeout;
+        match at > limit {
+            true => self.attempt_over(call, limit, End::Timeout),
+            false => self.attempt_over(call, at, End::Success),
+        }
+    }
+
     fn send(
         &mut self,
         call: u32,
@@ -282,10 +337,15 @@ impl Engine {
             };
         }
         let latency = latency + way.latency;
+    }
+
+        let Call { client, flow, size, .. } = self.calls[call];
+        let call_life = self.calls.life(call);
         let flight = Flight {
             call,
             call_life,
             client,
+            flow,
             target,
             node,
             sent: now,
@@ -297,6 +357,7 @@ impl Engine {
             next: 0,
             pending: 0,
             failed: false,
+            size,
         };
         let flight = self.flights.add(flight);
         self.heap.push(now + latency + way.again, Kind::Reach, flight, 0);
@@ -342,9 +403,16 @@ impl Engine {
     }
 
     /// Where the next attempt of a call comes from; none if there is nobody to ask or no node to come in by.
-    fn entry(&mut self, call: u32) -> Option<Entry> {
+    fn entry(&mut self, call: u32, service: u32) -> Option<Entry> {
         let Call { client: id, parent, parent_life, .. } = self.calls[call];
-        let Client { from, turn, sources, first_source, routes, service, .. } = &mut self.clients[id as usize];
+        let Client { from, turn, sources, first_source, routes, ingress, tls, .. } = &mut self.clients[id as usize];
+        if ingress.is_some() {
+            let source = *first_source + routes.below(u64::from(*sources)) as u32;
+            let way = self.distances[3].sample(routes);
+            let before = if *tls { way * 2 } else { way };
+            let node = self.controller.filter(|_| service != NONE)?;
+            return Some(Entry { node, scope: Scope::Internal, source, pod: None, before, outside: true });
+        }
         let nodes = &self.net.nodes;
         let inside = |node: u32, source: u32, pod: Uid| {
             let (scope, before) = (Scope::Internal, SimDuration::ZERO);
@@ -366,14 +434,14 @@ impl Engine {
                     1 => *first_source,
                     many => *first_source + routes.below(u64::from(many)) as u32,
                 };
-                let kind = self.net.service_now(*service).map_or(ServiceType::ClusterIp, |service| service.kind);
+                let kind = self.net.service_now(service).map_or(ServiceType::ClusterIp, |service| service.kind);
                 let external = matches!(kind, ServiceType::NodePort | ServiceType::LoadBalancer);
                 let outside = matches!(from, Origin::Outside) && external;
                 let patience = self.node_patience;
                 let judged = outside && kind == ServiceType::LoadBalancer;
                 let node = match judged {
                     false => next_node(nodes, turn, |node| node.up)?,
-                    true => self.balanced_node(id, patience)?,
+                    true => self.balanced_node(id, service, patience)?,
                 };
                 let Client { routes, .. } = &mut self.clients[id as usize];
                 let before = if outside { self.distances[3].sample(routes) } else { SimDuration::ZERO };
@@ -391,26 +459,31 @@ impl Engine {
     }
 
     /// The next node that a load balancer outside holds for well: a dead one, too, until its checks have failed.
-    fn balanced_node(&mut self, id: u32, patience: SimDuration) -> Option<u32> {
+    fn balanced_node(&mut self, id: u32, service: u32, patience: SimDuration) -> Option<u32> {
         let now = self.now;
         for _ in 0..self.net.nodes.len() {
-            let Client { turn, service, .. } = &mut self.clients[id as usize];
+            let Client { turn, .. } = &mut self.clients[id as usize];
             let node = next_node(&self.net.nodes, turn, |node| node.up || node.down_since + patience > now)?;
-            if self.net.healthy(node, *service, now) {
+            if self.net.healthy(node, service, now) {
                 return Some(node);
             }
         }
         None
     }
 
-    fn distance(&mut self, id: u32, from: u32, target: u32) -> (Distance, SimDuration) {
+    /// How far a target is from a node.
+    pub(super) fn how_far(&self, from: u32, target: u32) -> Distance {
         let nodes = &self.net.nodes;
         let to = self.net.targets[target as usize].node;
-        let kind = match to {
+        match to {
             Some(to) if to == from => Distance::Node,
             Some(to) if nodes[to as usize].zone == nodes[from as usize].zone => Distance::Zone,
             _ => Distance::Crossed,
-        };
+        }
+    }
+
+    fn distance(&mut self, id: u32, from: u32, target: u32) -> (Distance, SimDuration) {
+        let kind = self.how_far(from, target);
         (kind, self.distances[kind as usize].sample(&mut self.clients[id as usize].routes))
     }
 
@@ -471,6 +544,12 @@ impl Engine {
             if self.calls[call].open > 0 {
                 return;
             }
+            // The controller itself asks the next pod (`proxy_next_upstream error timeout`, three tries).
+            let unheard = matches!(end, End::Refused | End::ConnectTimeout);
+            if asks.ingress.is_some() && unheard && tries < UPSTREAMS {
+                self.heap.push(at.max(self.now), Kind::Retry, call, self.calls.life(call));
+                return;
+            }
             if end != End::CircuitOpen && asks.pays(tries) {
                 let next = at + asks.backoff(tries);
                 self.heap.push(next.max(self.now), Kind::Retry, call, self.calls.life(call));
@@ -482,14 +561,14 @@ impl Engine {
 
     /// How a call ends is known.
     fn conclude(&mut self, call: u32, at: SimTime, end: End) {
-        let Call { client: id, born, .. } = self.calls[call];
+        let Call { client: id, born, flow, .. } = self.calls[call];
         let client = &self.clients[id as usize];
         self.calls[call].concluded = true;
         if client.told() {
             self.calls[call].end = end;
             self.heap.push(at.max(self.now), Kind::Answer, call, 0);
         } else if at <= self.end {
-            self.stats.ended(client.flow, Some(id), born, at, end);
+            self.stats.ended(flow as usize, Some(id), born, at, end);
             self.calls.remove(call);
         }
         // What ends after the run is under way at its end.
@@ -511,9 +590,9 @@ impl Engine {
 
     /// The caller has its answer: a user thinks and asks again, a server goes on.
     pub(super) fn answered(&mut self, call: u32) {
-        let Call { client: id, born, end, parent, parent_life, .. } = self.calls[call];
+        let Call { client: id, born, end, flow, parent, parent_life, .. } = self.calls[call];
         let client = &mut self.clients[id as usize];
-        self.stats.ended(client.flow, client.reports.then_some(id), born, self.now, end);
+        self.stats.ended(flow as usize, client.reports.then_some(id), born, self.now, end);
         self.calls.remove(call);
         if client.users > 0 {
             let next = self.now + client.think.sample(&mut client.asks);

@@ -28,6 +28,8 @@ pub(super) enum Kind {
     Hedge,
     /// The caller has its answer.
     Answer,
+    /// The ingress controller has taken over what Ingresses say.
+    Routes,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +53,8 @@ pub(super) struct Event {
 pub(super) struct Heap {
     entries: Vec<Entry>,
     next: u64,
+    /// The first entry has been taken, and its place is free: mostly what is pushed next may have it.
+    hole: bool,
 }
 
 impl Entry {
@@ -63,6 +67,9 @@ impl Heap {
     pub(super) fn push(&mut self, time: SimTime, kind: Kind, id: u32, life: u32) {
         let entry = Entry { time: time.0, order: self.next, what: Event { kind, id, life } };
         self.next += 1;
+        if std::mem::take(&mut self.hole) {
+            return self.sink(entry);
+        }
         let mut at = self.entries.len();
         self.entries.push(entry);
         while at > 0 {
@@ -77,36 +84,49 @@ impl Heap {
     }
 
     pub(super) fn peek(&self) -> Option<SimTime> {
-        self.entries.first().map(|entry| SimTime(entry.time))
+        let first = match self.hole {
+            false => self.entries.first().map(|entry| entry.time),
+            true => self.entries.iter().skip(1).take(4).map(|entry| entry.time).min(),
+        };
+        first.map(SimTime)
     }
 
-    pub(super) fn pop(&mut self) -> Option<(SimTime, Event)> {
-        let first = *self.entries.first()?;
-        let last = self.entries.pop()?;
-        let len = self.entries.len();
-        if len > 0 {
-            let mut at = 0;
-            loop {
-                let child = at * 4 + 1;
-                if child >= len {
-                    break;
-                }
-                let end = (child + 4).min(len);
-                let mut least = child;
-                for other in child + 1..end {
-                    if self.entries[other].before(&self.entries[least]) {
-                        least = other;
-                    }
-                }
-                if !self.entries[least].before(&last) {
-                    break;
-                }
-                self.entries[at] = self.entries[least];
-                at = least;
+    /// The first event, if it is before `until`.
+    pub(super) fn pop_before(&mut self, until: SimTime) -> Option<(SimTime, Event)> {
+        if std::mem::take(&mut self.hole) {
+            let last = self.entries.pop()?;
+            if !self.entries.is_empty() {
+                self.sink(last);
             }
-            self.entries[at] = last;
         }
-        Some((SimTime(first.time), first.what))
+        let first = self.entries.first().filter(|entry| entry.time < until.0)?;
+        let (time, what) = (SimTime(first.time), first.what);
+        self.hole = true;
+        Some((time, what))
+    }
+
+    /// Puts an entry where the first one was, and then down to its place.
+    fn sink(&mut self, entry: Entry) {
+        let entries = &mut self.entries[..];
+        let (mut at, len) = (0, entries.len());
+        loop {
+            let child = at * 4 + 1;
+            if child >= len {
+                break;
+            }
+            let mut least = child;
+            for other in child + 1..(child + 4).min(len) {
+                if entries[other].before(&entries[least]) {
+                    least = other;
+                }
+            }
+            if !entries[least].before(&entry) {
+                break;
+            }
+            entries[at] = entries[least];
+            at = least;
+        }
+        entries[at] = entry;
     }
 }
 
@@ -130,7 +150,8 @@ mod tests {
             } else {
                 waiting.sort_unstable();
                 let (time, id) = waiting.remove(0);
-                let (at, event) = heap.pop().unwrap();
+                assert_eq!(heap.peek(), Some(SimTime(time)));
+                let (at, event) = heap.pop_before(SimTime(time + 1)).unwrap();
                 assert_eq!((at.0, event.id), (time, id));
             }
         }

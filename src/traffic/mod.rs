@@ -6,6 +6,7 @@
 //! server.rs    a pod at work             serve.rs   one request as its server sees it
 //! stats.rs     what became of them       seat.rs    from the scenario to the engine
 //! heap.rs      its own event queue       slab.rs    requests under way, by number
+//! fluid/       all of it as flows, where requests are too many
 //! ```
 //!
 //! The engine is the runtime's [`Plant`]: before the runtime handles an event of the cluster at some instant, the
@@ -19,6 +20,7 @@
 
 mod arrivals;
 mod flow;
+mod fluid;
 mod heap;
 mod seat;
 mod serve;
@@ -27,12 +29,15 @@ mod slab;
 mod stats;
 
 #[cfg(test)]
+mod ingress_tests;
+#[cfg(test)]
 mod tests;
 
 pub use self::seat::{Seat, Settings};
 
 use self::arrivals::Process;
 use self::flow::{Call, Flight};
+use self::fluid::Fluid;
 use self::heap::{Heap, Kind};
 use self::server::{Model, Server};
 use self::slab::Slab;
@@ -40,18 +45,22 @@ use self::stats::{Distance, Stats};
 use crate::metrics::traffic::PodTraffic;
 use crate::metrics::{Meters, TrafficRecord};
 use crate::model::pod_spec::PodSpec;
-use crate::model::{Object, Uid};
+use crate::model::{Name, Object, Uid};
 use crate::network::Network;
+use crate::network::ingress::Ingresses;
 use crate::network::listeners::Listeners;
 use crate::network::policy::Policies;
 use crate::rng::{Delay, Stream};
 use crate::scenario::selector::Selector;
-use crate::scenario::traffic::{CircuitBreaker, Retries};
+use crate::scenario::traffic::{CircuitBreaker, IngressTarget, Retries};
 use crate::store::Change;
 use crate::time::{SimDuration, SimTime};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
+/// From a change of an Ingress until the controller goes by it: it collects changes and reloads
+/// (`ingress-nginx`, `--sync-rate-limit 0.3` makes it up to 3 s).
+const RELOAD: SimDuration = SimDuration::from_secs(1);
 /// How often meters are told.
 const METERED: SimDuration = SimDuration::from_secs(1);
 
@@ -61,6 +70,8 @@ struct Client {
     service: u32,
     /// The service, as counts are numbered.
     flow: usize,
+    /// It asks through the ingress controller.
+    ingress: Option<IngressTarget>,
     from: Origin,
     /// Different addresses, and the first.
     sources: u32,
@@ -87,6 +98,8 @@ struct Client {
     connections: Vec<Option<Connection>>,
     connection_turn: usize,
     connection_age: Option<SimDuration>,
+    /// A connection takes a round trip more.
+    tls: bool,
     /// Whose turn it is among nodes or pods.
     turn: usize,
     /// When it asks, where it goes, and how long servers take for it.
@@ -97,6 +110,15 @@ struct Client {
     losses: Stream,
     /// Until when the answer of DNS counts that it had last.
     resolved_until: SimTime,
+}
+
+/// A service behind the ingress controller.
+struct Behind {
+    namespace: Name,
+    name: Name,
+    /// As the network numbers it, and as counts are.
+    service: u32,
+    flow: usize,
 }
 
 /// No number.
@@ -135,6 +157,12 @@ struct ClientPod {
 pub struct Engine {
     net: Network,
     policies: Policies,
+    ingresses: Ingresses,
+    /// The ingress controller among the nodes, if somebody asks it, and its choice of services.
+    controller: Option<u32>,
+    behind: Vec<Behind>,
+    /// Services that stand for others: both by their numbers.
+    aliases: Vec<(u32, u32)>,
     listeners: Listeners,
     meters: Meters,
     /// Whether meters will be told, and servers that have something to tell.
@@ -155,6 +183,10 @@ pub struct Engine {
     flights: Slab<Flight>,
     stats: Stats,
     end: SimTime,
+    /// In their place, if requests are flows.
+    fluid: Option<Box<Fluid>>,
+    /// Up to where the cluster has gone.
+    told: SimTime,
 }
 
 impl Engine {
@@ -166,14 +198,18 @@ impl Engine {
     /// Handles what happens before `until`, at most `budget` events; whether that was all.
     pub fn advance(&mut self, until: SimTime, budget: u64) -> bool {
         if self.listeners.has_changes() {
+            // They are of the event before.
+            self.flow_until(self.told);
+            self.disturb();
             self.listeners_changed();
         }
+        self.told = until;
+        if self.fluid.is_some() {
+            self.flow_before(until);
+            return true;
+        }
         for _ in 0..budget {
-            match self.heap.peek() {
-                Some(time) if time < until => {}
-                _ => return true,
-            }
-            let (now, event) = self.heap.pop().expect("there is an event");
+            let Some((now, event)) = self.heap.pop_before(until) else { return true };
             self.now = now;
             match event.kind {
                 Kind::Arrive => self.arrive(event.id, event.life),
@@ -186,6 +222,7 @@ impl Engine {
                 Kind::Retry => self.retry(event.id, event.life),
                 Kind::Hedge => self.hedge(event.id, event.life),
                 Kind::Answer => self.answered(event.id),
+                Kind::Routes => self.new_routes(),
                 Kind::Done | Kind::Shared | Kind::Ends | Kind::Timeout => {}
             }
         }
@@ -194,11 +231,18 @@ impl Engine {
 
     /// Takes in a write of the cluster.
     pub fn change(&mut self, change: &Change) {
+        if self.fluid.is_some() && self.concerns(change) {
+            self.flow_until(change.time);
+            self.disturb();
+        }
         self.now = self.now.max(change.time);
         if let Some((node, booted)) = self.net.change(change) {
             self.machine_changed(node, booted);
         }
         self.policies.change(change);
+        if self.controller.is_some() && self.ingresses.change(change) {
+            self.heap.push(change.time.max(SimTime::ZERO) + RELOAD, Kind::Routes, 0, 0);
+        }
         match change.object() {
             Object::Pod(pod) => {
                 let uid = pod.meta.uid;
@@ -233,6 +277,25 @@ impl Engine {
                 (Some(at), false, _) => _ = pods.remove(at),
                 _ => {}
             }
+        }
+    }
+
+    /// The ingress controller goes by the Ingresses as they are now.
+    fn new_routes(&mut self) {
+        for client in &mut self.clients {
+            let Some(target) = &client.ingress else { continue };
+            let route = self.ingresses.route(&target.host, &target.path);
+            client.tls = route.as_ref().is_some_and(|route| route.tls);
+            let port = route.as_ref().map(|route| route.port.clone());
+            let found = route.and_then(|route| {
+                self.behind.iter().find(|one| (&one.namespace, &one.name) == (&route.namespace, &route.service))
+            });
+            if let (Some(one), Some(port)) = (found, port) {
+                self.net.ask_port(one.service, port, self.now);
+            }
+            client.service = found.map_or(NONE, |one| one.service);
+            // What goes nowhere counts where it went before.
+            client.flow = found.map_or(client.flow, |one| one.flow);
         }
     }
 
@@ -309,9 +372,17 @@ impl Engine {
 
     /// What the run came to.
     pub fn into_record(self) -> TrafficRecord {
-        let (end, under_way) = (self.end, self.calls.len() as u64);
-        let Engine { stats, net, servers, .. } = self;
-        stats.into_record(under_way, |target| {
+        let (end, mut under_way) = (self.end, self.calls.len() as u64);
+        let Engine { mut stats, net, servers, models, fluid, .. } = self;
+        for (service, model) in models.iter().enumerate() {
+            let of = servers.iter().filter(|server| server.model as usize == service);
+            stats.set_capacity(service, of.map(|server| model.capacity(server.cores)).fold(0.0, f64::max));
+        }
+        if let Some(fluid) = &fluid {
+            fluid.fill(&mut stats);
+            under_way = stats.open();
+        }
+        stats.into_record(under_way, fluid.is_some(), |target| {
             let (seen, server) = (&net.targets[target as usize], &servers[target as usize]);
             let node = seen.node.map(|node| &net.nodes[node as usize]);
             let running = server.since.map_or(0, |since| (end.0 - since.0).max(0));
@@ -330,6 +401,6 @@ impl Engine {
 
     /// A hash of every request's end.
     pub fn digest(&self) -> u64 {
-        self.stats.digest ^ (self.calls.len() as u64)
+        self.stats.digest ^ (self.calls.len() as u64) ^ self.fluid.as_ref().map_or(0, |fluid| fluid.digest())
     }
 }

@@ -1,21 +1,23 @@
 //! The engine's seat in a run: built from the scenario, an observer of every write, and the runtime's plant.
 
-use super::arrivals::Process;
+use super::arrivals::{Process, expected};
+use super::fluid::Fluid;
 use super::heap::{Heap, Kind};
 use super::server::Model;
 use super::slab::Slab;
 use super::stats::Stats;
-use super::{Client, Engine, Origin};
+use super::{Behind, Client, Engine, NONE, Origin};
 use crate::metrics::{Meters, TrafficRecord};
 use crate::model::Name;
 use crate::network::balance::Balance;
+use crate::network::ingress::Ingresses;
 use crate::network::listeners::Listeners;
 use crate::network::policy::Policies;
 use crate::network::proxy::ProxyTiming;
 use crate::network::{self, Network};
 use crate::rng::{Delay, Seed};
 use crate::runtime::{Observer, Plant};
-use crate::scenario::traffic::{self, Downstream, From, Traffic};
+use crate::scenario::traffic::{self, Downstream, From, Mode, Traffic};
 use crate::scenario::units;
 use crate::store::{Change, Store};
 use crate::time::{SimDuration, SimTime};
@@ -84,17 +86,44 @@ impl Engine {
             min_sync: traffic.proxy.min_sync_period.0,
             sync_time: traffic.proxy.sync_time.into(),
         };
-        let mut net = Network::new(network::Settings { balance, proxy, dns_ttl: traffic.dns.ttl.0 }, settings.seed);
+        let mut net = Network::new(
+            network::Settings {
+                balance,
+                proxy,
+                dns_ttl: traffic.dns.ttl.0,
+                dns_negative_ttl: traffic.dns.negative_ttl.0,
+            },
+            settings.seed,
+        );
         let mut services = Services::default();
         let mut clients = Vec::new();
+        let named = |(namespace, name): &(String, String)| (Name::from(namespace.as_str()), Name::from(name.as_str()));
+        let through = traffic.clients.iter().any(|client| client.ingress.is_some());
+        let controller = through.then(|| net.ingress_controller());
+        let mut behind = Vec::new();
+        for (namespace, name) in traffic.behind_ingresses.iter().filter(|_| through).map(named) {
+            let (service, flow) = services.place(&mut net, &namespace, &name, &Name::new());
+            behind.push(Behind { namespace, name, service, flow });
+        }
         for (at, client) in traffic.clients.iter().enumerate() {
+            if client.ingress.is_some() {
+                // Nowhere, until there is an Ingress for it.
+                let flow = behind.first().map_or(0, |first| first.flow);
+                clients.push(asks(client, (NONE, flow), settings, at));
+                continue;
+            }
             let port = Name::from(client.port.as_deref().unwrap_or_default());
             let place = services.place(&mut net, &client.namespace, &client.service, &port);
             clients.push(asks(client, place, settings, at));
         }
         // Who is asked by servers alone has no client of its own; the list grows while it is read.
-        let mut models: Vec<Model> = Vec::new();
+        let (mut models, mut aliases): (Vec<Model>, Vec<(u32, u32)>) = Default::default();
         while let Some(key) = services.keys.get(models.len()).cloned() {
+            if let Some((_, other)) = traffic.aliases.iter().find(|(alias, _)| named(alias) == key) {
+                let other = named(other);
+                let (service, _) = services.place(&mut net, &other.0, &other.1, &Name::new());
+                aliases.push((services.number(models.len()), service));
+            }
             let mut made = model(&traffic.servers, &key);
             let found =
                 traffic.servers.iter().find(|one| key.0 == one.namespace.as_str() && key.1 == one.service.as_str());
@@ -112,6 +141,10 @@ impl Engine {
         let mut engine = Engine {
             net,
             policies: Policies::default(),
+            ingresses: Ingresses::default(),
+            controller,
+            behind,
+            aliases,
             listeners,
             meters,
             metering: false,
@@ -130,8 +163,14 @@ impl Engine {
             flights: Slab::default(),
             stats: Stats::new(services, names, settings.end - SimTime::ZERO),
             end: settings.end,
+            fluid: None,
+            told: SimTime::ZERO,
         };
-        engine.first_arrivals();
+        if fluid(traffic, settings) {
+            engine.fluid = Some(Box::new(Fluid::new(engine.clients.len(), &engine.models, &engine.stats)));
+        } else {
+            engine.first_arrivals();
+        }
         engine
     }
 
@@ -153,6 +192,30 @@ impl Engine {
     }
 }
 
+/// Requests that are still followed one by one.
+const EXACT_MAX: f64 = 10e6;
+
+/// Whether requests are flows: if the scenario says so, or if there will be too many and it uses nothing that flows do
+/// not know.
+fn fluid(traffic: &Traffic, settings: &Settings) -> bool {
+    let requests = |client: &traffic::Client| {
+        let start = SimTime::ZERO + client.start.0;
+        let end = client.end.map_or(settings.end, |end| settings.end.min(SimTime::ZERO + end.0));
+        let open = client.arrivals.as_ref().map_or(0.0, |shape| expected(shape, start, end));
+        let closed = client.users.map_or(0.0, |users| {
+            // An answer takes a moment, too.
+            let turn = Delay::from(users.think_time).mean() / 1e9 + 0.01;
+            f64::from(users.count) * (end - start).as_secs_f64().max(0.0) / turn
+        });
+        open + closed
+    };
+    match traffic.mode {
+        Mode::Exact => false,
+        Mode::Fluid => true,
+        Mode::Auto => traffic.only_exact().is_none() && traffic.clients.iter().map(requests).sum::<f64>() > EXACT_MAX,
+    }
+}
+
 fn asks(client: &traffic::Client, (service, flow): (u32, usize), settings: &Settings, at: usize) -> Client {
     let start = SimTime::ZERO + client.start.0;
     let stream = |purpose: &str| settings.seed.stream(purpose, &client.name);
@@ -169,6 +232,8 @@ fn asks(client: &traffic::Client, (service, flow): (u32, usize), settings: &Sett
         arrivals: client.arrivals.clone().map(|shape| Process::new(shape, start)),
         users: client.users.map_or(0, |users| users.count),
         think: client.users.map_or(Delay::Constant(SimDuration::ZERO), |users| users.think_time.into()),
+        ingress: client.ingress.clone(),
+        tls: false,
         timeout: client.timeout.0,
         connect_timeout: client.connect_timeout.0,
         start,
@@ -203,6 +268,11 @@ struct Services {
 }
 
 impl Services {
+    /// The network's number of the service in that place.
+    fn number(&self, place: usize) -> u32 {
+        self.by_number.iter().position(|at| *at as usize == place).unwrap_or_default() as u32
+    }
+
     /// The network's number of a service, and its place here.
     fn place(&mut self, net: &mut Network, namespace: &str, name: &str, port: &Name) -> (u32, usize) {
         let key = (Name::from(namespace), Name::from(name));
@@ -223,6 +293,7 @@ fn calls(call: &Downstream, place: (u32, usize), settings: &Settings, server: &N
         service: call.service.clone(),
         namespace: call.namespace.clone(),
         port: None,
+        ingress: None,
         from: From::Cluster,
         sources: 1,
         arrivals: None,

@@ -48,13 +48,16 @@ impl Engine {
 
     /// The machine does not answer: the client waits for its timeout.
     fn swallowed(&mut self, id: u32, sent: SimTime, connected: bool) {
-        let Flight { call, call_life, client, target, connection, .. } = self.flights[id];
+        let Flight { call, call_life, client, flow, target, connection, .. } = self.flights[id];
         let end = if connected { End::Timeout } else { End::ConnectTimeout };
-        self.tried(client, target, end, SimDuration::ZERO);
+        self.tried(flow, target, end, SimDuration::ZERO);
         self.drop_flight(id);
         self.break_connection(client, connection, target);
         if call == NONE || self.calls.life(call) != call_life {
             return;
+        }
+        if self.controller.is_some() {
+            self.calls[call].failed = target;
         }
         match connected {
             true => {
@@ -68,10 +71,13 @@ impl Engine {
     /// Takes a request to work; when it will be done, if that can be said.
     fn start(&mut self, id: u32) -> Option<SimTime> {
         let now = self.now;
-        let Flight { client, target, .. } = self.flights[id];
+        let Flight { client, target, size, .. } = self.flights[id];
         let server = &mut self.servers[target as usize];
         let model = &self.models[server.model as usize];
         let mut time = model.time.sample(&mut self.clients[client as usize].work).0;
+        if size != 1.0 {
+            time = (time as f64 * f64::from(size)) as i64;
+        }
         if let (Some(slow), Some(process)) = (&model.slow_start, &server.process) {
             let left =
                 1.0 - ((now - process.listens).as_secs_f64() / slow.over.0.as_secs_f64().max(1e-9)).clamp(0.0, 1.0);
@@ -163,7 +169,7 @@ impl Engine {
         if probability >= 1.0 || self.clients[client as usize].asks.unit() < probability {
             self.flights[id].pending += 1;
             let life = self.flights.life(id);
-            self.begin(client, id, life);
+            self.begin(client, (id, life), 1.0);
         }
         true
     }
@@ -210,14 +216,17 @@ impl Engine {
 
     /// An attempt is over; its client hears of it after `latency`, or has given up before.
     fn settle(&mut self, id: u32, end: End, inside: SimDuration, latency: SimDuration) {
-        let Flight { call, call_life, client, target, sent, connection, .. } = self.flights[id];
-        self.tried(client, target, end, inside);
+        let Flight { call, call_life, client, flow, target, sent, connection, .. } = self.flights[id];
+        self.tried(flow, target, end, inside);
         self.drop_flight(id);
         if matches!(end, End::Reset | End::Refused) {
             self.break_connection(client, connection, target);
         }
         if call == NONE || self.calls.life(call) != call_life {
             return;
+        }
+        if self.controller.is_some() {
+            self.calls[call].failed = target;
         }
         let (at, limit) = (self.now + latency, sent + self.clients[client as usize].timeout);
         match at > limit {
@@ -226,16 +235,18 @@ impl Engine {
         }
     }
 
-    fn tried(&mut self, client: u32, target: u32, end: End, inside: SimDuration) {
-        let flow = self.clients[client as usize].flow;
-        self.stats.tried(flow, target, Attempt { end, inside });
+    fn tried(&mut self, flow: u32, target: u32, end: End, inside: SimDuration) {
+        self.stats.tried(flow as usize, target, Attempt { end, inside });
     }
 
     fn drop_flight(&mut self, id: u32) {
         if self.net.counts_connections() {
             let Flight { client, target, node, .. } = self.flights[id];
             let scope = if node % 2 == 1 { Scope::External } else { Scope::Internal };
-            self.net.closed(node / 2, self.clients[client as usize].service, scope, target);
+            let (service, _) = self.alias(self.clients[client as usize].service);
+            if service != NONE {
+                self.net.closed(node / 2, service, scope, target);
+            }
         }
         self.flights.remove(id);
     }

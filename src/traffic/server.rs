@@ -30,6 +30,14 @@ pub(super) struct Model {
     pub parallel: bool,
 }
 
+impl Model {
+    /// Requests a second that a pod with so many processors can do.
+    pub(super) fn capacity(&self, cores: f64) -> f64 {
+        let seconds = (self.time.mean() / 1e9).max(1e-9);
+        (f64::from(self.concurrency) / seconds).min(cores / (seconds * self.cpu_share).max(1e-12))
+    }
+}
+
 /// A request at work: when it is done, in the server's own time, and its number.
 type Work = (f64, u32);
 

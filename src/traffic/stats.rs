@@ -1,5 +1,6 @@
 //! What the engine counts while it runs, and the record that it becomes.
 
+use super::fluid::{Account, PodAccount};
 use crate::metrics::traffic::{Counts, Distances, End, FlowTraffic, PodTraffic, TrafficRecord, Window, band};
 use crate::model::Name;
 use crate::time::{SimDuration, SimTime};
@@ -35,8 +36,10 @@ pub(super) struct Flow {
 /// All counts.
 #[derive(Debug)]
 pub(super) struct Stats {
-    window: SimDuration,
+    pub window: SimDuration,
     last_window: usize,
+    /// The window that was looked for last: where it begins, and its number.
+    recent: (i64, usize),
     pub flows: Vec<Flow>,
     services: usize,
     pub digest: u64,
@@ -75,7 +78,7 @@ impl Stats {
         let count = services.len();
         let services = services.into_iter().map(|(namespace, name)| flow(namespace, name));
         let flows = services.chain(clients.into_iter().map(|name| flow(Name::new(), name))).collect();
-        Stats { window, last_window, flows, services: count, digest: 0xcbf2_9ce4_8422_2325 }
+        Stats { window, last_window, recent: (0, 0), flows, services: count, digest: 0xcbf2_9ce4_8422_2325 }
     }
 
     /// The flow of a client.
@@ -83,8 +86,14 @@ impl Stats {
         self.services + client as usize
     }
 
-    fn at(&self, time: SimTime) -> usize {
-        ((time.0.max(0) / self.window.0) as usize).min(self.last_window)
+    fn at(&mut self, time: SimTime) -> usize {
+        let (begins, number) = self.recent;
+        if time.0 >= begins && time.0 - begins < self.window.0 {
+            return number;
+        }
+        let number = ((time.0.max(0) / self.window.0) as usize).min(self.last_window);
+        self.recent = (number as i64 * self.window.0, number);
+        number
     }
 
     pub(super) fn begun(&mut self, flow: usize, client: Option<u32>, now: SimTime) {
@@ -147,8 +156,32 @@ impl Stats {
         }
     }
 
+    /// Takes over what a flow and its pods came to.
+    pub(super) fn fill(&mut self, flow: usize, account: &Account, pods: &[PodAccount]) {
+        let Flow { record, counts, .. } = &mut self.flows[flow];
+        account.fill(record);
+        for (target, pod) in pods.iter().enumerate() {
+            let (ends, mean) = pod.whole();
+            if ends.all() > 0 {
+                let answered = ends.of(End::Success);
+                counts.push((target as u32, PodCount { ends, time: mean.0 * answered as i64, answered }));
+            }
+        }
+    }
+
+    /// What one pod of a service can do.
+    pub(super) fn set_capacity(&mut self, service: usize, requests_per_second: f64) {
+        self.flows[service].record.capacity = requests_per_second;
+    }
+
+    /// Requests of services that have not ended.
+    pub(super) fn open(&self) -> u64 {
+        let services = self.flows[..self.services].iter().map(|flow| &flow.record);
+        services.map(|record| record.begun - record.ends.all()).sum()
+    }
+
     /// The record; `pod` tells of a target what is not counted here.
-    pub(super) fn into_record(self, under_way: u64, pod: impl Fn(u32) -> PodTraffic) -> TrafficRecord {
+    pub(super) fn into_record(self, under_way: u64, fluid: bool, pod: impl Fn(u32) -> PodTraffic) -> TrafficRecord {
         let mut flows = self.flows.into_iter().map(|Flow { mut record, counts, .. }| {
             record.pods = counts
                 .into_iter()
@@ -161,7 +194,15 @@ impl Stats {
         });
         let services = flows.by_ref().take(self.services).collect();
         let clients = flows.collect();
-        TrafficRecord { window: self.window, start: SimTime::ZERO, services, clients, under_way, digest: self.digest }
+        TrafficRecord {
+            window: self.window,
+            start: SimTime::ZERO,
+            services,
+            clients,
+            under_way,
+            digest: self.digest,
+            fluid,
+        }
     }
 }
 

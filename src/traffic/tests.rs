@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// An engine with a cluster played by hand: two nodes, all pods on the first, a service `web`, pods whose uid is their number.
-struct Play {
-    engine: Engine,
+pub(super) struct Play {
+    pub(super) engine: Engine,
     listeners: Listeners,
     meters: Meters,
     revision: u64,
@@ -29,7 +29,21 @@ fn s(seconds: f64) -> SimTime {
 
 impl Play {
     /// `pods` pods that listen from the beginning.
-    fn new(server: Value, client: Value, pods: u8, seconds: f64) -> Play {
+    pub(super) fn new(server: Value, client: Value, pods: u8, seconds: f64) -> Play {
+        Play::of(json!({}), server, client, pods, seconds)
+    }
+
+    /// With clients that ask through an ingress controller, and the services that may be behind it.
+    pub(super) fn behind(services: &[&str], more: Value, server: Value, client: Value, pods: u8, seconds: f64) -> Play {
+        Play::made(services, more, (server, client), pods, seconds)
+    }
+
+    /// With more of the block `traffic:`.
+    pub(super) fn of(more: Value, server: Value, client: Value, pods: u8, seconds: f64) -> Play {
+        Play::made(&[], more, (server, client), pods, seconds)
+    }
+
+    fn made(behind: &[&str], more: Value, (server, client): (Value, Value), pods: u8, seconds: f64) -> Play {
         let mut written = json!({
             "network": {"sameNode": "0s", "sameZone": "0s", "outside": "0s"},
             "proxy": {"minSyncPeriod": "0s", "syncTime": "0s"},
@@ -39,9 +53,11 @@ impl Play {
         let merge = |into: &mut Value, from: Value| {
             from.as_object().unwrap().iter().for_each(|(key, value)| into[key] = value.clone());
         };
+        merge(&mut written, more);
         merge(&mut written["servers"][0], server);
         merge(&mut written["clients"][0], client);
-        let traffic: Traffic = crate::wire::typed::read(&written).unwrap();
+        let mut traffic: Traffic = crate::wire::typed::read(&written).unwrap();
+        traffic.behind_ingresses = behind.iter().map(|name| ("default".to_string(), name.to_string())).collect();
         let watch_delay = Delay::Constant(SimDuration::ZERO);
         let settings = Settings { seed: Seed(1), end: s(seconds), watch_delay };
         let (listeners, meters) = (Listeners::default(), Meters::default());
@@ -57,7 +73,7 @@ impl Play {
         play
     }
 
-    fn write(&mut self, at: f64, object: impl Into<Object>) {
+    pub(super) fn write(&mut self, at: f64, object: impl Into<Object>) {
         self.revision += 1;
         let object = object.into();
         let meta = object.meta();
@@ -74,7 +90,7 @@ impl Play {
     }
 
     /// The machine with the pods on it.
-    fn machine(&mut self, at: f64, up: bool) {
+    pub(super) fn machine(&mut self, at: f64, up: bool) {
         self.machine_of("a", at, up);
     }
 
@@ -97,7 +113,7 @@ impl Play {
         );
     }
 
-    fn service(&mut self, at: f64, edit: impl Fn(&mut Service)) {
+    pub(super) fn service(&mut self, at: f64, edit: impl Fn(&mut Service)) {
         let (name, protocol) = (Name::new(), Name::from("TCP"));
         let port = ServicePort {
             name,
@@ -113,7 +129,7 @@ impl Play {
     }
 
     /// The endpoints of the service are these pods, all ready.
-    fn endpoints(&mut self, at: f64, pods: &[u8]) {
+    pub(super) fn endpoints(&mut self, at: f64, pods: &[u8]) {
         let endpoint = |pod: &u8| Endpoint {
             address: [10, 0, 0, *pod].into(),
             ready: true,
@@ -135,20 +151,20 @@ impl Play {
     }
 
     /// What the kubelet says of a pod's process.
-    fn process(&mut self, pod: u8, listens: f64, signalled: Option<f64>, ends: Option<f64>) {
+    pub(super) fn process(&mut self, pod: u8, listens: f64, signalled: Option<f64>, ends: Option<f64>) {
         let container = Name::from("c");
         let process = Process { container, listens: s(listens), signalled: signalled.map(s), ends: ends.map(s) };
         self.listeners.report(Uid(u128::from(pod) + 1), std::iter::once(process).collect());
     }
 
-    fn finish(mut self) -> TrafficRecord {
+    pub(super) fn finish(mut self) -> TrafficRecord {
         self.engine.advance(SimTime(self.engine.end.0 + 1), u64::MAX);
         let record = self.engine.into_record();
         assert_eq!(record.unaccounted(), None);
         record
     }
 
-    fn web(self) -> FlowTraffic {
+    pub(super) fn web(self) -> FlowTraffic {
         self.finish().services.remove(0)
     }
 }

@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, PersistentVolume, P
 use k8s_openapi::api::core::v1::{LimitRange, ResourceQuota};
 use k8s_openapi::api::core::v1::{ReplicationController, Secret, Service, ServiceAccount};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::networking::v1::{Ingress, IngressClass, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use k8s_openapi::api::scheduling::v1::PriorityClass;
@@ -49,6 +50,9 @@ pub const KINDS: &[(&str, &str)] = &[
     ("batch/v1", "Job"),
     ("coordination.k8s.io/v1", "Lease"),
     ("discovery.k8s.io/v1", "EndpointSlice"),
+    ("networking.k8s.io/v1", "Ingress"),
+    ("networking.k8s.io/v1", "IngressClass"),
+    ("networking.k8s.io/v1", "NetworkPolicy"),
     ("policy/v1", "PodDisruptionBudget"),
     ("rbac.authorization.k8s.io/v1", "ClusterRole"),
     ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"),
@@ -62,7 +66,7 @@ pub const KINDS: &[(&str, &str)] = &[
 ];
 
 /// Kinds of Kubernetes that are not simulated, so that the message can say so.
-const KNOWN_ELSEWHERE: &[&str] = &["Ingress", "NetworkPolicy", "Endpoints"];
+const KNOWN_ELSEWHERE: &[&str] = &["Endpoints"];
 
 /// A `List` as the documents of its items; any other document as itself.
 pub fn flatten(mut document: Document) -> Vec<Document> {
@@ -187,6 +191,9 @@ fn examine(value: &Value, places: &Places, values: bool) -> Vec<Problem> {
             PersistentVolume,
             PersistentVolumeClaim,
             PodDisruptionBudget,
+            Ingress,
+            IngressClass,
+            NetworkPolicy,
             LimitRange,
             ResourceQuota,
             ClusterRole,

@@ -4,11 +4,16 @@ use super::Drawn;
 use super::canvas::{At, COLOURS, FAULT, Frame, Pen, Sheet, unit_of};
 use crate::metrics::traffic::{End, FlowTraffic, TrafficRecord, Window};
 use crate::outcome::Outcome;
-use crate::time::SimTime;
-use plotters::prelude::DrawingBackend;
+use crate::time::{SimDuration, SimTime};
+use plotters::prelude::{DrawingBackend, RGBColor};
 
 /// Services drawn; more would not be told apart.
 const SHOWN: usize = 3;
+
+/// Capacity is shown up to so many times the highest rate.
+const CAPACITY_SHOWN: f64 = 2.5;
+/// The colour of capacity.
+const GRID_DARK: RGBColor = RGBColor(165, 165, 165);
 
 /// Whether anybody asked anything.
 pub fn applies(outcome: &Outcome) -> bool {
@@ -22,25 +27,51 @@ pub fn applies(outcome: &Outcome) -> bool {
 pub fn draw<B: DrawingBackend>(outcome: &Outcome, sheet: &Sheet<B>) -> Drawn {
     let record = &outcome.record;
     let Some(traffic) = &record.traffic else { return Ok(()) };
-    let explanation = "Thin: requests begun. Thick: requests answered. Red: requests failed. Below: ready endpoints.";
+    let explanation =
+        "Thin: begun. Thick: answered. Red, or dashed: failed. Grey: what the ready endpoints can do. Below: those.";
     let mut pen = Pen::new(sheet, &format!("{}: requests a second", outcome.scenario_name), explanation);
     let (unit, name) = unit_of(record.end);
     let flows: Vec<&FlowTraffic> = traffic.services.iter().take(SHOWN).collect();
     let seconds = traffic.window.as_secs_f64();
     let rate = |count: u64| count as f64 / seconds;
     let windows = || flows.iter().flat_map(|flow| &flow.windows);
-    let top = windows().map(|window| rate(window.begun.max(window.ends.failed()))).fold(0.0, f64::max);
+    let most = windows().map(|window| rate(window.begun.max(window.ends.failed()))).fold(0.0, f64::max);
+    let endpoints = |flow: &FlowTraffic| {
+        record
+            .services
+            .iter()
+            .find(|row| row.name == flow.name && row.namespace == flow.namespace)
+            .map(|row| &row.ready)
+    };
+    let able = |flow: &FlowTraffic| {
+        endpoints(flow).map_or(0.0, |ready| ready.max(SimTime::ZERO, record.end) as f64 * flow.capacity)
+    };
+    // Capacity far above the rate must not flatten it: the line leaves the picture then.
+    let top = flows.iter().map(|flow| able(flow)).fold(most, f64::max).min(most * CAPACITY_SHOWN);
     let end = record.end.as_secs_f64() / unit;
     let upper = Frame { edges: [80, 112, 1170, 440], x: (0.0, end), y: (0.0, top.max(1.0) * 1.15) };
     pen.x_axis(&upper, "");
     pen.y_axis(&upper, "requests/s");
     pen.faults(record, &upper, unit);
+    let several = flows.iter().filter(|flow| flow.ends.failed() > 0).count() > 1;
+    for flow in flows.iter().filter(|flow| able(flow) > 0.0) {
+        let Some(ready) = endpoints(flow) else { continue };
+        let place = |(start, length, value): (SimTime, SimDuration, i64)| {
+            let y = (value as f64 * flow.capacity).min(upper.y.1);
+            [start, start + length].map(|time| upper.at(time.as_secs_f64() / unit, y))
+        };
+        pen.line(ready.pieces(SimTime::ZERO, record.end).flat_map(place).collect(), GRID_DARK, 2);
+    }
     for (flow, colour) in flows.iter().zip(COLOURS) {
         let line = |of: fn(&Window) -> u64| points(traffic, flow, &upper, unit, |window| rate(of(window)));
         pen.line(line(|window| window.begun), colour, 1);
         pen.line(line(|window| window.ends.of(End::Success)), colour, 3);
-        if flow.ends.failed() > 0 {
-            pen.line(line(|window| window.ends.failed()), FAULT, 2);
+        let failed = line(|window| window.ends.failed());
+        match flow.ends.failed() {
+            0 => {}
+            _ if !several => pen.line(failed, FAULT, 2),
+            // Of several it must be told whose.
+            _ => failed.windows(2).for_each(|pair| pen.dashed(pair[0], pair[1], colour, 2)),
         }
     }
     let ready: Vec<_> = flows

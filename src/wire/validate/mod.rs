@@ -9,6 +9,7 @@ mod batch;
 mod config;
 mod custom;
 mod meta;
+mod network;
 mod pod;
 mod policy;
 mod resources;
