@@ -79,6 +79,37 @@ impl Spread {
     }
 }
 
+impl Spread {
+    /// The share that takes longer than `limit` seconds; points alone would be too coarse for it.
+    pub(super) fn late(&self, work: f64, wait: Wait, limit: f64) -> f64 {
+        match wait {
+            Wait::Around { mean, .. } => self.beyond((limit - mean) / work),
+            Wait::Random { share, mean } => {
+                let tail = |at: f64| libm::exp(-(limit - at * work).max(0.0) / mean.max(1e-12));
+                let waited: f64 = self.points.iter().map(|(part, at)| part * tail(*at)).sum();
+                (1.0 - share) * self.beyond(limit / work) + share * waited
+            }
+        }
+    }
+
+    /// The share beyond so many times the mean, evenly between one point and the next.
+    fn beyond(&self, times: f64) -> f64 {
+        if let [(_, at)] = self.points[..] {
+            return if at > times { 1.0 } else { 0.0 };
+        }
+        let (mut before, mut last) = (0.0, (0.0, 0.0));
+        for (share, at) in &self.points {
+            let here = (*at, before + share / 2.0);
+            if *at >= times {
+                let part = ((times - last.0) / (here.0 - last.0).max(1e-12)).clamp(0.0, 1.0);
+                return 1.0 - last.1 - (here.1 - last.1) * part;
+            }
+            (before, last) = (before + share, here);
+        }
+        0.0
+    }
+}
+
 /// How requests wait before they are worked on. In seconds.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) enum Wait {

@@ -374,14 +374,21 @@ impl Engine {
         for ((id, latency), mass) in group.parts.drain(..) {
             let client = &self.clients[id as usize];
             let limit = client.timeout.as_secs_f64();
+            let early: f64 =
+                points.iter().filter(|(_, inside)| inside + 2.0 * latency <= limit).map(|(share, _)| share).sum();
+            let late = match early > 0.0 {
+                true => fluid.spreads[model as usize].late(work, wait, limit - 2.0 * latency),
+                false => 1.0,
+            };
+            // Points that are in time stand for all that is.
+            let in_time = if early > 0.0 { (1.0 - late) / early } else { 0.0 };
             let ended = &mut fluid.clients[id as usize].ended;
             for flow in [client.flow, self.stats.client(id)] {
                 let account = &mut fluid.accounts[flow];
-                let mut late = 0.0;
                 for (share, inside) in &points {
-                    let (part, seconds) = (mass * share, inside + 2.0 * latency);
+                    let (part, seconds) = (mass * share * in_time, inside + 2.0 * latency);
                     match seconds > limit {
-                        true => late += part,
+                        true => {}
                         false if fails > 0.0 => {
                             account.ended(End::Success, part * (1.0 - fails), seconds);
                             account.ended(End::ServerError, part * fails, seconds);
@@ -389,6 +396,7 @@ impl Engine {
                         false => account.ended(End::Success, part, seconds),
                     }
                 }
+                let late = mass * late;
                 if late > 0.0 {
                     account.ended(End::Timeout, late, limit);
                 }
