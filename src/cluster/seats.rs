@@ -18,6 +18,7 @@ use crate::network::listeners::Listeners;
 use crate::rng::Seed;
 use crate::runtime::control::Factory;
 use crate::runtime::{ActorSettings, Controller, Runtime};
+use crate::scenario::faults::of_network;
 use crate::scenario::{Action, Scenario};
 use crate::scheduler::config::{self, Configuration};
 use crate::scheduler::explain::Explanations;
@@ -112,7 +113,8 @@ pub fn all(scenario: &Scenario, options: &Options) -> Result<Seats> {
     let traffic = scenario.traffic.as_ref().map(|written| {
         let end = options.until.map_or(scenario.end(), |until| until.min(scenario.end()));
         let watch_delay = scenario.timing.watch_delay.into();
-        let settings = traffic::Settings { seed: options.seed, end, watch_delay };
+        let settings =
+            traffic::Settings { seed: options.seed, end, watch_delay, network_faults: of_network(&scenario) };
         traffic::Seat::new(written, &settings, listeners, meters.clone())
     });
     seats.extend(autoscalers(&scenario).into_iter().map(|(actor, own)| Seat::Actor(actor, own)));

@@ -1,9 +1,9 @@
 //! What types cannot say of traffic: that services exist, that rates and shares make sense, that clients differ.
 
-use super::Scenario;
 use super::arrivals::{Arrivals, Rate};
 use super::traffic::{CircuitBreaker, Client, From, Mode, Retries, Server, Traffic};
 use super::units::Duration;
+use super::{Scenario, faults};
 use crate::error::Problem;
 use crate::wire::places::Places;
 use crate::wire::typed::suggestion;
@@ -22,6 +22,10 @@ pub fn problems(scenario: &Scenario, places: &Places) -> Vec<Problem> {
     checker.clients();
     checker.servers();
     checker.mode();
+    if traffic.mode == Mode::Fluid && faults::of_network(scenario) {
+        let help = "leave `mode` out, or write mode: exact";
+        checker.add("traffic.mode", "flows (`mode: fluid`) do not know faults of the network", help);
+    }
     checker.problems
 }
 

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! arrivals.rs  when clients ask          flow.rs    one request as its client sees it
+//! way.rs       from where, and how far it is
 //! server.rs    a pod at work             serve.rs   one request as its server sees it
 //! stats.rs     what became of them       seat.rs    from the scenario to the engine
 //! heap.rs      its own event queue       slab.rs    requests under way, by number
@@ -27,6 +28,7 @@ mod serve;
 mod server;
 mod slab;
 mod stats;
+mod way;
 
 #[cfg(test)]
 mod ingress_tests;

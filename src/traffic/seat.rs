@@ -37,6 +37,8 @@ pub struct Settings {
     pub end: SimTime,
     /// From a write until a proxy hears of it.
     pub watch_delay: Delay,
+    /// Whether packets may fare badly: flows do not know that.
+    pub network_faults: bool,
 }
 
 /// The engine, shared between the runtime and whoever asks afterwards.
@@ -212,7 +214,11 @@ fn fluid(traffic: &Traffic, settings: &Settings) -> bool {
     match traffic.mode {
         Mode::Exact => false,
         Mode::Fluid => true,
-        Mode::Auto => traffic.only_exact().is_none() && traffic.clients.iter().map(requests).sum::<f64>() > EXACT_MAX,
+        Mode::Auto => {
+            traffic.only_exact().is_none()
+                && !settings.network_faults
+                && traffic.clients.iter().map(requests).sum::<f64>() > EXACT_MAX
+        }
     }
 }
 

@@ -6,7 +6,6 @@ use super::heap::Kind;
 use super::stats::Attempt;
 use super::{Engine, NONE};
 use crate::metrics::traffic::End;
-use crate::network::endpoints::Scope;
 use crate::network::listeners::Process;
 use crate::scenario::traffic::Shutdown;
 use crate::time::{SimDuration, SimTime};
@@ -240,14 +239,8 @@ impl Engine {
     }
 
     fn drop_flight(&mut self, id: u32) {
-        if self.net.counts_connections() {
-            let Flight { client, target, node, .. } = self.flights[id];
-            let scope = if node % 2 == 1 { Scope::External } else { Scope::Internal };
-            let (service, _) = self.alias(self.clients[client as usize].service);
-            if service != NONE {
-                self.net.closed(node / 2, service, scope, target);
-            }
-        }
+        let Flight { client, target, node, .. } = self.flights[id];
+        self.connection_closed(client, node, target);
         self.flights.remove(id);
     }
 

@@ -59,7 +59,7 @@ impl Play {
         let mut traffic: Traffic = crate::wire::typed::read(&written).unwrap();
         traffic.behind_ingresses = behind.iter().map(|name| ("default".to_string(), name.to_string())).collect();
         let watch_delay = Delay::Constant(SimDuration::ZERO);
-        let settings = Settings { seed: Seed(1), end: s(seconds), watch_delay };
+        let settings = Settings { seed: Seed(1), end: s(seconds), watch_delay, network_faults: false };
         let (listeners, meters) = (Listeners::default(), Meters::default());
         let engine = Engine::new(&traffic, &settings, listeners.clone(), meters.clone());
         let mut play = Play { engine, listeners, meters, revision: 0 };
@@ -369,7 +369,12 @@ fn random_splits_pass_the_chi_square_test_and_round_robin_is_exact() {
             "clients": [{"name": "users", "service": "web", "arrivals": {"constant": 1000}}],
         }))
         .unwrap();
-        let settings = Settings { seed: Seed(1), end: s(20.0), watch_delay: Delay::Constant(SimDuration::ZERO) };
+        let settings = Settings {
+            seed: Seed(1),
+            end: s(20.0),
+            watch_delay: Delay::Constant(SimDuration::ZERO),
+            network_faults: false,
+        };
         play.engine = Engine::new(&traffic, &settings, play.listeners.clone(), play.meters.clone());
         play.node("a");
         play.node("b");

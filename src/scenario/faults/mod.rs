@@ -283,6 +283,13 @@ fn every(scenario: &Scenario) -> impl Iterator<Item = (String, &FaultAction, Opt
     timed.chain(rules)
 }
 
+/// Whether packets may fare badly in a scenario.
+pub fn of_network(scenario: &Scenario) -> bool {
+    every(scenario).any(|(_, fault, _)| {
+        matches!(fault, FaultAction::SlowNetwork(_) | FaultAction::ServicePartition(_) | FaultAction::DnsOutage(_))
+    })
+}
+
 /// Which objects the faults of a scenario name that are not there.
 pub fn references(scenario: &Scenario, places: &Places, services: &[(String, String)]) -> Vec<Problem> {
     let mut problems = Vec::new();
