@@ -1,5 +1,22 @@
 //! The rules of the Cluster Autoscaler, each by what happens in a small cluster: what grows, what does not and why, what
 //! goes, what stays, and when. Expected times follow from the settings; those that are drawn are fixed by the scenario.
+//!
+//! | rule | test |
+//! |---|---|
+//! | estimate, room on nodes that come, events | `pods_without_room_make_nodes` |
+//! | reasons not to grow, largest size, limits | `reasons_are_told_to_pods_that_cannot_be_helped` |
+//! | expendable pods, young pods, nodes in all | `not_every_pod_makes_a_node` |
+//! | expanders | `expanders_choose_the_pool`, `src/autoscaler/expander.rs` |
+//! | similar groups | `similar_groups_are_balanced`, `src/autoscaler/scale_up.rs` |
+//! | provider out of stock, backoff | `pools_out_of_stock_are_left_alone`, `src/autoscaler/backoff.rs` |
+//! | provision time | `machines_that_never_come_are_given_up` |
+//! | unneeded time, smallest size, scale-down off | `empty_nodes_go_after_ten_minutes`, `the_smallest_size_and_an_annotation_keep_nodes` |
+//! | unready time | `nodes_that_are_not_ready_go_after_twenty_minutes` |
+//! | utilization, DaemonSets in it | `pods_keep_their_nodes`, `daemon_pods_count_or_not` |
+//! | drainability: budgets, storage, annotations, system pods, bare pods | `pods_keep_their_nodes`, `words_on_pods_decide` |
+//! | drain, one at a time, delay after delete | `nodes_with_pods_are_drained`, `a_delay_after_each_deletion` |
+//! | delay after add | `nothing_goes_soon_after_something_came` |
+//! | placeholders | `scenarios/cost-of-headroom.yaml` |
 
 use kubesim::checks::Checks;
 use kubesim::cluster::{self, Options};
@@ -248,6 +265,111 @@ fn pods_keep_their_nodes() {
         let evicted = outcome.record.pods.iter().any(|pod| pod.evicted);
         assert_eq!(!evicted, kept, "{what}");
     }
+}
+
+const SPREAD: &str = "topologySpreadConstraints: [{maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: \
+                      ScheduleAnyway, labelSelector: {matchLabels: {app: web}}}]";
+
+/// As [`pods_keep_their_nodes`], by what stands on the pods and where they are.
+#[test]
+fn words_on_pods_decide() {
+    let web = |annotation: &str, volume: &str| {
+        let more = match volume {
+            "" => SPREAD.to_string(),
+            volume => format!("{SPREAD}, volumes: [{{name: scratch, {volume}}}]"),
+        };
+        let annotations = format!("template: {{metadata: {{annotations: {{{annotation}}}, labels: {{app: web}}");
+        deployment("web", 4, 1500, &more).replace("template: {metadata: {labels: {app: web}", &annotations)
+    };
+    let says = |word: &str, value: &str| format!("cluster-autoscaler.kubernetes.io/{word}: \"{value}\"");
+    let system =
+        |object: String| object.replace("metadata: {name: web}", "metadata: {name: web, namespace: kube-system}");
+    let budget = "  - {apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: web, namespace: kube-system}, \
+                  spec: {maxUnavailable: 1, selector: {matchLabels: {app: web}}}}\n";
+    let local = "emptyDir: {}";
+    let table: Vec<(&str, &str, Vec<String>, bool)> = vec![
+        ("storage, and the word that all is well", "", vec![web(&says("safe-to-evict", "true"), local)], false),
+        ("storage that is excused", "", vec![web(&says("safe-to-evict-local-volumes", "scratch"), local)], false),
+        ("storage, and another excused", "", vec![web(&says("safe-to-evict-local-volumes", "other"), local)], true),
+        ("not before they are done", "", vec![web(&says("safe-to-evict", "on-completion"), "")], true),
+        ("a directory of the node", "", vec![web("", "hostPath: {path: /data}")], true),
+        ("storage in memory", "", vec![web("", "emptyDir: {medium: Memory}")], false),
+        ("pods of the system", "", vec![system(web("", ""))], true),
+        ("pods of the system that do not count", "skipNodesWithSystemPods: false", vec![system(web("", ""))], false),
+        ("pods of the system with a budget", "", vec![system(web("", "")), budget.to_string()], false),
+    ];
+    for (what, autoscaler, objects, kept) in table {
+        let outcome = idle(16, autoscaler, &objects);
+        let evicted = outcome.record.pods.iter().any(|pod| pod.evicted);
+        assert_eq!(!evicted, kept, "{what}");
+    }
+}
+
+#[test]
+fn the_smallest_size_and_an_annotation_keep_nodes() {
+    let web = manifests(&[deployment("web", 1, 3000, "")]);
+    let pool = "name: worker, count: 4, capacity: {cpu: 4, memory: 16Gi}, autoscale: {min: 3, max: 6}";
+    assert_eq!(ready(&scenario(15, &pools("", &[pool]), &web), 14 * 60), 3);
+    let says = "{metadata: {annotations: {cluster-autoscaler.kubernetes.io/scale-down-disabled: \"true\"}}}";
+    let patches: String = (0..4)
+        .map(|at| format!("- {{at: 1m, patch: {{object: node/worker-{at}, type: merge, patch: {says}}}}}\n"))
+        .collect();
+    let pool = pool.replace("min: 3", "min: 1");
+    let kept = scenario(15, &pools("", &[&pool]), &format!("{web}timeline:\n{patches}"));
+    assert_eq!(ready(&kept, 14 * 60), 4);
+}
+
+#[test]
+fn daemon_pods_count_or_not() {
+    // On each node a daemon's pod of 2.2 cores of 3.9: more than half.
+    let daemon = deployment("agent", 1, 2200, "")
+        .replace("kind: Deployment", "kind: DaemonSet")
+        .replace("spec: {replicas: 1, ", "spec: {");
+    for (setting, left) in [("", 4), ("ignoreDaemonsetsUtilization: true", 1)] {
+        assert_eq!(ready(&idle(15, setting, std::slice::from_ref(&daemon)), 14 * 60), left, "{setting}");
+    }
+}
+
+#[test]
+fn a_delay_after_each_deletion() {
+    // Two of four nodes are drained, one after the other: the second as soon as may be, or five minutes later.
+    let removed = |autoscaler: &str| -> Vec<i64> {
+        let outcome = idle(30, autoscaler, &[deployment("web", 4, 1500, SPREAD)]);
+        let drained = events(&outcome, "ScaleDown").into_iter().filter(|(_, text)| text.ends_with("with drain"));
+        drained.map(|(second, _)| second).collect()
+    };
+    let (soon, later) = (removed(""), removed("scaleDownDelayAfterDelete: 5m"));
+    assert!(soon.len() == 2 && soon[1] - soon[0] < 120, "{soon:?}");
+    assert!(later.len() == 2 && later[1] - later[0] >= 300, "{later:?}");
+}
+
+#[test]
+fn nodes_that_are_not_ready_go_after_twenty_minutes() {
+    let pool = "name: worker, count: 2, capacity: {cpu: 4, memory: 16Gi}, autoscale: {min: 1, max: 6}";
+    // The empty one is unneeded from the first look at 10 s on, and crashes at minute 1, before it could go. Now it must
+    // have been unneeded for twenty minutes: until 20:10.
+    let rest = format!(
+        "{}timeline:\n- {{at: 1m, nodeCrash: {{node: worker-1}}}}\n",
+        manifests(&[deployment("web", 1, 3000, "nodeSelector: {kubernetes.io/hostname: worker-0}")])
+    );
+    let settings = "scaleDownUnneededTime: 2m";
+    let outcome = scenario(26, &pools(settings, &[pool]), &rest);
+    let gone = events(&outcome, "ScaleDownEmpty");
+    assert_eq!(gone.len(), 1, "{gone:?}");
+    assert!((1210..=1225).contains(&gone[0].0), "{gone:?}");
+}
+
+#[test]
+fn not_every_pod_makes_a_node() {
+    let class = "  - {apiVersion: scheduling.k8s.io/v1, kind: PriorityClass, metadata: {name: spare}, value: -20}\n";
+    let spare = deployment("web", 2, 3000, "priorityClassName: spare");
+    let outcome = scenario(3, &pools("", &[WORKER]), &manifests(&[class.to_string(), spare]));
+    assert_eq!(messages(&outcome, "TriggeredScaleUp"), Vec::<String>::new());
+    let web = manifests(&[deployment("web", 2, 3000, "")]);
+    let outcome = scenario(3, &pools("maxNodesTotal: 1", &[WORKER]), &web);
+    assert_eq!(messages(&outcome, "TriggeredScaleUp"), Vec::<String>::new());
+    let late = events(&scenario(3, &pools("newPodScaleUpDelay: 1m", &[WORKER]), &web), "TriggeredScaleUp");
+    assert!(late.len() == 1 && (60..=71).contains(&late[0].0), "{late:?}");
 }
 
 #[test]

@@ -146,7 +146,17 @@ impl ClusterAutoscaler {
             again = self.backoffs.next(cx.now);
         }
         let delayed = self.settings.scale_down_enabled.then(|| self.scale_down(&mut world, cx)).flatten();
-        [again, delayed, world.next_give_up].into_iter().flatten().min()
+        [again, delayed, world.next_give_up, self.grown_up(cx)].into_iter().flatten().min()
+    }
+
+    /// When the next pod that waits is old enough to be heeded.
+    fn grown_up(&self, cx: &Cx<'_>) -> Option<SimTime> {
+        let young = self.settings.new_pod_scale_up_delay.0;
+        if young == SimDuration::ZERO {
+            return None;
+        }
+        let pods = self.pending.iter().filter_map(|key| cx.view.fetch_key::<Pod>(key));
+        pods.map(|pod| pod.meta.created + young).filter(|at| *at > cx.now).min()
     }
 
     /// Pods that the scheduler could not place and that do not fit anywhere now, nor on nodes that are on their way.

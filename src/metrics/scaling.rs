@@ -10,9 +10,9 @@
 //!   how many pods too few or too many there were, as a part of those that the load needed just then.
 //! * **turns** how often the number of ready pods changed its direction: few is calm.
 
-use super::meters::load::Curve;
 use super::record::Record;
 use super::series::{Series, share, together};
+use crate::model::curve::Curve;
 use crate::model::{Name, Uid};
 use crate::time::{SimDuration, SimTime};
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ pub struct LoadRecord {
     /// The selector of its pods.
     pub name: Name,
     /// What it wants of processors, in milli-CPU.
-    pub demand: Curve,
+    pub demand: Curve<SimTime>,
     /// What one pod can take.
     pub each: i64,
     /// Pods that joined (`true`) and left.
@@ -116,10 +116,10 @@ impl LoadRecord {
             }
         }
         let time = i128::from((end - start).0);
-        let knots = self.demand.knots().iter().filter(|knot| knot.0 <= end).map(|knot| knot.1);
+        let points = self.demand.points().iter().filter(|point| point.0 <= end).map(|point| point.1);
         Quality {
             demand_mean: share(wanted, time),
-            demand_max: knots.chain([self.demand.at(start), self.demand.at(end)]).max().unwrap_or(0),
+            demand_max: points.chain([self.demand.at(start), self.demand.at(end)]).max().unwrap_or(0),
             lost: share(wanted - served, wanted),
             too_little: share(little, time),
             idle: share(capacity - served, wanted),

@@ -16,7 +16,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::units::{Duration, Quantity};
-use crate::metrics::meters::load::Curve;
+use crate::model::curve::Curve;
 use crate::time::{SimDuration, SimTime};
 
 /// An amount over time.
@@ -133,7 +133,7 @@ pub enum Unit {
 
 impl Amount {
     /// As a curve in that unit.
-    pub fn curve(&self, unit: Unit) -> Curve {
+    pub fn curve(&self, unit: Unit) -> Curve<SimTime> {
         let value = |amount: &Quantity| match unit {
             Unit::Milli => amount.0.milli(),
             Unit::Whole => amount.0.whole(),
@@ -195,7 +195,7 @@ impl Amount {
 
 impl Diurnal {
     /// The wave over many periods: a run is never longer.
-    fn curve(&self, low: i64, high: i64) -> Curve {
+    fn curve(&self, low: i64, high: i64) -> Curve<SimTime> {
         const PERIODS: i64 = 400;
         let (period, half) = (self.period.0, SimDuration(self.period.0.0 / 2));
         let peak = self.peak.map_or(half, |peak| peak.0);

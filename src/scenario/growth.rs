@@ -97,8 +97,8 @@ impl JsonSchema for Rate {
 impl Growth {
     /// The amount over time of what starts with `start`.
     pub fn curve(&self, start: i64) -> Curve {
-        let steps: Vec<_> = self.steps.iter().map(|step| (step.at.0, step.to.0.whole())).collect();
-        let mut curve = Curve::steps(start, &steps);
+        let steps = self.steps.iter().map(|step| (step.at.0, step.to.0.whole()));
+        let mut curve = Curve::steps(&[(SimDuration::ZERO, start)].into_iter().chain(steps).collect::<Vec<_>>());
         if let Some(rate) = self.rate {
             let most = self.up_to.map_or(ENDLESS, |most| most.0.whole());
             curve.grow(self.after.unwrap_or_default().0, rate.amount, rate.each, most);

@@ -8,8 +8,9 @@
 //! meters.
 
 use crate::metrics::Meters;
-use crate::metrics::meters::load::{Curve, LoadId};
+use crate::metrics::meters::load::LoadId;
 use crate::metrics::meters::{Gauge, GaugeKey, GaugeKind, Queue};
+use crate::model::curve::Curve;
 use crate::model::{Key, Kind, Name, Phase, Pod, Selector, Uid};
 use crate::runtime::{ActorSettings, Controller, Cx, Requeue, Wake};
 use crate::scenario::amount::{Amount, Unit};

@@ -3,8 +3,9 @@
 //! A worked example: a queue gets 10 messages a second and each of 2 pods works off 4. After a minute 120 wait. With a
 //! third pod 12 a second are worked off, and after another minute the queue is empty again.
 
-use super::load::{Curve, Load, LoadId};
+use super::load::{Load, LoadId};
 use crate::model::Name;
+use crate::model::curve::Curve;
 use crate::time::SimTime;
 
 /// What a metric is of.
@@ -37,7 +38,7 @@ pub enum Gauge {
         /// Whose pods.
         load: LoadId,
         /// The amount.
-        amount: Curve,
+        amount: Curve<SimTime>,
     },
     /// What waits in a queue.
     Queue(Queue),
@@ -48,7 +49,7 @@ pub enum Gauge {
 pub struct Queue {
     load: LoadId,
     /// Thousandths of items that come in a second.
-    arrivals: Curve,
+    arrivals: Curve<SimTime>,
     /// Thousandths of items that each pod works off in a second.
     rate: i64,
     /// How many waited when, in thousandths times nanoseconds a second.
@@ -61,7 +62,7 @@ const SECOND: i128 = 1_000_000_000;
 
 impl Queue {
     /// An empty queue.
-    pub fn new(load: LoadId, arrivals: Curve, rate: i64) -> Self {
+    pub fn new(load: LoadId, arrivals: Curve<SimTime>, rate: i64) -> Self {
         Queue { load, arrivals, rate, waited: 0, since: SimTime::ZERO }
     }
 

@@ -17,12 +17,12 @@ mod gauge;
 pub mod load;
 
 use super::scaling::LoadRecord;
-use crate::model::curve::Curve as Use;
+use crate::model::curve::Curve;
 use crate::model::pod::Usage;
 use crate::model::{Name, Uid};
 use crate::time::{SimDuration, SimTime};
 pub use gauge::{Gauge, GaugeKey, GaugeKind, Queue};
-use load::{Curve, Load, LoadId};
+use load::{Load, LoadId};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use std::cell::RefCell;
@@ -65,7 +65,7 @@ struct Line {
     /// It grows no further.
     most: i64,
     /// What it is over time since `from`, instead of a line.
-    curve: Option<Arc<Use>>,
+    curve: Option<Arc<Curve>>,
     /// A share of this load comes on top.
     load: Option<LoadId>,
 }
@@ -283,7 +283,7 @@ impl Meters {
     }
 
     /// A running container's own memory is what `curve` says of the time since `from`.
-    pub fn follow_memory(&self, pod: Uid, container: &Name, from: SimTime, curve: &Arc<Use>) {
+    pub fn follow_memory(&self, pod: Uid, container: &Name, from: SimTime, curve: &Arc<Curve>) {
         self.with(pod, container, |meter, _| {
             meter.draw_line(from, 0, 0, 0);
             if let Some(line) = meter.lines.last_mut() {
@@ -364,7 +364,7 @@ impl Meters {
     }
 
     /// A load that pods will share.
-    pub fn add_load(&self, cpu: Curve, memory: Curve) -> LoadId {
+    pub fn add_load(&self, cpu: Curve<SimTime>, memory: Curve<SimTime>) -> LoadId {
         let loads = &mut self.0.borrow_mut().loads;
         loads.push(Load::new(cpu, memory));
         LoadId(loads.len() - 1)
