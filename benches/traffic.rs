@@ -122,7 +122,7 @@ fn theory() {
 fn traffic(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("requests");
     group.sample_size(10);
-    for (name, proxy) in [("iptables", "{mode: iptables}"), ("ipvs-lc", "{mode: ipvs, scheduler: lc}")] {
+    for (name, proxy) in [("iptables", "{mode: iptables}"), ("ipvs-rr", "{mode: ipvs, scheduler: rr}")] {
         let scenario = scenario(proxy);
         group.throughput(Throughput::Elements(requests(&scenario)));
         group.bench_function(name, |bencher| bencher.iter(|| requests(&scenario)));
