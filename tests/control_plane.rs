@@ -57,6 +57,16 @@ const CASES: &[Case] = &[
 - {at: 70s, scale: {object: deployment/web, replicas: 9}}",
         expect: &["pods == 6 at 136s", "pods == 9 at 143s", "ready(web) == 9 at 155s"],
     },
+    // Killed for no length of time: the kubelet starts it again a second later. Ready at 61.8 s, first look then, 15 s,
+    // and the next look within 4.4 s: it leads between 76.8 s and 81.2 s.
+    Case {
+        name: "scheduler killed and brought back",
+        masters: 1,
+        timeline: "
+- {at: 60s, componentDown: {component: kube-scheduler}}
+- {at: 70s, scale: {object: deployment/web, replicas: 9}}",
+        expect: &["pending_pods == 3 at 76s", "pending_pods == 0 at 84s", "ready(web) == 9 at 94s"],
+    },
     // The first machine, that of both leaders, falls silent at 60 s: the last renewal is up to 2 s old, it is seen
     // within 4.4 s, 15 s, and a look within 4.4 s: the others lead between 73 s and 83.8 s, the controllers 1.3 s later.
     Case {

@@ -18,6 +18,8 @@ mod deletion;
 mod drain;
 #[path = "timelines/driver.rs"]
 mod driver;
+#[path = "timelines/events.rs"]
+mod events;
 #[path = "timelines/hpa.rs"]
 mod hpa;
 #[path = "timelines/jobs.rs"]
@@ -200,6 +202,10 @@ fn replay_all(scenario: Scenario, recordings: &[&Recording]) -> Vec<String> {
             let (steps, course) = extract(recording, &rows, &marks);
             let mut problems = recorded.disorder(&steps);
             problems.extend(courses::differences(&courses, &recording.params, &course));
+            if let Some(counted) = events_compared(scenario) {
+                let recorded = events::told(&recording.rows);
+                problems.extend(events::differences(&recorded, &events::told(&rows), counted));
+            }
             let due = |key: &str| always_due(scenario, key);
             problems.extend(recorded.missing(&steps, due));
             let never = steps.iter().filter(|step| step.at.is_none());
@@ -216,6 +222,15 @@ fn replay_all(scenario: Scenario, recordings: &[&Recording]) -> Vec<String> {
     }
     problems.extend(recorded.table(&format!("{scenario:?}"), &steps, tolerance(scenario)));
     problems
+}
+
+/// Whether events are compared, and if so whether each must be told as often: in a rollout sizes vary.
+fn events_compared(scenario: Scenario) -> Option<bool> {
+    match scenario {
+        Scenario::Deletion | Scenario::Jobs | Scenario::StatefulSet => Some(true),
+        Scenario::Rollout => Some(false),
+        _ => None,
+    }
 }
 
 /// Seconds by which recorded spreads are widened. Autoscalers are looked at every 15 seconds, at whatever phase.

@@ -1,7 +1,6 @@
 //! Kubernetes JSON to the model and back.
 
 mod defaults;
-mod golden;
 mod round_trip;
 
 use kubesim::model::Object;

@@ -3,7 +3,9 @@
 //! A worked example: a node gets `unreachable:NoExecute`; a pod that tolerates it for 300 s is deleted 300 s
 //! later, one that does not at once. When the taint goes first, the deletion is cancelled.
 
-use crate::model::{Condition, Key, Kind, Name, Node, Object, Pod, Resource, Taint, TaintEffect, Truth, Uid};
+use crate::model::{
+    Condition, Key, Kind, Name, Node, Object, Pod, Resource, Taint, TaintEffect, Toleration, Truth, Uid,
+};
 use crate::runtime::{Controller, Cx, Requeue, Wake};
 use crate::store::{Change, DeleteOptions, EventRecord, Patch, Preconditions, View, Write};
 use crate::time::{SimDuration, SimTime};
@@ -39,23 +41,16 @@ pub enum Verdict {
     StaysFor(SimDuration),
 }
 
+/// The toleration that each taint is borne by: the first that fits it. Nothing if a taint is not borne
+/// (`pkg/apis/core/v1/helper/helpers.go`, `GetMatchingTolerations`).
+pub fn used<'a>(tolerations: &'a [Toleration], taints: &[&Taint]) -> Option<Vec<&'a Toleration>> {
+    taints.iter().map(|taint| tolerations.iter().find(|toleration| toleration.tolerates(taint))).collect()
+}
+
 /// What a node's `NoExecute` taints mean for a pod (`processPodOnNode`).
 pub fn verdict(pod: &Pod, taints: &[&Taint]) -> Verdict {
-    let mut shortest: Option<i64> = None;
-    for taint in taints {
-        let mut tolerated = false;
-        for toleration in pod.spec.tolerations.iter().filter(|toleration| toleration.tolerates(taint)) {
-            tolerated = true;
-            shortest = match (shortest, toleration.seconds) {
-                (Some(a), Some(b)) => Some(a.min(b)),
-                (a, b) => a.or(b),
-            };
-        }
-        if !tolerated {
-            return Verdict::Goes;
-        }
-    }
-    match shortest {
+    let Some(used) = used(&pod.spec.tolerations, taints) else { return Verdict::Goes };
+    match used.into_iter().filter_map(|toleration| toleration.seconds).min() {
         None => Verdict::Stays,
         Some(seconds) if seconds <= 0 => Verdict::Goes,
         Some(seconds) => Verdict::StaysFor(SimDuration::from_secs(seconds)),
@@ -193,7 +188,7 @@ fn cancel(key: &Key, timers: &mut BTreeMap<Key, Timer>, cx: &mut Cx<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Toleration, builder};
+    use crate::model::builder;
 
     #[test]
     fn how_long_a_pod_stays() {
@@ -207,14 +202,16 @@ mod tests {
             seconds,
         };
         let stays_for = |seconds| Verdict::StaysFor(SimDuration::from_secs(seconds));
-        // Tolerations, taints, verdict: every taint must be tolerated, the shortest time counts.
+        // Tolerations, taints, verdict: every taint must be tolerated; of each the first toleration counts, and of all
+        // taints the shortest time.
         let table = [
             (vec![], vec!["a"], Verdict::Goes),
             (vec![tolerates("a", None)], vec!["a"], Verdict::Stays),
             (vec![tolerates("a", Some(300))], vec!["a"], stays_for(300)),
             (vec![tolerates("a", Some(0))], vec!["a"], Verdict::Goes),
             (vec![tolerates("a", Some(-1))], vec!["a"], Verdict::Goes),
-            (vec![tolerates("a", Some(300)), tolerates("a", Some(30))], vec!["a"], stays_for(30)),
+            (vec![tolerates("a", Some(300)), tolerates("a", Some(30))], vec!["a"], stays_for(300)),
+            (vec![tolerates("a", None), tolerates("a", Some(30))], vec!["a"], Verdict::Stays),
             (vec![tolerates("a", None), tolerates("b", Some(30))], vec!["a", "b"], stays_for(30)),
             (vec![tolerates("a", Some(300))], vec!["a", "b"], Verdict::Goes),
         ];

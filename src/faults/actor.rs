@@ -135,7 +135,8 @@ impl Controller for Faults {
                 patch(node, Patch::Trouble(key.name.clone(), trouble), cx);
             }
         }
-        let over = form.momentary().then_some(cx.now);
+        let brief = form.brief() && occurrence.lasts.is_none();
+        let over = (form.momentary() || brief).then_some(cx.now);
         cx.write(begun(key, fault, description, cx.now, over));
         match occurrence.lasts {
             Some(lasts) if over.is_none() => Requeue::After(lasts),

@@ -204,7 +204,8 @@ impl Kubelet {
         }
         let mut active = self.active(at, cx);
         let kind = pressure::ranking(first.signal);
-        active.sort_by(|a, b| compare(kind, &a.candidate(), &b.candidate()));
+        let candidate = |one: &Active| Candidate::of(&one.pod, one.measured);
+        active.sort_by(|a, b| compare(kind, &candidate(a), &candidate(b)));
         let Some(chosen) = active.into_iter().find(|active| !is_critical(&active.pod)) else { return Vec::new() };
         let message = self.message(at, first, &acting, &of, &chosen, now);
         let hard = first.grace == SimDuration::ZERO;
@@ -338,18 +339,5 @@ impl Kubelet {
         let node = &mut self.nodes[at];
         let age = node.setup.image_gc_age;
         node.images.remove_unused(&used, wanted, age, now)
-    }
-}
-
-impl Active {
-    fn candidate(&self) -> Candidate {
-        let effective = |total: i64, overhead: i64| if total == overhead { 0 } else { total };
-        let (requests, overhead) = (self.pod.requests(), &self.pod.spec.overhead);
-        Candidate {
-            priority: self.pod.spec.priority,
-            measured: self.measured,
-            memory_request: effective(requests.memory, overhead.memory),
-            disk_request: effective(requests.ephemeral_storage, overhead.ephemeral_storage),
-        }
     }
 }

@@ -4,6 +4,7 @@
 //! priority; among equals the one that exceeds its request the most. A pod of which the kubelet knows nothing goes
 //! before all others.
 
+use crate::model::Pod;
 use std::cmp::{Ordering, Reverse};
 
 /// What is short.
@@ -39,6 +40,20 @@ pub struct Candidate {
     pub memory_request: i64,
     /// Ephemeral storage requested.
     pub disk_request: i64,
+}
+
+impl Candidate {
+    /// What decides about `pod`. Overhead counts on top of a request, and without one not at all.
+    pub fn of(pod: &Pod, measured: Option<Measured>) -> Self {
+        let effective = |total: i64, overhead: i64| if total == overhead { 0 } else { total };
+        let (requests, overhead) = (pod.requests(), &pod.spec.overhead);
+        Candidate {
+            priority: pod.spec.priority,
+            measured,
+            memory_request: effective(requests.memory, overhead.memory),
+            disk_request: effective(requests.ephemeral_storage, overhead.ephemeral_storage),
+        }
+    }
 }
 
 /// The order of eviction: who comes first, goes first. Pods that compare equal keep their order.

@@ -9,35 +9,43 @@
 
 use super::load::{Load, Stock};
 use crate::model::pod_spec::QosClass;
-use crate::model::{Container, Key, Pod};
+use crate::model::{Container, Key, Pod, PodSpec};
 use crate::time::SimTime;
 
-/// Priority of `system-node-critical`.
-const NODE_CRITICAL: i32 = 2_000_001_000;
+/// The class of pods that go last of all.
+const NODE_CRITICAL: &str = "system-node-critical";
+/// The least priority of the system's own classes.
+const CRITICAL: i32 = 2_000_000_000;
 
 /// `oom_score_adj` of a container on a node with `capacity` bytes of memory.
 pub fn score_adj(pod: &Pod, container: &Container, capacity: i64) -> i64 {
-    if pod.spec.priority >= NODE_CRITICAL {
+    if pod.spec.priority >= CRITICAL && pod.spec.priority_class == NODE_CRITICAL {
         return -997;
     }
     match pod.spec.qos() {
         QosClass::Guaranteed => -997,
         QosClass::BestEffort => 1000,
         QosClass::Burstable => {
-            let apps = pod.spec.containers.iter();
-            let own = burstable(container.requests.memory, capacity);
+            let share = share_of_the_rest(&pod.spec);
+            let score = |request: i64| 1000 - 1000 * (request + share) / capacity.max(1);
+            let own = score(container.requests.memory);
             // A sidecar is no more likely to go than the container it serves.
-            let least = apps.map(|app| burstable(app.requests.memory, capacity)).max();
-            if container.sidecar { least.map_or(own, |least| own.min(least)) } else { own }
+            let least = pod.spec.containers.iter().map(|app| score(app.requests.memory)).max();
+            match if container.sidecar { least.map_or(own, |least| own.min(least)) } else { own } {
+                score if score < 3 => 3,
+                1000 => 999,
+                score => score,
+            }
         }
     }
 }
 
-fn burstable(request: i64, capacity: i64) -> i64 {
-    match 1000 - 1000 * request / capacity.max(1) {
-        score if score < 3 => 3,
-        1000 => 999,
-        score => score,
+/// What the pod as a whole requests beyond its containers is divided among them (`remainingPodMemReqPerContainer`).
+fn share_of_the_rest(spec: &PodSpec) -> i64 {
+    let containers = (spec.containers.len() + spec.init_containers.len()) as i64;
+    match spec.pod_level.as_ref().map_or(0, |level| level.requests.memory) {
+        0 => 0,
+        of_pod => (of_pod - spec.container_requests().memory) / containers.max(1),
     }
 }
 
@@ -74,7 +82,8 @@ mod tests {
             (1 << 20, 0, 0, 999),
             (GIB, 2 * GIB, 0, 875),
             (GIB, GIB, 0, -997),
-            (GIB, 0, NODE_CRITICAL, -997),
+            (GIB, 0, CRITICAL, -997),
+            (GIB, 0, CRITICAL - 1, 875),
         ];
         for (request, limit, priority, expected) in table {
             let mut spec = spec("app:1", 0, request);
@@ -83,7 +92,7 @@ mod tests {
                 container.limits.memory = limit;
                 (container.requests.milli_cpu, container.limits.milli_cpu) = (100, 100);
             }
-            spec.priority = priority;
+            (spec.priority, spec.priority_class) = (priority, NODE_CRITICAL.into());
             let pod = pod("p", spec);
             assert_eq!(score_adj(&pod, &pod.spec.containers[0], 8 * GIB), expected, "{request} {limit} {priority}");
         }

@@ -442,6 +442,18 @@ impl PodSpec {
     /// Fills `requests` from the containers, overhead and pod-level resources: the larger of what runs
     /// together and each init step with the sidecars declared before it.
     pub fn compute_requests(&mut self) {
+        let mut all = self.container_requests();
+        if let Some(level) = &self.pod_level {
+            for resource in &level.requested {
+                all.set(resource, level.requests.get(resource));
+            }
+        }
+        all.add(&self.overhead);
+        self.requests = all;
+    }
+
+    /// What the containers request by themselves (`AggregateContainerRequests`).
+    pub fn container_requests(&self) -> Resources {
         let mut together = Resources::default();
         for container in &self.containers {
             together.add(&container.requests);
@@ -458,13 +470,7 @@ impl PodSpec {
             init.max(&step);
         }
         together.max(&init);
-        if let Some(level) = &self.pod_level {
-            for resource in &level.requested {
-                together.set(resource, level.requests.get(resource));
-            }
-        }
-        together.add(&self.overhead);
-        self.requests = together;
+        together
     }
 
     /// The class of service that the requests and limits of cpu and memory make.

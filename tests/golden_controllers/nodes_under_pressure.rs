@@ -1,8 +1,10 @@
 //! The order in which a kubelet evicts pods when its node runs short.
 
-use super::{agree, differs, int, list, text};
+use super::{agree, differs, list, text};
 use kubesim::kubelet::eviction_rank::{Candidate, Measured, Pressure, compare};
-use serde_json::{Value, json};
+use kubesim::model::builder;
+use kubesim::wire::decode;
+use serde_json::{Map, Value, json};
 
 #[test]
 fn evict_rank() {
@@ -26,8 +28,6 @@ fn number(value: &Value) -> i64 {
 
 fn candidate(pod: &Value) -> Candidate {
     let sum = |field: &str| list(&pod["containers"]).iter().map(|container| number(&container[field])).sum::<i64>();
-    // Overhead counts only on top of a request.
-    let overhead = if sum("mem_request") == 0 { 0 } else { number(&pod["overhead_mem"]) };
     let local = matches!(text(&pod["volume"][0]), "hostPath" | "emptyDir" | "configMap");
     let volume = if local { number(&pod["volume"][1]) } else { 0 };
     let measured = Measured {
@@ -35,10 +35,19 @@ fn candidate(pod: &Value) -> Candidate {
         disk: sum("rootfs") + sum("logs") + volume,
         processes: pod["processes"].as_u64().unwrap_or(0),
     };
-    Candidate {
-        priority: if pod["priority"].is_null() { 0 } else { int(&pod["priority"]) },
-        measured: (pod["no_stats"] != true).then_some(measured),
-        memory_request: sum("mem_request") + overhead,
-        disk_request: sum("eph_request"),
+    let quantities = |memory: &Value, disk: &Value| {
+        let given = [("memory", memory), ("ephemeral-storage", disk)].into_iter().filter(|(_, value)| !value.is_null());
+        given.map(|(name, value)| (name.to_string(), json!(value.to_string()))).collect::<Map<String, Value>>()
+    };
+    let container = |(at, one): (usize, &Value)| {
+        let requests = quantities(&one["mem_request"], &one["eph_request"]);
+        json!({"name": format!("c{at}"), "image": "i", "resources": {"requests": requests}})
+    };
+    let mut spec = json!({"containers": list(&pod["containers"]).iter().enumerate().map(container).collect::<Vec<_>>(),
+        "overhead": quantities(&pod["overhead_mem"], &Value::Null)});
+    if !pod["priority"].is_null() {
+        spec["priority"] = pod["priority"].clone();
     }
+    let ours = builder::pod(text(&pod["name"]), decode::stored_pod_spec(&spec).unwrap());
+    Candidate::of(&ours, (pod["no_stats"] != true).then_some(measured))
 }

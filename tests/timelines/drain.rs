@@ -4,6 +4,7 @@
 //! Pods have other names and are evicted side by side, so what is compared is the n-th time that something happens:
 //! its instant since the beginning of its drain, and its place among the others where the gap is no accident.
 
+use super::events;
 use super::observe::Recorder;
 use super::recording::{self, Mark, Op, Row};
 use super::replay;
@@ -274,10 +275,13 @@ fn golden_drain() {
         let manifests = recording::documents(&text("manifests.yaml"));
         let namespace = rows.iter().find(|row| row.kind == "Deployment").expect("a Deployment").namespace.clone();
         let recorded = stories(&marks, &rows, &namespace);
+        let told = events::told(&rows);
         for seed in 0..SEEDS {
             let (marks, rows) = replay(&marks, &namespace, &manifests, seed);
             let ours = stories(&marks, &rows, &namespace);
             assert_eq!(ours.len(), recorded.len());
+            let events = events::differences(&told, &events::told(&rows), false);
+            problems.extend(events.into_iter().map(|why| format!("{} seed {seed}: {why}", path.display())));
             for (number, (mine, theirs)) in ours.iter().zip(&recorded).enumerate() {
                 let named = |why: String| format!("{} seed {seed} drain {}: {why}", path.display(), number + 1);
                 problems.extend(differences(mine, theirs).into_iter().map(named));

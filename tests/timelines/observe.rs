@@ -168,6 +168,12 @@ fn fields(object: &Object) -> Fields {
                 add(&format!("cond:{}", condition.kind), format!("{} {}", condition.status.as_str(), condition.reason));
             }
         }
+        Object::Event(event) => {
+            let kind = if event.warning { "Warning" } else { "Normal" };
+            let regarding = format!("{}/{}", event.regarding.kind, event.regarding.name);
+            add("event", [&regarding, kind, &event.reason, &event.source, &event.message].join("|"));
+            add("count", event.count.to_string());
+        }
         _ => {}
     }
     out

@@ -38,6 +38,8 @@ struct LastBatch {
     creating: bool,
     done: Vec<Name>,
     error: Option<String>,
+    /// It was a pod that was refused, and not the status at the end: that is worth an event and a condition.
+    of_pods: bool,
     reported: bool,
 }
 
@@ -123,6 +125,7 @@ impl Controller for ReplicaSets {
             Err(error) => {
                 last.done.clear();
                 last.error = Some(error.to_string());
+                last.of_pods = error.key().is_none_or(|key| key.kind == Kind::Pod);
             }
         }
     }
@@ -218,11 +221,11 @@ impl ReplicaSets {
         for pod in last.done.drain(..) {
             cx.tell(control.event(false, reason.clone(), format!("{verb} pod: {pod}")));
         }
-        if let Some(error) = last.error.as_ref().filter(|_| !last.reported) {
+        if let Some(error) = last.error.as_ref().filter(|_| last.of_pods && !last.reported) {
             cx.tell(control.event(true, failed, format!("Error {gerund}: {error}")));
         }
         last.reported = true;
-        last.error.clone().map(|error| (last.creating, error))
+        last.error.clone().filter(|_| last.of_pods).map(|error| (last.creating, error))
     }
 
     /// Creates or deletes pods to come nearer to the wish.
@@ -243,9 +246,9 @@ impl ReplicaSets {
             let doomed = victims(set, &active, excess, cx.view, cx.now);
             cx.write_all(doomed.into_iter().map(|pod| shared::pod_control::delete(pod)).collect());
         }
-        let before = self.last.remove(key);
-        let error = before.filter(|last| last.creating == creating).and_then(|last| last.error);
-        self.last.insert(key.clone(), LastBatch { creating, done: Vec::new(), error, reported: false });
+        let before = self.last.remove(key).filter(|last| last.creating == creating);
+        let (error, of_pods) = before.map_or((None, false), |last| (last.error, last.of_pods));
+        self.last.insert(key.clone(), LastBatch { creating, done: Vec::new(), error, of_pods, reported: false });
     }
 }
 
@@ -254,19 +257,28 @@ fn victims<'a>(
     set: &ReplicaSet,
     active: &[&'a Arc<Pod>],
     excess: usize,
-    view: View<'a>,
+    view: View<'_>,
     now: SimTime,
 ) -> Vec<&'a Arc<Pod>> {
-    if excess >= active.len() {
-        return active.to_vec();
+    match excess >= active.len() {
+        true => active.to_vec(),
+        false => by_deletion(set, active, view, now).into_iter().take(excess).map(|(_, pod)| pod).collect(),
     }
-    let on_node = related_pods_on_nodes(set, view);
-    let rank = |pod: &Pod| pod.node.as_ref().and_then(|node| on_node.get(node)).copied().unwrap_or(0);
-    let ranked = active.iter().map(|pod| (Candidate::of(pod, rank(pod)), *pod)).collect();
-    rank::sort(ranked, now).into_iter().take(excess).map(|(_, pod)| pod).collect()
 }
 
-/// Active pods of all replica sets with the same owner, by node.
+/// The active pods of a set in the order in which they would go, each with what decides about it.
+pub fn by_deletion<'a>(
+    set: &ReplicaSet,
+    active: &[&'a Arc<Pod>],
+    view: View<'_>,
+    now: SimTime,
+) -> Vec<(Candidate, &'a Arc<Pod>)> {
+    let on_node = related_pods_on_nodes(set, view);
+    let rank = |pod: &Pod| on_node.get(&pod.node.clone().unwrap_or_default()).copied().unwrap_or(0);
+    rank::sort(active.iter().map(|pod| (Candidate::of(pod, rank(pod)), *pod)).collect(), now)
+}
+
+/// Active pods of all replica sets with the same owner, by node; those that are on none count as on one.
 fn related_pods_on_nodes(set: &ReplicaSet, view: View<'_>) -> BTreeMap<Name, usize> {
     let related: Vec<Uid> = match set.meta.controller() {
         Some(owner) => view.controlled::<ReplicaSet>(owner.uid).map(|related| related.meta.uid).collect(),
@@ -274,8 +286,8 @@ fn related_pods_on_nodes(set: &ReplicaSet, view: View<'_>) -> BTreeMap<Name, usi
     };
     let mut counts = BTreeMap::new();
     let pods = related.into_iter().flat_map(|uid| view.controlled::<Pod>(uid));
-    for node in pods.filter(|pod| pod.is_active()).filter_map(|pod| pod.node.as_ref()) {
-        *counts.entry(node.clone()).or_default() += 1;
+    for pod in pods.filter(|pod| pod.is_active()) {
+        *counts.entry(pod.node.clone().unwrap_or_default()).or_default() += 1;
     }
     counts
 }

@@ -87,6 +87,9 @@ impl Form for ComponentDown {
     fn control_plane(&self) -> bool {
         true
     }
+    fn brief(&self) -> bool {
+        true
+    }
     fn effect(&self) -> Effect {
         Effect::Process { component: Name::from(self.component.as_str()), kill: self.signal == Signal::Kill }
     }

@@ -208,6 +208,10 @@ pub trait Form {
     fn momentary(&self) -> bool {
         false
     }
+    /// Over at once if nothing says how long it lasts: what it ended comes back by itself.
+    fn brief(&self) -> bool {
+        false
+    }
 
     /// Whether it ends when what it began is done, and not after a time: then `for` makes no sense either.
     fn goes_its_own_way(&self) -> bool {

@@ -1,7 +1,7 @@
 //! Horizontal pod autoscalers, with the defaults of `pkg/apis/autoscaling/v2/defaults.go`.
 
 use super::container::unsupported;
-use super::meta::{condition, name, namespaced, some_time};
+use super::meta::{condition, conditions, name, namespaced, some_time};
 use super::{Decoded, FieldError, Within};
 use crate::model::Name;
 use crate::model::autoscaling::{
@@ -152,7 +152,6 @@ fn rules(from: Option<&autoscaling::HPAScalingRules>, default: ScalingRules) -> 
 }
 
 fn status(from: autoscaling::HorizontalPodAutoscalerStatus) -> Decoded<AutoscalerStatus> {
-    let conditions = from.conditions.iter().flatten();
     let value = |metric: &autoscaling::MetricStatus| {
         let of = |current: &autoscaling::MetricValueStatus| {
             let amount = current.average_value.as_ref().or(current.value.as_ref());
@@ -172,8 +171,6 @@ fn status(from: autoscaling::HorizontalPodAutoscalerStatus) -> Decoded<Autoscale
         current: from.current_replicas.unwrap_or(0),
         desired: from.desired_replicas,
         metrics: from.current_metrics.iter().flatten().map(value).collect(),
-        conditions: conditions
-            .map(|c| condition((&c.type_, &c.status), &c.reason, &c.message, &c.last_transition_time, &None))
-            .collect(),
+        conditions: conditions!(from.conditions),
     })
 }

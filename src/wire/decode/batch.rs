@@ -1,7 +1,7 @@
 //! Jobs and cron jobs (`pkg/apis/batch/v1/defaults.go`).
 
 use super::container::unsupported;
-use super::meta::{condition, labels, name, namespaced, some_name, some_time, truth, uid};
+use super::meta::{condition, labels, name, namespaced, some_name, some_time, spec_of, truth, uid};
 use super::storage::one;
 use super::workload::{selector_text, template};
 use super::{Decoded, FieldError, Within, defaults, each, label_selector};
@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 pub(super) fn job(from: batch::Job) -> Decoded<Job> {
     let mut meta = namespaced(&from.metadata)?;
-    let spec = job_spec(from.spec.ok_or_else(|| FieldError::new("spec", "Required value"))?).within("spec")?;
+    let spec = job_spec(spec_of(from.spec)?).within("spec")?;
     if meta.labels.is_empty() {
         meta.labels = spec.template.labels.clone();
     }

@@ -3,7 +3,7 @@
 //! A definition is read through its Kubernetes type, so that type errors are found, but kept as written: a schema's
 //! numbers would not survive the type.
 
-use super::meta::{condition, meta, name, names};
+use super::meta::{condition, conditions, meta, name, names};
 use super::{FieldError, typed};
 use crate::model::custom::{CustomKind, CustomKinds, CustomNames, CustomVersion, ScalePaths};
 use crate::model::{CustomResource, CustomResourceDefinition, Kind, Name, Object, OwnerReference};
@@ -43,12 +43,7 @@ pub(super) fn definition(value: &Value) -> Result<CustomResourceDefinition, Vec<
         raw: Arc::new(raw),
         accepted: status.accepted_names.as_ref().map(taken_names).unwrap_or_default(),
         stored_versions: self::names(&status.stored_versions),
-        conditions: status
-            .conditions
-            .iter()
-            .flatten()
-            .map(|c| condition((&c.type_, &c.status), &c.reason, &c.message, &c.last_transition_time, &None))
-            .collect(),
+        conditions: conditions!(status.conditions),
     })
 }
 

@@ -70,6 +70,23 @@ pub(super) fn truth(text: &str) -> Truth {
     }
 }
 
+/// The conditions of a status that keep no time of update.
+macro_rules! conditions {
+    ($from:expr) => {
+        $from
+            .iter()
+            .flatten()
+            .map(|c| condition((&c.type_, &c.status), &c.reason, &c.message, &c.last_transition_time, &None))
+            .collect()
+    };
+}
+pub(super) use conditions;
+
+/// A spec that must be there.
+pub(super) fn spec_of<T>(spec: Option<T>) -> Decoded<T> {
+    spec.ok_or_else(|| FieldError::new("spec", "Required value"))
+}
+
 /// A condition of any kind; `update` is the time field that only that kind has.
 pub(super) fn condition(
     (kind, status): (&str, &str),

@@ -2,7 +2,7 @@
 
 use super::affinity::{affinity, merge_label_keys, spread};
 use super::container::{container, toleration, unsupported};
-use super::meta::{labels, name, namespaced, some_name};
+use super::meta::{labels, name, namespaced, some_name, spec_of};
 use super::quantity::resources;
 use super::{Decoded, FieldError, Within, defaults, each, pod_status};
 use crate::model::pod_spec::{ConfigSource, Disk, DiskId, PodLevelResources, Volume, VolumeSource};
@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 pub(super) fn pod(from: core::Pod) -> Decoded<Pod> {
     let meta: Meta = namespaced(&from.metadata)?;
-    let mut spec = from.spec.ok_or_else(|| FieldError::new("spec", "Required value"))?;
+    let mut spec = spec_of(from.spec)?;
     defaults::pod_spec_defaults(&mut spec);
     defaults::pod_defaults(&mut spec);
     merge_label_keys(&mut spec, &meta.labels);

@@ -1,9 +1,9 @@
 //! Stateful sets, daemon sets and controller revisions (`pkg/apis/apps/v1/defaults.go`).
 
 use super::container::unsupported;
-use super::meta::{condition, name, namespaced};
+use super::meta::{condition, conditions, name, namespaced, spec_of};
 use super::workload::{int_or_percent, selector, selector_text, template};
-use super::{Decoded, FieldError, Within, defaults, storage};
+use super::{Decoded, Within, defaults, storage};
 use crate::model::sets::{
     ClaimRetention, DaemonSetStatus, DaemonSetUpdate, RevisionData, StatefulSetPartition, StatefulSetStatus,
     StatefulSetUpdate,
@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 pub(super) fn stateful_set(from: apps::StatefulSet) -> Decoded<StatefulSet> {
     let meta = namespaced(&from.metadata)?;
-    let spec = from.spec.ok_or_else(|| FieldError::new("spec", "Required value"))?;
+    let spec = spec_of(from.spec)?;
     let claims = spec.volume_claim_templates.into_iter().flatten().enumerate();
     let claims = claims.map(|(at, claim)| claim_template(claim).within(&format!("spec.volumeClaimTemplates[{at}]")));
     Ok(StatefulSet {
@@ -86,7 +86,6 @@ fn retention(from: &apps::StatefulSetPersistentVolumeClaimRetentionPolicy) -> De
 }
 
 fn stateful_set_status(from: &apps::StatefulSetStatus) -> StatefulSetStatus {
-    let conditions = from.conditions.iter().flatten();
     StatefulSetStatus {
         observed_generation: from.observed_generation.unwrap_or(0),
         replicas: from.replicas,
@@ -97,15 +96,13 @@ fn stateful_set_status(from: &apps::StatefulSetStatus) -> StatefulSetStatus {
         current_revision: name(&from.current_revision),
         update_revision: name(&from.update_revision),
         collision_count: from.collision_count,
-        conditions: conditions
-            .map(|c| condition((&c.type_, &c.status), &c.reason, &c.message, &c.last_transition_time, &None))
-            .collect(),
+        conditions: conditions!(from.conditions),
     }
 }
 
 pub(super) fn daemon_set(from: apps::DaemonSet) -> Decoded<DaemonSet> {
     let meta = namespaced(&from.metadata)?;
-    let spec = from.spec.ok_or_else(|| FieldError::new("spec", "Required value"))?;
+    let spec = spec_of(from.spec)?;
     Ok(DaemonSet {
         meta,
         selector: selector(&spec.selector).within("spec.selector")?,
@@ -136,7 +133,6 @@ fn daemon_set_update(mut from: apps::DaemonSetUpdateStrategy) -> Decoded<DaemonS
 }
 
 fn daemon_set_status(from: &apps::DaemonSetStatus) -> DaemonSetStatus {
-    let conditions = from.conditions.iter().flatten();
     DaemonSetStatus {
         observed_generation: from.observed_generation.unwrap_or(0),
         desired: from.desired_number_scheduled,
@@ -147,9 +143,7 @@ fn daemon_set_status(from: &apps::DaemonSetStatus) -> DaemonSetStatus {
         available: from.number_available.unwrap_or(0),
         unavailable: from.number_unavailable.unwrap_or(0),
         collision_count: from.collision_count,
-        conditions: conditions
-            .map(|c| condition((&c.type_, &c.status), &c.reason, &c.message, &c.last_transition_time, &None))
-            .collect(),
+        conditions: conditions!(from.conditions),
     }
 }
 

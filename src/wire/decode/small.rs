@@ -2,7 +2,7 @@
 
 use super::container::unsupported;
 use super::defaults::text;
-use super::meta::{condition, meta, micro_time, name, names, namespaced, some_time, uid};
+use super::meta::{condition, conditions, meta, micro_time, name, names, namespaced, some_time, uid};
 use super::{Decoded, FieldError};
 use crate::model::core::{ConfigMap, Event, Lease, Namespace, PriorityClass, Secret, ServiceAccount};
 use crate::model::{Key, Kind};
@@ -27,15 +27,7 @@ pub(super) fn namespace(from: core::Namespace) -> Decoded<Namespace> {
     if spec_finalizers.is_empty() && !terminating {
         spec_finalizers.push(crate::name!("kubernetes"));
     }
-    let conditions = status.conditions.iter().flatten();
-    Ok(Namespace {
-        meta,
-        terminating,
-        spec_finalizers,
-        conditions: conditions
-            .map(|c| condition((&c.type_, &c.status), &c.reason, &c.message, &c.last_transition_time, &None))
-            .collect(),
-    })
+    Ok(Namespace { meta, terminating, spec_finalizers, conditions: conditions!(status.conditions) })
 }
 
 pub(super) fn lease(from: coordination::Lease) -> Decoded<Lease> {

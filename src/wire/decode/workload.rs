@@ -1,7 +1,7 @@
 //! Deployments, replica sets, replication controllers and pod templates (`pkg/apis/apps/v1/defaults.go`).
 
 use super::container::unsupported;
-use super::meta::{condition, labels, names, namespaced};
+use super::meta::{condition, conditions, labels, names, namespaced, spec_of};
 use super::{Decoded, FieldError, Within, defaults, label_selector, pod_spec};
 use crate::model::workload::{DeploymentStatus, IntOrPercent, ReplicaSetStatus, Strategy};
 use crate::model::{Deployment, PodTemplate, ReplicaSet, ReplicationController, Selector};
@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 pub(super) fn deployment(from: apps::Deployment) -> Decoded<Deployment> {
     let meta = namespaced(&from.metadata)?;
-    let mut spec = from.spec.ok_or_else(|| FieldError::new("spec", "Required value"))?;
+    let mut spec = spec_of(from.spec)?;
     spec.replicas.get_or_insert(1);
     spec.revision_history_limit.get_or_insert(10);
     spec.progress_deadline_seconds.get_or_insert(600);
@@ -38,7 +38,7 @@ pub(super) fn deployment(from: apps::Deployment) -> Decoded<Deployment> {
 
 pub(super) fn replica_set(from: apps::ReplicaSet) -> Decoded<ReplicaSet> {
     let meta = namespaced(&from.metadata)?;
-    let mut spec = from.spec.ok_or_else(|| FieldError::new("spec", "Required value"))?;
+    let mut spec = spec_of(from.spec)?;
     spec.replicas.get_or_insert(1);
     Ok(ReplicaSet {
         meta,
@@ -53,7 +53,7 @@ pub(super) fn replica_set(from: apps::ReplicaSet) -> Decoded<ReplicaSet> {
 
 pub(super) fn replication_controller(from: core::ReplicationController) -> Decoded<ReplicationController> {
     let mut meta = namespaced(&from.metadata)?;
-    let spec = from.spec.ok_or_else(|| FieldError::new("spec", "Required value"))?;
+    let spec = spec_of(from.spec)?;
     let template = template(spec.template.unwrap_or_default()).within("spec.template")?;
     // What is not written is that of the template (`pkg/apis/core/v1/defaults.go`).
     let mut selector = labels(&spec.selector);
@@ -153,7 +153,6 @@ fn deployment_status(from: &apps::DeploymentStatus) -> DeploymentStatus {
 }
 
 fn replication_controller_status(from: &core::ReplicationControllerStatus) -> ReplicaSetStatus {
-    let conditions = from.conditions.iter().flatten();
     ReplicaSetStatus {
         observed_generation: from.observed_generation.unwrap_or(0),
         replicas: from.replicas,
@@ -161,14 +160,11 @@ fn replication_controller_status(from: &core::ReplicationControllerStatus) -> Re
         ready: from.ready_replicas.unwrap_or(0),
         available: from.available_replicas.unwrap_or(0),
         terminating: None,
-        conditions: conditions
-            .map(|c| condition((&c.type_, &c.status), &c.reason, &c.message, &c.last_transition_time, &None))
-            .collect(),
+        conditions: conditions!(from.conditions),
     }
 }
 
 fn replica_set_status(from: &apps::ReplicaSetStatus) -> ReplicaSetStatus {
-    let conditions = from.conditions.iter().flatten();
     ReplicaSetStatus {
         observed_generation: from.observed_generation.unwrap_or(0),
         replicas: from.replicas,
@@ -176,8 +172,6 @@ fn replica_set_status(from: &apps::ReplicaSetStatus) -> ReplicaSetStatus {
         ready: from.ready_replicas.unwrap_or(0),
         available: from.available_replicas.unwrap_or(0),
         terminating: from.terminating_replicas,
-        conditions: conditions
-            .map(|c| condition((&c.type_, &c.status), &c.reason, &c.message, &c.last_transition_time, &None))
-            .collect(),
+        conditions: conditions!(from.conditions),
     }
 }

@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Secret, ServiceAcco
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 
+use super::scheduling::EFFECTS;
 use super::{ErrorType, FieldError, Findings, Validate};
 use crate::wire::names;
 
@@ -12,6 +13,15 @@ use crate::wire::names;
 const DATA_MAX: usize = 1 << 20;
 /// The highest value of a priority class that is not the system's.
 const PRIORITY_MAX: i32 = 1_000_000_000;
+
+/// What secrets of some types must have.
+const SECRET_KEYS: [(&str, &str); 5] = [
+    ("kubernetes.io/dockercfg", ".dockercfg"),
+    ("kubernetes.io/dockerconfigjson", ".dockerconfigjson"),
+    ("kubernetes.io/ssh-auth", "ssh-privatekey"),
+    ("kubernetes.io/tls", "tls.crt"),
+    ("kubernetes.io/tls", "tls.key"),
+];
 
 impl Findings {
     /// The keys of a ConfigMap or Secret and the size of all values.
@@ -52,6 +62,14 @@ impl Validate for Secret {
         let bytes = self.data.iter().flatten().map(|(_, value)| value.0.len()).sum::<usize>();
         findings.data("data", self.data.iter().flatten().map(|(key, _)| key), bytes);
         findings.data("stringData", self.string_data.iter().flatten().map(|(key, _)| key), 0);
+        let has = |key: &str| {
+            let text = self.string_data.as_ref().is_some_and(|data| data.contains_key(key));
+            text || self.data.as_ref().is_some_and(|data| data.contains_key(key))
+        };
+        let kind = self.type_.as_deref().unwrap_or_default();
+        for (_, key) in SECRET_KEYS.iter().filter(|(of, key)| *of == kind && !has(key)) {
+            findings.required(format!("data[{key}]"), "");
+        }
         findings.0
     }
 }
@@ -66,8 +84,7 @@ impl Validate for Node {
             findings.invalid_each(&format!("{path}.key"), &taint.key, names::qualified_name(&taint.key));
             let value = taint.value.as_deref().unwrap_or("");
             findings.invalid_each(&format!("{path}.value"), value, names::label_value(value));
-            let effects = &["NoExecute", "NoSchedule", "PreferNoSchedule"];
-            findings.one_of(format!("{path}.effect"), Some(&taint.effect), effects);
+            findings.one_of(format!("{path}.effect"), Some(&taint.effect), EFFECTS);
         }
         if let Some(status) = &self.status {
             for (field, amounts) in [("capacity", &status.capacity), ("allocatable", &status.allocatable)] {
@@ -94,7 +111,7 @@ impl Validate for PriorityClass {
             let detail = format!("maximum allowed value of a user defined priority is {PRIORITY_MAX}");
             findings.forbidden("value", &detail);
         }
-        let policies = &["Never", "PreemptLowerPriority"];
+        let policies = &["PreemptLowerPriority", "Never"];
         findings.one_of("preemptionPolicy", self.preemption_policy.as_ref(), policies);
         findings.0
     }

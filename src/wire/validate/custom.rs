@@ -24,14 +24,14 @@ enum Level {
 /// What is wrong with the metadata of an object of a custom kind.
 pub fn custom_metadata(meta: &ObjectMeta, namespaced: bool) -> Vec<FieldError> {
     let mut findings = Findings::default();
-    findings.metadata(meta, namespaced, names::dns_subdomain);
+    findings.any_metadata(meta, namespaced, names::dns_subdomain);
     findings.0
 }
 
 impl Validate for CustomResourceDefinition {
     fn validate(&self) -> Vec<FieldError> {
         let mut findings = Findings::default();
-        findings.metadata(&self.metadata, false, names::dns_subdomain);
+        findings.any_metadata(&self.metadata, false, names::dns_subdomain);
         let spec = &self.spec;
         let name = self.metadata.name.as_deref().unwrap_or_default();
         if name != format!("{}.{}", spec.names.plural, spec.group) {

@@ -12,9 +12,23 @@ use crate::wire::places::{Step, join};
 /// Annotations may have this many bytes, keys and values together.
 const ANNOTATIONS_MAX: usize = 256 << 10;
 
+/// Finalizers without a prefix (`pkg/apis/core/helper/helpers.go`, `IsStandardFinalizerName`).
+const STANDARD_FINALIZERS: [&str; 3] = ["foregroundDeletion", "kubernetes", "orphan"];
+
 impl Findings {
-    /// Metadata of an object whose name has to satisfy `name_rule`.
+    /// Metadata of an object of a built-in kind, whose name has to satisfy `name_rule`.
     pub(super) fn metadata(&mut self, meta: &ObjectMeta, namespaced: bool, name_rule: fn(&str) -> Vec<String>) {
+        self.any_metadata(meta, namespaced, name_rule);
+        for (index, name) in meta.finalizers.iter().flatten().enumerate() {
+            if !name.contains('/') && !STANDARD_FINALIZERS.contains(&name.as_str()) {
+                let detail = "name is neither a standard finalizer name nor is it fully qualified";
+                self.invalid(format!("metadata.finalizers[{index}]"), name, detail);
+            }
+        }
+    }
+
+    /// Metadata of any object.
+    pub(super) fn any_metadata(&mut self, meta: &ObjectMeta, namespaced: bool, name_rule: fn(&str) -> Vec<String>) {
         match (meta.name.as_deref().unwrap_or(""), meta.generate_name.as_deref().unwrap_or("")) {
             ("", "") => self.required("metadata.name", "name or generateName is required"),
             ("", base) => self.invalid_each("metadata.generateName", base, name_rule(base.trim_end_matches('-'))),
@@ -27,6 +41,11 @@ impl Findings {
         }
         self.labels("metadata.labels", "metadata.labels", meta.labels.as_ref());
         self.annotations("metadata.annotations", "metadata.annotations", meta.annotations.as_ref());
+        for (index, name) in meta.finalizers.iter().flatten().enumerate() {
+            for detail in names::qualified_name(name) {
+                self.invalid("metadata.finalizers", name, detail).at = Some(format!("metadata.finalizers[{index}]"));
+            }
+        }
     }
 
     /// Labels printed at `path` and standing at `at`.

@@ -7,6 +7,7 @@
 mod autoscaling;
 mod batch;
 mod config;
+mod container;
 mod custom;
 mod meta;
 mod network;
@@ -20,14 +21,17 @@ mod storage;
 pub mod update;
 pub mod update_pod;
 mod update_workload;
+mod volume;
 mod workload;
 
 pub use custom::custom_metadata;
 
 use std::fmt;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
 
+use super::names;
 use super::places::Places;
 use super::typed::suggestion;
 use crate::error::Problem;
@@ -171,6 +175,23 @@ fn remedy(detail: &str) -> &'static str {
 struct Findings(Vec<FieldError>);
 
 impl Findings {
+    /// Everything that is wrong with a namespaced object: in its metadata, and in its spec, without which these fields
+    /// are missing.
+    fn of<S>(
+        metadata: &ObjectMeta,
+        name_rule: fn(&str) -> Vec<String>,
+        spec: Option<&S>,
+        missing: &[&str],
+        check: impl FnOnce(&mut Findings, &S),
+    ) -> Vec<FieldError> {
+        let mut findings = Findings::default();
+        findings.metadata(metadata, true, name_rule);
+        match spec {
+            Some(spec) => check(&mut findings, spec),
+            None => missing.iter().for_each(|field| findings.required(*field, "")),
+        }
+        findings.0
+    }
     fn add(&mut self, path: impl Into<String>, kind: ErrorType, detail: impl Into<String>) -> &mut FieldError {
         self.0.push(FieldError { path: path.into(), at: None, at_key: false, kind, detail: detail.into() });
         self.0.last_mut().expect("one was just pushed")
@@ -206,7 +227,7 @@ impl Findings {
     fn duplicate(&mut self, path: impl Into<String>, value: &str) {
         self.add(path, ErrorType::Duplicate(format!("{value:?}")), "");
     }
-    /// A word that must be one of `supported`, which is sorted.
+    /// A word that must be one of `supported`, which is in the order in which the API server prints it.
     fn one_of(&mut self, path: impl Into<String>, value: Option<&String>, supported: &[&'static str]) {
         if let Some(value) = value.filter(|value| !supported.contains(&value.as_str())) {
             self.add(path, ErrorType::not_supported(format!("{value:?}"), supported), "");
@@ -225,6 +246,3 @@ impl Findings {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

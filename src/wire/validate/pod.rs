@@ -2,18 +2,23 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::core::v1::{Container, ContainerPort, Pod, PodSpec, Probe};
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 
+use super::container::Within;
 use super::{FieldError, Findings, Validate};
 use crate::wire::names;
+
+/// How long pods have to end that do not say it.
+const GRACE_SECONDS: i64 = 30;
+/// The most name servers a pod may ask.
+const NAMESERVERS_MAX: usize = 3;
 
 impl Validate for Pod {
     fn validate(&self) -> Vec<FieldError> {
         let mut findings = Findings::default();
         findings.metadata(&self.metadata, true, names::dns_subdomain);
         match &self.spec {
-            Some(spec) => findings.pod_spec("spec", spec),
+            Some(spec) => findings.pod_spec("spec", spec, true),
             None => findings.required("spec.containers", ""),
         }
         findings.0
@@ -21,185 +26,169 @@ impl Validate for Pod {
 }
 
 impl Findings {
-    pub(super) fn pod_spec(&mut self, path: &str, spec: &PodSpec) {
+    /// The spec of a pod, or of the template of one.
+    pub(super) fn pod_spec(&mut self, path: &str, spec: &PodSpec, pod: bool) {
         let volumes = self.volumes(path, spec);
-        let mut names_seen = BTreeSet::new();
-        if spec.containers.is_empty() {
-            self.required(format!("{path}.containers"), "");
-        }
-        for (index, container) in spec.containers.iter().enumerate() {
-            self.container(&format!("{path}.containers[{index}]"), container, &volumes, &mut names_seen);
-        }
-        for (index, container) in spec.init_containers.iter().flatten().enumerate() {
-            let at = format!("{path}.initContainers[{index}]");
-            self.container(&at, container, &volumes, &mut names_seen);
-            let sidecar = container.restart_policy.as_deref() == Some("Always");
-            let probes = [
-                ("livenessProbe", &container.liveness_probe),
-                ("readinessProbe", &container.readiness_probe),
-                ("startupProbe", &container.startup_probe),
-            ];
-            for (name, probe) in probes {
-                if probe.is_some() && !sidecar {
-                    let detail = "may not be set for init containers without restartPolicy=Always";
-                    self.forbidden(format!("{at}.{name}"), detail);
-                }
-            }
-        }
-        self.one_of(format!("{path}.restartPolicy"), spec.restart_policy.as_ref(), &["Always", "Never", "OnFailure"]);
-        let dns = &["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"];
+        let grace_seconds = spec.termination_grace_period_seconds.unwrap_or(GRACE_SECONDS);
+        let within = Within { volumes: &volumes, grace_seconds, pod };
+        self.containers(path, spec, &within);
+        self.init_containers(path, spec, &within);
+        self.host_network(path, spec);
+        let restarts = &["Always", "OnFailure", "Never"];
+        self.one_of(format!("{path}.restartPolicy"), spec.restart_policy.as_ref(), restarts);
+        let dns = &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"];
         self.one_of(format!("{path}.dnsPolicy"), spec.dns_policy.as_ref(), dns);
         self.not_negative(format!("{path}.terminationGracePeriodSeconds"), spec.termination_grace_period_seconds);
+        if let Some(context) = &spec.security_context {
+            let ids = [
+                ("runAsUser", context.run_as_user),
+                ("runAsGroup", context.run_as_group),
+                ("fsGroup", context.fs_group),
+            ];
+            for (name, id) in ids {
+                self.id(format!("{path}.securityContext.{name}"), id);
+            }
+        }
+        self.dns_config(path, spec);
+        self.gates(path, spec);
         if let Some(seconds) = spec.active_deadline_seconds
             && !(1..=i64::from(i32::MAX)).contains(&seconds)
         {
             let detail = "must be between 1 and 2147483647, inclusive";
             self.invalid_value(format!("{path}.activeDeadlineSeconds"), &seconds, detail);
         }
-        for (field, name) in [("priorityClassName", &spec.priority_class_name), ("nodeName", &spec.node_name)] {
+        self.pod_names(path, spec);
+        let policies = &["PreemptLowerPriority", "Never"];
+        self.one_of(format!("{path}.preemptionPolicy"), spec.preemption_policy.as_ref(), policies);
+        self.scheduling(path, spec);
+    }
+
+    /// Names of other objects are subdomains; names in the DNS are labels.
+    fn pod_names(&mut self, path: &str, spec: &PodSpec) {
+        let objects = [
+            ("serviceAccountName", &spec.service_account_name),
+            ("nodeName", &spec.node_name),
+            ("priorityClassName", &spec.priority_class_name),
+            ("runtimeClassName", &spec.runtime_class_name),
+        ];
+        for (field, name) in objects {
             if let Some(name) = name.as_ref().filter(|name| !name.is_empty()) {
                 self.invalid_each(&format!("{path}.{field}"), name, names::dns_subdomain(name));
             }
         }
-        self.scheduling(path, spec);
+        for (field, name) in [("hostname", &spec.hostname), ("subdomain", &spec.subdomain)] {
+            if let Some(name) = name.as_ref().filter(|name| !name.is_empty()) {
+                self.invalid_each(&format!("{path}.{field}"), name, names::dns_label(name));
+            }
+        }
     }
 
-    fn volumes<'a>(&mut self, path: &str, spec: &'a PodSpec) -> BTreeSet<&'a str> {
+    fn containers(&mut self, path: &str, spec: &PodSpec, within: &Within<'_>) {
+        let path = format!("{path}.containers");
+        if spec.containers.is_empty() {
+            self.required(path.as_str(), "");
+        }
         let mut seen = BTreeSet::new();
-        for (index, volume) in spec.volumes.iter().flatten().enumerate() {
-            let path = format!("{path}.volumes[{index}].name");
-            if volume.name.is_empty() {
-                self.required(path, "");
-            } else {
-                self.invalid_each(&path, &volume.name, names::dns_label(&volume.name));
-                if !seen.insert(volume.name.as_str()) {
-                    self.duplicate(path, &volume.name);
-                }
+        for (index, container) in spec.containers.iter().enumerate() {
+            let path = format!("{path}[{index}]");
+            self.container(&path, container, within);
+            if !seen.insert(container.name.as_str()) {
+                self.duplicate(format!("{path}.name"), &container.name);
             }
+            self.long_running(&path, container, within);
         }
-        seen
+        self.host_ports(&path, &spec.containers);
     }
 
-    fn container<'a>(
-        &mut self,
-        path: &str,
-        container: &'a Container,
-        volumes: &BTreeSet<&str>,
-        names_seen: &mut BTreeSet<&'a str>,
-    ) {
-        let name = container.name.as_str();
-        if name.is_empty() {
-            self.required(format!("{path}.name"), "");
-        } else {
-            self.invalid_each(&format!("{path}.name"), name, names::dns_label(name));
-            if !names_seen.insert(name) {
-                self.duplicate(format!("{path}.name"), name);
+    fn init_containers(&mut self, path: &str, spec: &PodSpec, within: &Within<'_>) {
+        let path = format!("{path}.initContainers");
+        let mut seen: BTreeSet<&str> = spec.containers.iter().map(|container| container.name.as_str()).collect();
+        for (index, container) in spec.init_containers.iter().flatten().enumerate() {
+            let at = format!("{path}[{index}]");
+            self.container(&at, container, within);
+            if !container.name.is_empty() && !seen.insert(&container.name) {
+                self.duplicate(format!("{at}.name"), &container.name);
             }
-        }
-        match container.image.as_deref().unwrap_or("") {
-            "" => self.required(format!("{path}.image"), ""),
-            image if image.trim() != image => {
-                self.invalid(format!("{path}.image"), image, "must not have leading or trailing whitespace");
+            self.host_ports(&path, std::slice::from_ref(container));
+            if container.restart_policy.as_deref() == Some("Always") {
+                self.long_running(&at, container, within);
+                continue;
             }
-            _ => {}
-        }
-        let policies = &["Always", "IfNotPresent", "Never"];
-        self.one_of(format!("{path}.imagePullPolicy"), container.image_pull_policy.as_ref(), policies);
-        self.container_ports(path, container.ports.as_deref().unwrap_or_default());
-        for (index, variable) in container.env.iter().flatten().enumerate() {
-            let path = format!("{path}.env[{index}]");
-            if variable.name.is_empty() {
-                self.required(format!("{path}.name"), "");
+            let probes = [
+                ("lifecycle", container.lifecycle.is_some()),
+                ("livenessProbe", container.liveness_probe.is_some()),
+                ("readinessProbe", container.readiness_probe.is_some()),
+                ("startupProbe", container.startup_probe.is_some()),
+            ];
+            for (name, _) in probes.into_iter().filter(|(_, given)| *given) {
+                let detail = "may not be set for init containers without restartPolicy=Always";
+                self.forbidden(format!("{at}.{name}"), detail);
             }
-            self.invalid_each(&format!("{path}.name"), &variable.name, names::env_name(&variable.name));
-            if variable.value_from.is_some() && variable.value.as_ref().is_some_and(|value| !value.is_empty()) {
-                let detail = "may not be specified when `value` is not empty";
-                self.invalid(format!("{path}.valueFrom"), "", detail);
-            }
-        }
-        for (index, mount) in container.volume_mounts.iter().flatten().enumerate() {
-            let path = format!("{path}.volumeMounts[{index}]");
-            if mount.name.is_empty() {
-                self.required(format!("{path}.name"), "");
-            } else if !volumes.contains(mount.name.as_str()) {
-                self.add(format!("{path}.name"), super::ErrorType::NotFound(format!("{:?}", mount.name)), "");
-            }
-            if mount.mount_path.is_empty() {
-                self.required(format!("{path}.mountPath"), "");
-            }
-        }
-        self.probe(&format!("{path}.livenessProbe"), container.liveness_probe.as_ref(), true);
-        self.probe(&format!("{path}.readinessProbe"), container.readiness_probe.as_ref(), false);
-        self.probe(&format!("{path}.startupProbe"), container.startup_probe.as_ref(), true);
-        if let Some(resources) = &container.resources {
-            self.resources(&format!("{path}.resources"), resources);
         }
     }
 
-    fn container_ports(&mut self, path: &str, ports: &[ContainerPort]) {
+    /// Two containers cannot have one port of the node (`AccumulateUniqueHostPorts`).
+    fn host_ports(&mut self, path: &str, containers: &[Container]) {
         let mut seen = BTreeSet::new();
-        for (index, port) in ports.iter().enumerate() {
-            let path = format!("{path}.ports[{index}]");
-            if let Some(name) = port.name.as_deref().filter(|name| !name.is_empty()) {
-                let faults = names::port_name(name);
-                if faults.is_empty() && !seen.insert(name) {
-                    self.duplicate(format!("{path}.name"), name);
+        for (at, container) in containers.iter().enumerate() {
+            for (index, port) in container.ports.iter().flatten().enumerate() {
+                let Some(number) = port.host_port.filter(|number| *number != 0) else { continue };
+                let protocol = port.protocol.as_deref().unwrap_or("TCP");
+                let taken = format!("{protocol}/{}/{number}", port.host_ip.as_deref().unwrap_or_default());
+                if seen.contains(&taken) {
+                    self.duplicate(format!("{path}[{at}].ports[{index}].hostPort"), &taken);
                 }
-                self.invalid_each(&format!("{path}.name"), name, faults);
+                seen.insert(taken);
             }
-            match port.container_port {
-                0 => self.required(format!("{path}.containerPort"), ""),
-                number => self.port(format!("{path}.containerPort"), number),
-            }
-            if let Some(number) = port.host_port.filter(|number| *number != 0) {
-                self.port(format!("{path}.hostPort"), number);
-            }
-            self.one_of(format!("{path}.protocol"), port.protocol.as_ref(), super::service::PROTOCOLS);
         }
     }
 
-    fn probe(&mut self, path: &str, probe: Option<&Probe>, only_one_success: bool) {
-        let Some(probe) = probe else { return };
-        let handlers = [
-            ("exec", probe.exec.is_some()),
-            ("httpGet", probe.http_get.is_some()),
-            ("tcpSocket", probe.tcp_socket.is_some()),
-            ("grpc", probe.grpc.is_some()),
-        ];
-        let mut given = handlers.iter().filter(|(_, given)| *given);
-        if given.next().is_none() {
-            self.required(path, "must specify a handler type");
-        }
-        for (name, _) in given {
-            self.forbidden(format!("{path}.{name}"), "may not specify more than 1 handler type");
-        }
-        if let Some(http) = &probe.http_get {
-            self.target_port(&format!("{path}.httpGet.port"), &http.port);
-            self.one_of(format!("{path}.httpGet.scheme"), http.scheme.as_ref(), &["HTTP", "HTTPS"]);
-        }
-        if let Some(tcp) = &probe.tcp_socket {
-            self.target_port(&format!("{path}.tcpSocket.port"), &tcp.port);
-        }
-        let numbers = [
-            ("initialDelaySeconds", probe.initial_delay_seconds),
-            ("timeoutSeconds", probe.timeout_seconds),
-            ("periodSeconds", probe.period_seconds),
-            ("successThreshold", probe.success_threshold),
-            ("failureThreshold", probe.failure_threshold),
-        ];
-        for (name, number) in numbers {
-            self.not_negative(format!("{path}.{name}"), number);
-        }
-        if let Some(number) = probe.success_threshold.filter(|n| only_one_success && *n > 1) {
-            self.invalid_value(format!("{path}.successThreshold"), &number, "must be 1");
+    /// On the node's own network a port of the container is one of the node.
+    fn host_network(&mut self, path: &str, spec: &PodSpec) {
+        for (at, container) in spec.containers.iter().enumerate().filter(|_| spec.host_network == Some(true)) {
+            for (index, port) in container.ports.iter().flatten().enumerate() {
+                // An absent one is that of the container.
+                let Some(host) = port.host_port.filter(|host| *host != 0 && *host != port.container_port) else {
+                    continue;
+                };
+                let path = format!("{path}.containers[{at}].ports[{index}].hostPort");
+                self.invalid_value(path, &host, "must match `containerPort` when `hostNetwork` is true");
+            }
         }
     }
 
-    /// A port by number or by name.
-    pub(super) fn target_port(&mut self, path: &str, port: &IntOrString) {
-        match port {
-            IntOrString::Int(number) => self.port(path, *number),
-            IntOrString::String(name) => self.invalid_each(path, name, names::port_name(name)),
+    fn dns_config(&mut self, path: &str, spec: &PodSpec) {
+        let path = format!("{path}.dnsConfig");
+        let servers = spec.dns_config.as_ref().and_then(|config| config.nameservers.as_deref()).unwrap_or_default();
+        if spec.dns_policy.as_deref() == Some("None") {
+            if spec.dns_config.is_none() {
+                self.required(path, "must provide `dnsConfig` when `dnsPolicy` is None");
+                return;
+            }
+            if servers.is_empty() {
+                let detail = "must provide at least one DNS nameserver when `dnsPolicy` is None";
+                self.required(format!("{path}.nameservers"), detail);
+                return;
+            }
+        }
+        if servers.len() > NAMESERVERS_MAX {
+            let detail = format!("must not have more than {NAMESERVERS_MAX} nameservers");
+            self.invalid_value(format!("{path}.nameservers"), &servers, &detail);
+        }
+    }
+
+    fn gates(&mut self, path: &str, spec: &PodSpec) {
+        for (index, gate) in spec.readiness_gates.iter().flatten().enumerate() {
+            let path = format!("{path}.readinessGates[{index}].conditionType");
+            self.invalid_each(&path, &gate.condition_type, names::qualified_name(&gate.condition_type));
+        }
+        let mut seen = BTreeSet::new();
+        for (index, gate) in spec.scheduling_gates.iter().flatten().enumerate() {
+            let path = format!("{path}.schedulingGates[{index}]");
+            self.invalid_each(&path, &gate.name, names::qualified_name(&gate.name));
+            if !seen.insert(gate.name.as_str()) {
+                self.duplicate(path, &gate.name);
+            }
         }
     }
 }

@@ -16,7 +16,52 @@ const SCOPES: [&str; 6] =
 const OPERATORS: [&str; 4] = ["DoesNotExist", "Exists", "In", "NotIn"];
 const RBAC: &str = "rbac.authorization.k8s.io";
 
+/// Scopes that no pod can be in at once.
+const EXCLUSIVE: [[&str; 2]; 2] = [["BestEffort", "NotBestEffort"], ["NotTerminating", "Terminating"]];
+/// Objects that a quota counts by a name of their own (`pkg/apis/core/helper/helpers.go`, `standardQuotaResources`).
+const COUNTED: [&str; 9] = [
+    "configmaps",
+    "persistentvolumeclaims",
+    "pods",
+    "replicationcontrollers",
+    "resourcequotas",
+    "secrets",
+    "services",
+    "services.loadbalancers",
+    "services.nodeports",
+];
+/// What pods ask for, as a quota names it.
+const ASKED: [&str; 9] = [
+    "cpu",
+    "ephemeral-storage",
+    "limits.cpu",
+    "limits.ephemeral-storage",
+    "limits.memory",
+    "memory",
+    "requests.cpu",
+    "requests.ephemeral-storage",
+    "requests.memory",
+];
+
 impl Findings {
+    /// What a quota can limit (`ValidateResourceQuotaResourceName`), and how much of it.
+    fn quota_names(&mut self, path: &str, hard: Option<&BTreeMap<String, Written>>) {
+        for name in hard.into_iter().flatten().map(|(name, _)| name.as_str()) {
+            let path = format!("{path}[{name}]");
+            let huge = ["hugepages-", "requests.hugepages-"].iter().any(|prefix| name.starts_with(prefix));
+            let known = huge || name == "requests.storage" || COUNTED.contains(&name) || ASKED.contains(&name);
+            if !known && !name.contains('/') {
+                self.invalid(path.as_str(), name, "must be a standard resource type or fully qualified");
+                self.invalid(path, name, "must be a standard resource for quota");
+            }
+        }
+        for (name, amount) in self.quantities(path, hard) {
+            if COUNTED.contains(&name.as_str()) && amount.nano % 1_000_000_000 != 0 {
+                self.invalid(format!("{path}[{name}]"), &amount.to_string(), "must be an integer");
+            }
+        }
+    }
+
     fn quantities(&mut self, path: &str, amounts: Option<&BTreeMap<String, Written>>) -> BTreeMap<String, Quantity> {
         let mut read = BTreeMap::new();
         for (name, written) in amounts.into_iter().flatten() {
@@ -137,10 +182,16 @@ impl Validate for ResourceQuota {
         let mut findings = Findings::default();
         findings.metadata(&self.metadata, true, names::dns_subdomain);
         let spec = self.spec.clone().unwrap_or_default();
-        findings.quantities("spec.hard", spec.hard.as_ref());
+        findings.quota_names("spec.hard", spec.hard.as_ref());
         for (index, scope) in spec.scopes.iter().flatten().enumerate() {
             if !SCOPES.contains(&scope.as_str()) {
                 findings.invalid(format!("spec.scopes[{index}]"), scope, "unsupported scope");
+            }
+        }
+        let scopes = spec.scopes.clone().unwrap_or_default();
+        for pair in EXCLUSIVE {
+            if pair.iter().all(|scope| scopes.iter().any(|one| one == scope)) {
+                findings.invalid_value("spec.scopes", &scopes, "conflicting scopes");
             }
         }
         let selector = spec.scope_selector.unwrap_or_default();

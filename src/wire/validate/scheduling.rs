@@ -7,7 +7,8 @@ use k8s_openapi::api::core::v1::{
 use super::Findings;
 use crate::wire::names;
 
-const EFFECTS: &[&str] = &["NoExecute", "NoSchedule", "PreferNoSchedule"];
+/// What a taint does, as the API server lists it.
+pub(super) const EFFECTS: &[&str] = &["NoSchedule", "PreferNoSchedule", "NoExecute"];
 
 impl Findings {
     pub(super) fn scheduling(&mut self, path: &str, spec: &PodSpec) {
@@ -22,6 +23,8 @@ impl Findings {
         for (index, constraint) in spec.topology_spread_constraints.iter().flatten().enumerate() {
             self.spread(&format!("{path}.topologySpreadConstraints[{index}]"), constraint);
         }
+        let constraints = spec.topology_spread_constraints.as_deref().unwrap_or_default();
+        self.spread_twice(&format!("{path}.topologySpreadConstraints"), constraints);
     }
 
     fn toleration(&mut self, path: &str, toleration: &Toleration) {
@@ -46,11 +49,11 @@ impl Findings {
                     self.invalid(format!("{path}.operator"), value, faults);
                 }
             }
-            "Exists" if toleration.value.as_ref().is_some_and(|value| !value.is_empty()) => {
-                let detail = "value must be empty when `operator` is 'Exists'";
-                self.invalid_value(format!("{path}.operator"), toleration, detail);
+            "Exists" => {
+                if let Some(value) = toleration.value.as_ref().filter(|value| !value.is_empty()) {
+                    self.invalid(format!("{path}.operator"), value, "value must be empty when `operator` is 'Exists'");
+                }
             }
-            "Exists" => {}
             _ => self.one_of(format!("{path}.operator"), toleration.operator.as_ref(), &["Equal", "Exists"]),
         }
         if !effect.is_empty() {
@@ -146,13 +149,43 @@ impl Findings {
         if constraint.max_skew <= 0 {
             self.invalid_value(format!("{path}.maxSkew"), &constraint.max_skew, "must be greater than zero");
         }
-        if constraint.topology_key.is_empty() {
-            self.required(format!("{path}.topologyKey"), "can not be empty");
+        match constraint.topology_key.as_str() {
+            "" => self.required(format!("{path}.topologyKey"), "can not be empty"),
+            key => self.invalid_each(&format!("{path}.topologyKey"), key, names::qualified_name(key)),
         }
         let choices = &["DoNotSchedule", "ScheduleAnyway"];
         self.one_of(format!("{path}.whenUnsatisfiable"), Some(&constraint.when_unsatisfiable), choices);
+        if let Some(domains) = constraint.min_domains {
+            let path = format!("{path}.minDomains");
+            if domains <= 0 {
+                self.invalid_value(path.as_str(), &domains, "must be greater than zero");
+            }
+            if constraint.when_unsatisfiable == "ScheduleAnyway" {
+                let detail = "can only use minDomains if whenUnsatisfiable=DoNotSchedule, not ScheduleAnyway";
+                self.invalid_value(path, &domains, detail);
+            }
+        }
+        for (field, policy) in [
+            ("nodeAffinityPolicy", &constraint.node_affinity_policy),
+            ("nodeTaintsPolicy", &constraint.node_taints_policy),
+        ] {
+            self.one_of(format!("{path}.{field}"), policy.as_ref(), &["Honor", "Ignore"]);
+        }
         if let Some(selector) = &constraint.label_selector {
             self.label_selector(&format!("{path}.labelSelector"), selector);
+        }
+    }
+
+    /// One topology is spread over once in one way.
+    fn spread_twice(&mut self, path: &str, constraints: &[TopologySpreadConstraint]) {
+        for (index, one) in constraints.iter().enumerate() {
+            let same = |other: &&TopologySpreadConstraint| {
+                other.topology_key == one.topology_key && other.when_unsatisfiable == one.when_unsatisfiable
+            };
+            for _ in constraints[index + 1..].iter().filter(same) {
+                let pair = format!("{{{}, {}}}", one.topology_key, one.when_unsatisfiable);
+                self.duplicate(format!("{path}[{index}].{{topologyKey, whenUnsatisfiable}}"), &pair);
+            }
         }
     }
 }

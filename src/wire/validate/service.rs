@@ -68,6 +68,16 @@ impl Findings {
         ] {
             self.one_of(format!("spec.{field}"), policy.as_ref(), &["Cluster", "Local"]);
         }
+        if headless && ["LoadBalancer", "NodePort"].contains(&kind) {
+            let detail = format!("may not be set to 'None' for {kind} services");
+            self.invalid("spec.clusterIPs[0]", "None", detail).at = Some("spec.clusterIP".to_string());
+        }
+        let outside = ["LoadBalancer", "NodePort"].contains(&kind)
+            || (kind == "ClusterIP" && spec.external_ips.as_ref().is_some_and(|addresses| !addresses.is_empty()));
+        if let Some(policy) = spec.external_traffic_policy.as_ref().filter(|policy| !policy.is_empty() && !outside) {
+            let detail = "may only be set for externally-accessible services";
+            self.invalid("spec.externalTrafficPolicy", policy, detail);
+        }
         if kind == "ExternalName" && spec.external_name.as_ref().is_none_or(String::is_empty) {
             self.required("spec.externalName", "");
         }

@@ -4,7 +4,7 @@
 use k8s_openapi::api::apps::v1::{
     ControllerRevision, DaemonSet, DaemonSetUpdateStrategy, StatefulSet, StatefulSetSpec, StatefulSetUpdateStrategy,
 };
-use k8s_openapi::api::core::v1::{ReplicationController, Volume};
+use k8s_openapi::api::core::v1::{ReplicationController, ReplicationControllerSpec, Volume};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::workload::amount;
@@ -13,60 +13,30 @@ use crate::wire::names;
 
 impl Validate for StatefulSet {
     fn validate(&self) -> Vec<FieldError> {
-        let mut findings = Findings::default();
         // The name becomes the host name of the pods.
-        findings.metadata(&self.metadata, true, names::dns_label);
-        let Some(spec) = &self.spec else {
-            findings.required("spec.selector", "");
-            return findings.0;
-        };
-        findings.stateful_set_spec(spec);
-        findings.0
+        let check = Findings::stateful_set_spec;
+        Findings::of(&self.metadata, names::dns_label, self.spec.as_ref(), &["spec.selector"], check)
     }
 }
 
 impl Validate for DaemonSet {
     fn validate(&self) -> Vec<FieldError> {
-        let mut findings = Findings::default();
-        findings.metadata(&self.metadata, true, names::dns_subdomain);
-        let Some(spec) = &self.spec else {
-            findings.required("spec.selector", "");
-            return findings.0;
-        };
-        findings.selector(&spec.selector, "daemonset");
-        findings.template(&spec.selector, &spec.template, "DaemonSet");
-        if let Some(strategy) = &spec.update_strategy {
-            findings.daemon_set_strategy(strategy);
-        }
-        findings.not_negative("spec.minReadySeconds", spec.min_ready_seconds);
-        findings.not_negative("spec.revisionHistoryLimit", spec.revision_history_limit);
-        findings.0
+        Findings::of(&self.metadata, names::dns_subdomain, self.spec.as_ref(), &["spec.selector"], |findings, spec| {
+            findings.selector(&spec.selector, "daemonset");
+            findings.template(&spec.selector, &spec.template, "DaemonSet");
+            if let Some(strategy) = &spec.update_strategy {
+                findings.daemon_set_strategy(strategy);
+            }
+            findings.not_negative("spec.minReadySeconds", spec.min_ready_seconds);
+            findings.not_negative("spec.revisionHistoryLimit", spec.revision_history_limit);
+        })
     }
 }
 
 impl Validate for ReplicationController {
     fn validate(&self) -> Vec<FieldError> {
-        let mut findings = Findings::default();
-        findings.metadata(&self.metadata, true, names::dns_subdomain);
-        let Some(spec) = &self.spec else {
-            findings.required("spec.template", "");
-            return findings.0;
-        };
-        findings.not_negative("spec.minReadySeconds", spec.min_ready_seconds);
-        let metadata = spec.template.as_ref().and_then(|template| template.metadata.as_ref());
-        let labels = metadata.and_then(|metadata| metadata.labels.clone()).unwrap_or_default();
-        // A selector that is not written is that of the template.
-        let selector = spec.selector.clone().filter(|selector| !selector.is_empty()).unwrap_or(labels);
-        if selector.is_empty() {
-            findings.required("spec.selector", "");
-        }
-        findings.not_negative("spec.replicas", spec.replicas);
-        let selector = LabelSelector { match_labels: Some(selector), match_expressions: None };
-        match &spec.template {
-            Some(template) => findings.template(&selector, template, "ReplicationController"),
-            None => findings.required("spec.template", ""),
-        }
-        findings.0
+        let check = Findings::replication_controller_spec;
+        Findings::of(&self.metadata, names::dns_subdomain, self.spec.as_ref(), &["spec.template"], check)
     }
 }
 
@@ -83,6 +53,23 @@ impl Validate for ControllerRevision {
 }
 
 impl Findings {
+    fn replication_controller_spec(&mut self, spec: &ReplicationControllerSpec) {
+        self.not_negative("spec.minReadySeconds", spec.min_ready_seconds);
+        let metadata = spec.template.as_ref().and_then(|template| template.metadata.as_ref());
+        let labels = metadata.and_then(|metadata| metadata.labels.clone()).unwrap_or_default();
+        // A selector that is not written is that of the template.
+        let selector = spec.selector.clone().filter(|selector| !selector.is_empty()).unwrap_or(labels);
+        if selector.is_empty() {
+            self.required("spec.selector", "");
+        }
+        self.not_negative("spec.replicas", spec.replicas);
+        let selector = LabelSelector { match_labels: Some(selector), match_expressions: None };
+        match &spec.template {
+            Some(template) => self.template(&selector, template, "ReplicationController"),
+            None => self.required("spec.template", ""),
+        }
+    }
+
     fn stateful_set_spec(&mut self, spec: &StatefulSetSpec) {
         let policy = spec.pod_management_policy.as_deref().unwrap_or_default();
         if !["", "OrderedReady", "Parallel"].contains(&policy) {

@@ -5,7 +5,6 @@ use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Persis
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::storage::v1::{CSIDriver, CSINode, StorageClass, VolumeAttachment};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use std::collections::BTreeMap;
 
 use super::{ErrorType, FieldError, Findings, Validate};
@@ -163,7 +162,7 @@ const DRIVER_MAX: usize = 63;
 
 impl Findings {
     /// The name of a driver (`ValidateCSIDriverName`).
-    fn driver(&mut self, path: &str, driver: &str) {
+    pub(super) fn driver(&mut self, path: &str, driver: &str) {
         if driver.is_empty() {
             self.required(path, "");
             return;
@@ -225,11 +224,7 @@ impl Validate for PodDisruptionBudget {
         for (field, value) in [("minAvailable", &spec.min_available), ("maxUnavailable", &spec.max_unavailable)] {
             let path = format!("spec.{field}");
             findings.number_or_percent(&path, value.as_ref());
-            if let Some(IntOrString::String(text)) = value
-                && super::workload::amount(&IntOrString::String(text.clone())).is_some_and(|percent| percent > 100)
-            {
-                findings.invalid(path, text, "must not be greater than 100%");
-            }
+            value.iter().for_each(|value| findings.at_most_all(&path, value));
         }
         if let Some(selector) = &spec.selector {
             findings.label_selector("spec.selector", selector);

@@ -11,35 +11,23 @@ use crate::wire::names;
 
 impl Validate for Deployment {
     fn validate(&self) -> Vec<FieldError> {
-        let mut findings = Findings::default();
-        findings.metadata(&self.metadata, true, names::dns_subdomain);
-        match &self.spec {
-            Some(spec) => findings.deployment_spec(spec),
-            None => {
-                findings.required("spec.selector", "");
-                findings.required("spec.template.spec.containers", "");
-            }
-        }
-        findings.0
+        let missing = &["spec.selector", "spec.template.spec.containers"];
+        let check = Findings::deployment_spec;
+        Findings::of(&self.metadata, names::dns_subdomain, self.spec.as_ref(), missing, check)
     }
 }
 
 impl Validate for ReplicaSet {
     fn validate(&self) -> Vec<FieldError> {
-        let mut findings = Findings::default();
-        findings.metadata(&self.metadata, true, names::dns_subdomain);
-        let Some(spec) = &self.spec else {
-            findings.required("spec.selector", "");
-            return findings.0;
-        };
-        findings.not_negative("spec.replicas", spec.replicas);
-        findings.not_negative("spec.minReadySeconds", spec.min_ready_seconds);
-        findings.selector(&spec.selector, "deployment");
-        match &spec.template {
-            Some(template) => findings.template(&spec.selector, template, "ReplicaSet"),
-            None => findings.required("spec.template", ""),
-        }
-        findings.0
+        Findings::of(&self.metadata, names::dns_subdomain, self.spec.as_ref(), &["spec.selector"], |findings, spec| {
+            findings.not_negative("spec.replicas", spec.replicas);
+            findings.not_negative("spec.minReadySeconds", spec.min_ready_seconds);
+            findings.selector(&spec.selector, "deployment");
+            match &spec.template {
+                Some(template) => findings.template(&spec.selector, template, "ReplicaSet"),
+                None => findings.required("spec.template", ""),
+            }
+        })
     }
 }
 
@@ -100,7 +88,7 @@ impl Findings {
         self.labels(&format!("{path}.labels"), &format!("{path}.metadata.labels"), labels);
         self.annotations(&format!("{path}.annotations"), &format!("{path}.metadata.annotations"), annotations);
         match &template.spec {
-            Some(spec) => self.pod_spec(&format!("{path}.spec"), spec),
+            Some(spec) => self.pod_spec(&format!("{path}.spec"), spec, false),
             None => self.required(format!("{path}.spec.containers"), ""),
         }
     }

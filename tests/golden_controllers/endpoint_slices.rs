@@ -1,6 +1,6 @@
 //! Decisions of the real EndpointSlice reconciler (`tests/golden/controllers/README.md`, `endpointslice`).
 
-use crate::support::{golden_dir, read_jsonl_gz};
+use super::{agree, differs, list};
 use kubesim::controllers::endpoint_slice::reconcile::{Decisions, MANAGED_BY, reconcile};
 use kubesim::model::builder;
 use kubesim::model::pod_spec::ContainerPort;
@@ -219,25 +219,14 @@ fn expected(out: &Value) -> Value {
 }
 
 #[test]
-fn endpoint_slices_agree_with_the_recorded_reconciler() {
-    let file = golden_dir().join("controllers/endpointslice.jsonl.gz");
-    let cases = read_jsonl_gz(&file);
-    let mut agreed = 0;
-    for case in &cases {
+fn endpointslice() {
+    agree("endpointslice", |case| {
         let service = service(case);
-        let pods: Vec<Arc<Pod>> =
-            case["pods"].as_array().map(|pods| pods.iter().map(pod).collect()).unwrap_or_default();
+        let pods: Vec<Arc<Pod>> = list(&case["pods"]).iter().map(pod).collect();
         let existing = existing(case, &service, &pods);
         let zones = |node: &Name| case["node_zones"].get(node.as_str()).map(text);
         let max = usize::try_from(case["max"].as_u64().unwrap()).unwrap();
         let decisions = reconcile(&service, &existing, &pods.iter().collect::<Vec<_>>(), &zones, max);
-        let (ours, theirs) = (outcome(&existing, &decisions), expected(&case["out"]));
-        if ours == theirs {
-            agreed += 1;
-        } else if agreed + 3 > cases.len() / 2 {
-            println!("case {}:\n  recorded {theirs}\n  ours     {ours}", case["id"]);
-        }
-    }
-    println!("endpointslice: {agreed} of {} cases agree", cases.len());
-    assert_eq!(agreed, cases.len());
+        differs(&outcome(&existing, &decisions), &expected(&case["out"]))
+    });
 }
