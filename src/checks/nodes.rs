@@ -50,6 +50,16 @@ impl NodeChecks {
         }
         let (before, after) = (admitted(change.old.as_ref()), admitted(change.new.as_ref()));
         if before.is_some() == after.is_some() {
+            if let (Some((old, node)), Some((new, _))) = (before, after)
+                && old.spec.hash != new.spec.hash
+            {
+                // What a resize gives back is free; what it asks for is the kubelet's to grant or not.
+                let (had, wishes) = (takes(old), takes(new));
+                let (milli_cpu, memory) = (had.milli_cpu.min(wishes.milli_cpu), had.memory.min(wishes.memory));
+                let sum = self.admitted.entry(node.clone()).or_default();
+                sum.sub(&had);
+                sum.add(&Resources { milli_cpu, memory, ..wishes });
+            }
             return;
         }
         if let Some((pod, node)) = before {
@@ -82,7 +92,8 @@ impl NodeChecks {
                 if let (None, Some((pod, node)), Some(_)) = (before, after, old) {
                     self.binding(change, pod, node, bounds, store, findings);
                 }
-                if before.is_some() != after.is_some() {
+                let resized = before.zip(after).is_some_and(|((old, _), (new, _))| old.spec.hash != new.spec.hash);
+                if before.is_some() != after.is_some() || resized {
                     if let Some((pod, node)) = before {
                         self.bound.entry(node.clone()).or_default().sub(&takes(pod));
                     }
