@@ -5,7 +5,7 @@
 //! `tests/random/kept/` and run for ever. `PROPTEST_CASES=1000 cargo test --release random` looks further.
 
 #[path = "random/faults.rs"]
-mod faults;
+pub mod faults;
 #[path = "random/plan.rs"]
 mod plan;
 

@@ -46,6 +46,25 @@ fn a_reboot_starts_every_container_anew() {
     assert_eq!((web.restarts(), last.exit_code, last.reason.as_str()), (1, 255, "Unknown"));
 }
 
+/// The first crash is followed by a start at once, as soon as the kubelet, who looks every second, has seen the end. The
+/// second start has to be ten seconds after the end, the third twenty: a sync that comes too early is tried again after ten
+/// seconds, or up to half as many more (`pkg/kubelet/pod_workers.go`, `workerBackOffPeriodJitterFactor`). The code is that
+/// of a kill, or the one that is written.
+#[test]
+fn crashes_are_waited_out_ever_longer() {
+    for (fault, code) in [("podCrash: {pod: web}", 137), ("containerCrash: {pod: web, container: c, exitCode: 3}", 3)] {
+        let crashes: Vec<String> = [60, 90, 130].iter().map(|at| format!("{{at: {at}s, {fault}}}")).collect();
+        let run = run(&scenario(&[pod("web", "", "")], "", &crashes.join(", ")));
+        let starts: Vec<i64> = run.of("web", "event Started").into_iter().map(|(at, _)| at).collect();
+        for (at, wanted, late) in [(1, 60_000, 0), (2, 90_000 + 10_000, 5_000), (3, 130_000 + 20_000, 15_000)] {
+            assert!(within(starts[at], wanted, wanted + late + 1_100), "{fault}: {starts:?}");
+        }
+        let web = run.pod("web");
+        let last = web.status.containers[0].last.clone().unwrap();
+        assert_eq!((web.restarts(), last.exit_code, last.reason.as_str()), (3, code, "Error"));
+    }
+}
+
 /// 60 s of work, 40 s of which fall on a node with a quarter of its speed: 10 s are done in them, 30 are lost.
 #[test]
 fn a_slow_node_takes_longer() {

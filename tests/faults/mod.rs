@@ -6,4 +6,5 @@ mod framework;
 mod machines;
 mod mistakes;
 mod network;
+mod table;
 mod world;
