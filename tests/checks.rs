@@ -6,10 +6,12 @@ use kubesim::cluster::{Cluster, Options};
 use kubesim::rng::Seed;
 
 /// What goes on to the end there, so that the checks of a cluster at rest have nothing to look at.
-const RESTLESS: [(&str, &str); 4] = [
+const RESTLESS: [(&str, &str); 6] = [
     ("black-friday.yaml", "autoscalers follow a load that moves"),
     ("custom-kinds.yaml", "its last steps are its end"),
     ("memory-leak.yaml", "what leaks is killed again and again"),
+    ("right-sizing.yaml", "recommendations grow as long as it lasts"),
+    ("scale-out.yaml", "requests go on, and autoscalers with them"),
     ("world-cup-98.yaml", "a day of requests ends with its last one"),
 ];
 
