@@ -72,7 +72,8 @@ fn expected(load: f64, places: u32, cs2: f64) -> f64 {
 }
 
 /// M/M/1, M/M/5, M/D/1 and M/G/1 at loads 0.5, 0.8 and 0.95. The variance of the mean of n waiting times of M/M/1 at
-/// 0.95 is 1683/n of its square, so 150 million make 1 % three standard errors; the others need less.
+/// 0.95 is 1683/n of its square, so 150 million make 1 % three standard errors; the others need less. (Of five at 0.5 hardly any waits: there it is
+/// the mean of the service times drawn that must be so exact.)
 fn theory() {
     const SERVICE: f64 = 100e-6;
     let shapes = [
@@ -84,7 +85,7 @@ fn theory() {
     let mut wrong = 0;
     for (name, time, cs2) in shapes {
         for (places, load, millions) in
-            [(1, 0.5, 2.0), (1, 0.8, 12.0), (1, 0.95, 150.0), (5, 0.5, 4.0), (5, 0.8, 16.0), (5, 0.95, 150.0)]
+            [(1, 0.5, 2.0), (1, 0.8, 12.0), (1, 0.95, 150.0), (5, 0.5, 60.0), (5, 0.8, 16.0), (5, 0.95, 150.0)]
         {
             // There is no exact answer for several places and other than exponential service.
             if places > 1 && cs2 != 1.0 {
