@@ -27,8 +27,7 @@ pub fn applies(outcome: &Outcome) -> bool {
 pub fn draw<B: DrawingBackend>(outcome: &Outcome, sheet: &Sheet<B>) -> Drawn {
     let record = &outcome.record;
     let Some(traffic) = &record.traffic else { return Ok(()) };
-    let explanation =
-        "Thin: begun. Thick: answered. Red, or dashed: failed. Grey: what the ready endpoints can do. Below: those.";
+    let explanation = "Thin: begun. Thick: answered. Red, or dashed: failed. Grey: what the ready endpoints can do, if not far more. Below: those.";
     let mut pen = Pen::new(sheet, &format!("{}: requests a second", outcome.scenario_name), explanation);
     let (unit, name) = unit_of(record.end);
     let flows: Vec<&FlowTraffic> = traffic.services.iter().take(SHOWN).collect();
@@ -56,11 +55,15 @@ pub fn draw<B: DrawingBackend>(outcome: &Outcome, sheet: &Sheet<B>) -> Drawn {
     let several = flows.iter().filter(|flow| flow.ends.failed() > 0).count() > 1;
     for flow in flows.iter().filter(|flow| able(flow) > 0.0) {
         let Some(ready) = endpoints(flow) else { continue };
-        let place = |(start, length, value): (SimTime, SimDuration, i64)| {
-            let y = (value as f64 * flow.capacity).min(upper.y.1);
-            [start, start + length].map(|time| upper.at(time.as_secs_f64() / unit, y))
+        let can = |value: i64| value as f64 * flow.capacity;
+        let place = |&(start, length, value): &(SimTime, SimDuration, i64)| {
+            [start, start + length].map(|time| upper.at(time.as_secs_f64() / unit, can(value)))
         };
-        pen.line(ready.pieces(SimTime::ZERO, record.end).flat_map(place).collect(), GRID_DARK, 2);
+        let pieces: Vec<_> = ready.pieces(SimTime::ZERO, record.end).collect();
+        let inside = |piece: &(SimTime, SimDuration, i64)| can(piece.2) <= upper.y.1;
+        for run in pieces.chunk_by(|a, b| inside(a) == inside(b)).filter(|run| inside(&run[0])) {
+            pen.line(run.iter().flat_map(place).collect(), GRID_DARK, 2);
+        }
     }
     for (flow, colour) in flows.iter().zip(COLOURS) {
         let line = |of: fn(&Window) -> u64| points(traffic, flow, &upper, unit, |window| rate(of(window)));
