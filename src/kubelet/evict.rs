@@ -39,12 +39,14 @@ pub struct Watch {
     waiting: Option<(Vec<Key>, SimTime)>,
     /// The last look that was made.
     looked: Option<SimTime>,
+    /// The last time that images were collected.
+    collected: Option<SimTime>,
 }
 
 impl Watch {
     /// Of what happens at one instant the look came first, whether or not it had a reason then.
     pub fn has_passed(&mut self, now: SimTime) {
-        self.looked = Some(now);
+        (self.looked, self.collected) = (Some(now), Some(now));
     }
 }
 
@@ -76,6 +78,11 @@ fn tick(anchor: SimTime, period: SimDuration, from: SimTime) -> SimTime {
     if late == 0 { from } else { from + SimDuration(period.0 - late) }
 }
 
+/// What was done in this instant is not done again in it.
+fn not_again(done: Option<SimTime>, now: SimTime) -> SimTime {
+    if done == Some(now) { now + SimDuration(1) } else { now }
+}
+
 impl NodeState {
     fn look_anchor(&self) -> SimTime {
         self.watch.anchor.unwrap_or(self.since)
@@ -94,28 +101,31 @@ impl NodeState {
             || !self.enough()
     }
 
-    /// The next look that can find something.
+    /// The next time that the kubelet does something of itself that can come to something.
     pub fn next_look(&self, now: SimTime, eager: bool) -> Option<SimTime> {
+        self.next_threshold(now, eager).into_iter().chain(self.next_image_gc(now)).min()
+    }
+
+    /// The next look for shortages that can find one.
+    fn next_threshold(&self, now: SimTime, eager: bool) -> Option<SimTime> {
         if let Some((_, since)) = &self.watch.waiting {
             return Some((*since + CLEANUP_PATIENCE).max(now));
         }
-        // What was looked at in this instant has been seen.
-        let from = if self.watch.looked == Some(now) { now + SimDuration(1) } else { now };
-        let next = tick(self.look_anchor(), PERIOD, from);
+        let from = not_again(self.watch.looked, now);
         if eager || !self.pressure.at_rest() {
-            return Some(next);
+            return Some(tick(self.look_anchor(), PERIOD, from));
         }
         let thresholds = self.setup.thresholds.iter();
         let crossed = thresholds.filter_map(|threshold| {
             self.first_below(threshold.signal, self.below(threshold, now), from).map(|at| at.max(from))
         });
         let limits = self.load.limited().filter_map(|pod| pod.first_over_disk_limit(from));
-        let look = crossed.chain(limits).min().map(|at| tick(self.look_anchor(), PERIOD, at));
-        look.into_iter().chain(self.next_image_gc(from)).min()
+        crossed.chain(limits).min().map(|at| tick(self.look_anchor(), PERIOD, at))
     }
 
     /// The next collection of images that can find something: the disk is fuller than it should be.
-    fn next_image_gc(&self, from: SimTime) -> Option<SimTime> {
+    fn next_image_gc(&self, now: SimTime) -> Option<SimTime> {
+        let from = not_again(self.watch.collected, now);
         let capacity = self.registers.capacity.ephemeral_storage;
         let room = capacity - capacity / 100 * self.setup.image_gc_high_percent;
         let full =
@@ -152,9 +162,9 @@ impl Kubelet {
             node.watch.anchor = Some(now);
         }
         let due = |anchor: SimTime, period| now >= anchor && tick(anchor, period, now) == now;
-        if due(node.since, IMAGE_GC_PERIOD) && now > node.since {
+        if due(node.since, IMAGE_GC_PERIOD) && now > node.since && node.watch.collected != Some(now) {
+            node.watch.collected = Some(now);
             self.collect_images(at, cx);
-            self.report_images(at, cx);
         }
         let node = &mut self.nodes[at];
         if node.watch.waiting.is_none() && due(node.look_anchor(), PERIOD) && node.watch.looked != Some(now) {
@@ -316,6 +326,8 @@ impl Kubelet {
         }
         let wanted = capacity * (100 - node.setup.image_gc_low_percent) / 100 - available;
         let freed = self.remove_images(at, wanted, now);
+        // Only now: what is planned at a look that finds nothing would hang on who looks.
+        self.report_images(at, cx);
         let node = &self.nodes[at];
         if freed < wanted && self.settings.events {
             let object = Object::Node(cx.view.node(&node.name).unwrap_or(&node.registers).clone());

@@ -186,7 +186,9 @@ impl PodLoad {
             let container = worker.granted(pod, at);
             share(at, container, instance, super::oom::score_adj(pod, container, capacity))
         };
-        PodLoad { uid: worker.uid, disk_limits: disk_limits(pod), shares: shares.filter_map(share).collect() }
+        let mut running = Vec::with_capacity(worker.instances.len());
+        running.extend(shares.filter_map(share));
+        PodLoad { uid: worker.uid, disk_limits: disk_limits(pod), shares: running }
     }
 
     /// The first instant from `now` on at which it has written more than it may.

@@ -354,7 +354,8 @@ impl NodeState {
     /// When the images pulled and the volumes used since the last report are to be reported: with a status tick.
     /// `None` if there is nothing new or it is already planned.
     pub fn plan_report(&mut self, now: SimTime, settings: &KubeletSettings) -> Option<SimTime> {
-        let planned = self.report_at.is_some_and(|at| at > now);
+        // One that is due right now is made yet.
+        let planned = self.report_at.is_some_and(|at| at >= now);
         let images = self.images.changed && settings.report_images;
         if !self.up || planned || !(images || self.in_use_changed) {
             return None;
@@ -366,7 +367,7 @@ impl NodeState {
     /// The status tick with which volumes that are used no more are reported.
     pub fn plan_volumes(&mut self, now: SimTime, settings: &KubeletSettings) -> SimTime {
         let tick = self.next_status_tick(now, settings);
-        self.report_at = Some(self.report_at.filter(|at| *at > now).unwrap_or(tick));
+        self.report_at = Some(self.report_at.filter(|at| *at >= now).unwrap_or(tick));
         tick
     }
 

@@ -116,7 +116,6 @@ impl Kubelet {
 
     /// One look at a node.
     pub(super) fn physics(&mut self, at: usize, cx: &mut Cx<'_>) -> Requeue {
-        cx.quiet();
         self.repace(at, cx);
         while self.kill_for_memory(at, cx) {}
         if self.nodes[at].up {

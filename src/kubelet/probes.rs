@@ -119,11 +119,12 @@ impl Probes {
         counted.filter_map(|(ticker, kind)| Some((ticker.next?, kind))).min()
     }
 
-    /// Something happens to the container at `now`: probes that nobody was waiting for can answer otherwise.
+    /// Something happens to the container at `now`: probes that nobody was waiting for can answer otherwise. One that
+    /// was due at that very instant came first.
     pub fn unsettle(&mut self, container: &Container, now: SimTime) {
         for (ticker, kind) in self.tickers.iter_mut().zip(KINDS) {
             if let (Some(at), Some(probe)) = (ticker.let_go.take(), spec(container, kind)) {
-                ticker.next = Some(tick_from(at, probe.period, now));
+                ticker.next = Some(tick_from(at, probe.period, now + SimDuration(1)));
             }
             ticker.settled = false;
         }

@@ -9,10 +9,11 @@ use super::workloads::Workloads;
 use crate::model::core::{Event, Incident};
 use crate::model::provision::Provision;
 use crate::model::service::{EndpointSlice, SERVICE_NAME};
-use crate::model::{Key, Machine, Name, Node, Object, Pod, PodDisruptionBudget, TaintEffect, Truth, Uid};
+use crate::model::{Machine, Name, Node, Object, Pod, PodDisruptionBudget, TaintEffect, Truth, Uid};
 use crate::store::{Change, Store};
 use crate::time::SimTime;
 use rustc_hash::FxHashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 /// Watches a run and writes its record. Never writes to the cluster, never draws a random number.
@@ -25,7 +26,7 @@ pub struct Recorder {
     node_states: Vec<NodeState>,
     balance: Balance,
     services: FxHashMap<(Name, Name), usize>,
-    events: FxHashMap<Key, usize>,
+    events: FxHashMap<Uid, usize>,
     incidents: FxHashMap<Name, usize>,
 }
 
@@ -85,8 +86,8 @@ impl Recorder {
                 self.slice(now, old.and_then(Object::as_kind), new.and_then(Object::as_kind));
             }
             Object::PodDisruptionBudget(budget) => self.budget(now, budget, new.is_some(), store),
-            Object::Event(event) if new.is_some() => self.event(&change.key, event),
-            Object::Event(_) => drop(self.events.remove(&change.key)),
+            Object::Event(event) if new.is_some() => self.event(event),
+            Object::Event(event) => drop(self.events.remove(&event.meta.uid)),
             Object::Incident(incident) if new.is_some() => self.incident(incident),
             _ => {}
         }
@@ -279,7 +280,7 @@ impl Recorder {
         }
     }
 
-    fn event(&mut self, key: &Key, event: &Arc<Event>) {
+    fn event(&mut self, event: &Arc<Event>) {
         let rows = &mut self.record.events;
         let row = EventRow {
             first: event.first,
@@ -291,10 +292,10 @@ impl Recorder {
             message: event.message.clone(),
             source: event.source.clone(),
         };
-        match self.events.get(key) {
-            Some(at) => rows[*at] = row,
-            None => {
-                self.events.insert(key.clone(), rows.len());
+        match self.events.entry(event.meta.uid) {
+            Entry::Occupied(at) => rows[*at.get()] = row,
+            Entry::Vacant(place) => {
+                place.insert(rows.len());
                 rows.push(row);
             }
         }

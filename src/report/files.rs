@@ -5,12 +5,13 @@ use super::{csv, plots, summary};
 use crate::error::{Error, Result};
 use crate::metrics::Usage;
 use crate::outcome::Outcome;
+use rayon::prelude::*;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// Writes what is in a file.
-pub type Body<'a> = Box<dyn Fn(&mut dyn Write) -> io::Result<()> + 'a>;
+pub type Body<'a> = Box<dyn Fn(&mut dyn Write) -> io::Result<()> + Send + Sync + 'a>;
 
 /// One file of a result: its name and its body. Tables can be large, so they go to the disk row by row.
 pub type Content<'a> = (String, Body<'a>);
@@ -42,7 +43,7 @@ pub fn contents(outcome: &Outcome) -> Vec<Content<'_>> {
 }
 
 /// Every file that a result may hold.
-const NAMES: [&str; 29] = [
+const NAMES: [&str; 31] = [
     "faults.csv",
     "chaos.json",
     "chaos.txt",
@@ -57,6 +58,8 @@ const NAMES: [&str; 29] = [
     "replicas.png",
     "utilization.svg",
     "utilization.png",
+    "capacity.svg",
+    "capacity.png",
     "phases.svg",
     "phases.png",
     "recovery.svg",
@@ -111,11 +114,11 @@ fn beside(folder: &Path, suffix: &str) -> PathBuf {
 fn write_fresh(fresh: &Path, contents: &[Content<'_>]) -> io::Result<()> {
     let _ = fs::remove_dir_all(fresh);
     fs::create_dir_all(fresh)?;
-    for (name, body) in contents {
+    contents.par_iter().try_for_each(|(name, body)| {
         let mut file = BufWriter::new(File::create(fresh.join(name))?);
         body(&mut file)?;
-        file.into_inner()?.sync_all()?;
-    }
+        file.into_inner()?.sync_all()
+    })?;
     sync_folder(fresh)
 }
 

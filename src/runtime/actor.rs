@@ -22,7 +22,10 @@ pub(super) struct Actor {
     pub(super) cursor: Revision,
     /// How far behind its watch is now; drawn anew for each delivery.
     pub(super) lag: SimDuration,
+    /// Lengths of its requests and its work.
     pub(super) stream: Stream,
+    /// Delays of its watch: their own, since when they are drawn within an instant can hang on looks that find nothing.
+    pub(super) watch_stream: Stream,
     pub(super) deliver_pending: bool,
     pub(super) work_pending: bool,
     pub(super) busy: usize,

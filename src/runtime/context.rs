@@ -24,7 +24,6 @@ pub struct Cx<'a> {
     pub(super) background: Vec<Batch>,
     pub(super) events: Vec<EventRecord>,
     pub(super) wakes: Vec<(Key, SimTime)>,
-    pub(super) quiet: bool,
     pub(super) commands: Vec<Command>,
 }
 
@@ -151,12 +150,6 @@ impl<'a> Cx<'a> {
     /// Look at another key of this actor at `at`, or now if that is past.
     pub fn wake(&mut self, key: Key, at: SimTime) {
         self.wakes.push((key, at));
-    }
-
-    /// This look was of no consequence if it asks for nothing: it costs not even a random number, so that a run may
-    /// leave it out.
-    pub fn quiet(&mut self) {
-        self.quiet = true;
     }
 
     /// Do something to the processes of the control plane; for those who act in the world only.

@@ -141,6 +141,7 @@ impl Runtime {
             let kind = change.key.kind.watched();
             for at in 0..self.watchers.get(&kind).map_or(0, Vec::len) {
                 let id = self.watchers[&kind][at];
+                self.catch_up_to(now, id, revision - 1);
                 self.schedule_delivery(id, now);
             }
         }

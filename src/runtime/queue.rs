@@ -19,6 +19,8 @@ pub struct WorkQueue {
     ready: VecDeque<Key>,
     states: FxHashMap<Key, KeyState>,
     retry: TokenBucket,
+    /// How many keys at the end of the line were woken by timers of one instant, and of which.
+    woken: (SimTime, usize),
 }
 
 /// What the queue knows of a key.
@@ -53,6 +55,7 @@ impl Default for WorkQueue {
             ready: VecDeque::new(),
             states: FxHashMap::default(),
             retry: TokenBucket::new(RETRY_MILLI_QPS, RETRY_BURST),
+            woken: (SimTime::ZERO, 0),
         }
     }
 }
@@ -65,8 +68,26 @@ impl WorkQueue {
             state.again = true;
         } else if !state.waiting {
             state.waiting = true;
+            self.woken.1 = 0;
             self.ready.push_back(key);
         }
+    }
+
+    /// Adds a key whose timer fires at `now`. Of several that do at one instant the lesser keys come first, whichever
+    /// was asked for first: that can hang on looks that find nothing.
+    pub fn add_woken(&mut self, key: Key, now: SimTime) {
+        let (at, count) = self.woken;
+        let together = if at == now { count } else { 0 };
+        let before = self.ready.len();
+        self.add(key);
+        if self.ready.len() == before {
+            return;
+        }
+        self.woken = (now, together + 1);
+        let key = self.ready.pop_back().expect("just added");
+        let first = self.ready.len() - together;
+        let place = first + self.ready.range(first..).filter(|other| **other < key).count();
+        self.ready.insert(place, key);
     }
 
     /// Notes a wake-up at `at`; true if a timer event must be scheduled for it.
@@ -95,6 +116,7 @@ impl WorkQueue {
     pub fn pop(&mut self, cursor: u64) -> Option<Key> {
         let at = self.ready.iter().position(|key| self.states.get(key).is_none_or(|state| state.written <= cursor))?;
         let key = self.ready.remove(at)?;
+        self.woken.1 = 0;
         let state = self.states.get_mut(&key).expect("a waiting key has a state");
         state.waiting = false;
         state.running = true;
@@ -210,6 +232,18 @@ mod tests {
             (0..15).map(|_| queue.backoff(&key(1), SimTime::ZERO, &settings).unwrap().0 / 1_000_000).collect();
         assert_eq!(waits, (0..15).map(|n| 5 << n).collect::<Vec<i64>>());
         assert_eq!(queue.backoff(&key(1), SimTime::ZERO, &settings), None, "it is dropped");
+    }
+
+    #[test]
+    fn keys_of_one_instant_come_in_their_own_order() {
+        let mut queue = WorkQueue::default();
+        let (now, later) = (SimTime::from_secs(1), SimTime::from_secs(2));
+        queue.add(key(9));
+        [5, 3, 4].into_iter().for_each(|n| queue.add_woken(key(n), now));
+        [2, 1].into_iter().for_each(|n| queue.add_woken(key(n), later));
+        queue.add(key(0));
+        let order: Vec<Key> = std::iter::from_fn(|| queue.pop(0)).collect();
+        assert_eq!(order, [9, 3, 4, 5, 1, 2, 0].map(key));
     }
 
     #[test]

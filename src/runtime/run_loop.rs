@@ -20,7 +20,7 @@ use super::settings::{ActorSettings, RuntimeLimits, Stats};
 use crate::engine::EventQueue;
 use crate::model::{Key, Kind};
 use crate::rng::Seed;
-use crate::store::{EventRecord, Refusal, Store, StoreError, UNREACHABLE, Write, Written};
+use crate::store::{EventRecord, Refusal, Revision, Store, StoreError, UNREACHABLE, Write, Written};
 use crate::time::{SimDuration, SimTime};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
@@ -152,6 +152,7 @@ impl Runtime {
             cursor: 0,
             lag: SimDuration::ZERO,
             stream: self.seed.stream("latency", &name),
+            watch_stream: self.seed.stream("watch", &name),
             deliver_pending: false,
             work_pending: false,
             busy: 0,
@@ -274,7 +275,7 @@ impl Runtime {
             Event::Work(actor) => self.work(now, actor),
             Event::Timer(actor, key) => {
                 if self.actors[actor].queue.timer_fired(&key, now) {
-                    self.actors[actor].queue.add(key);
+                    self.actors[actor].queue.add_woken(key, now);
                     self.schedule_work(actor);
                 }
             }
@@ -379,7 +380,7 @@ impl Runtime {
         if !std::mem::replace(&mut actor.deliver_pending, true) {
             let backlog = self.server.as_ref().filter(|_| !actor.settings.outside);
             let backlog = backlog.map_or(SimDuration::ZERO, |server| server.backlog(now));
-            let lag = actor.settings.watch_delay.sample(&mut actor.stream) + backlog;
+            let lag = actor.settings.watch_delay.sample(&mut actor.watch_stream) + backlog;
             // What one delivery showed, a later one does not take back.
             let due = (committed + lag).max(now).max(actor.deaf_until);
             actor.lag = lag.min(due - committed);
@@ -412,10 +413,11 @@ impl Runtime {
         for observer in &mut self.observers {
             observer.delivered(now, self.actors[id].controller.name(), from, to);
         }
-        self.enqueue(id, added);
+        // First, so that a key that waits for its own writes does not ask for a later one.
         if let Some(time) = next {
             self.schedule_delivery(id, time);
         }
+        self.enqueue(id, added);
         // Keys that waited for their own writes may run now.
         self.schedule_work(id);
     }
@@ -471,11 +473,17 @@ impl Runtime {
     }
 
     /// Moves the cursor over changes that are old enough and that the actor does not watch.
-    fn catch_up(&mut self, now: SimTime, id: usize) {
+    pub(super) fn catch_up(&mut self, now: SimTime, id: usize) {
+        self.catch_up_to(now, id, self.store.revision());
+    }
+
+    /// The same, but not past `newest`. Done before whatever stops the cursor (a change that the actor watches, a
+    /// cut), so that where it stands then does not hang on who happened to look before.
+    pub(super) fn catch_up_to(&mut self, now: SimTime, id: usize, newest: Revision) {
         let actor = &mut self.actors[id];
         if !actor.deliver_pending && !actor.is_deaf(now) {
-            let seen = now - actor.lag;
-            actor.cursor = self.store.log().revision_at(seen, actor.cursor);
+            let seen = self.store.log().revision_at(now - actor.lag, actor.cursor);
+            actor.cursor = seen.min(newest).max(actor.cursor);
         }
     }
 
@@ -495,11 +503,10 @@ impl Runtime {
             background: Vec::new(),
             events: Vec::new(),
             wakes: Vec::new(),
-            quiet: false,
             commands: Vec::new(),
         };
         let requeue = actor.controller.reconcile(&key, &mut cx);
-        let Cx { view, foreground, background, events, wakes, commands, quiet, .. } = cx;
+        let Cx { view, foreground, background, events, wakes, commands, .. } = cx;
         let lane =
             if foreground.groups.is_empty() && background.is_empty() { 0 } else { actor.controller.lane(&key, view) };
         let (name, cursor) = (actor.controller.name(), actor.cursor);
@@ -522,7 +529,8 @@ impl Runtime {
         } else {
             self.release(id, &key, requeue, true);
         }
-        if !quiet || !events.is_empty() {
+        // Who has nothing to say draws nothing: a look more that finds nothing must change nothing.
+        if !events.is_empty() {
             self.record(busy_until, id, events);
         }
         if !wakes.is_empty() {

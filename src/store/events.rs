@@ -1,15 +1,16 @@
 //! Recording of events as client-go's recorder does it (`staging/src/k8s.io/client-go/tools/record/events_cache.go`):
 //! equal events are counted, a noisy source is silenced per object, and events live for an hour.
 
+use super::index::Index;
 use super::log::Revision;
-use super::slots::Store;
+use super::slots::{Slots, Store, live_slot};
 use super::write::EventRecord;
 use crate::engine::TokenBucket;
 use crate::model::core::Event;
 use crate::model::{Key, Kind, Meta, Name, Object, Resource, Uid};
 use crate::time::{SimDuration, SimTime};
 use rustc_hash::FxHashMap;
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -37,8 +38,8 @@ type Teller = (Name, Key);
 #[derive(Debug, Default)]
 struct Told {
     spam: Option<TokenBucket>,
-    groups: SmallVec<[Group; 2]>,
-    known: SmallVec<[Known; 3]>,
+    groups: SmallVec<[Group; 1]>,
+    known: SmallVec<[Known; 1]>,
 }
 
 /// Similar events: all is equal but the message.
@@ -47,7 +48,7 @@ struct Group {
     warning: bool,
     reason: Name,
     last: SimTime,
-    messages: Vec<Name>,
+    messages: SmallVec<[Name; 1]>,
 }
 
 /// An event that there is, and which others are equal to it.
@@ -58,18 +59,10 @@ struct Known {
     reason: Name,
     /// None if it stands for similar ones, whatever they say.
     message: Option<Name>,
-    /// The event; none if all of them were swallowed so far.
-    key: Option<Key>,
+    /// The event's; none if all of them were swallowed so far.
+    name: Option<Name>,
     /// How many were swallowed since it was written: they count all the same.
     swallowed: u32,
-}
-
-impl Known {
-    fn is(&self, record: &EventRecord, message: Option<&Name>) -> bool {
-        (self.uid, self.warning) == (record.uid, record.warning)
-            && self.reason == record.reason
-            && self.message.as_ref() == message
-    }
 }
 
 impl Told {
@@ -77,7 +70,7 @@ impl Told {
     fn aggregate(&mut self, now: SimTime, record: &EventRecord) -> bool {
         let similar = |group: &&mut Group| group.warning == record.warning && group.reason == record.reason;
         let Some(group) = self.groups.iter_mut().find(similar) else {
-            let messages = vec![record.message.clone()];
+            let messages = smallvec![record.message.clone()];
             self.groups.push(Group { warning: record.warning, reason: record.reason.clone(), last: now, messages });
             return false;
         };
@@ -95,15 +88,19 @@ impl Told {
         collapse
     }
 
-    /// Notes one that is not written: what comes after it counts it.
-    fn swallow(&mut self, record: &EventRecord, message: Option<Name>) {
-        match self.known.iter_mut().find(|known| known.is(record, message.as_ref())) {
-            Some(known) => known.swallowed += 1,
-            None => {
-                let (uid, warning, reason) = (record.uid, record.warning, record.reason.clone());
-                self.known.push(Known { uid, warning, reason, message, key: None, swallowed: 1 });
-            }
-        }
+    /// What is known of events that equal this one.
+    fn known(&mut self, record: &EventRecord, message: Option<Name>) -> &mut Known {
+        let is = |known: &Known| {
+            (known.uid, known.warning) == (record.uid, record.warning)
+                && known.reason == record.reason
+                && known.message == message
+        };
+        let at = self.known.iter().position(is).unwrap_or_else(|| {
+            let (uid, warning, reason) = (record.uid, record.warning, record.reason.clone());
+            self.known.push(Known { uid, warning, reason, message, name: None, swallowed: 0 });
+            self.known.len() - 1
+        });
+        &mut self.known[at]
     }
 
     fn is_empty(&self) -> bool {
@@ -121,7 +118,7 @@ impl Store {
         let spam = told.spam.as_ref().is_some_and(|bucket| !bucket.has(now));
         if spam {
             let combined = told.aggregate(now, record);
-            told.swallow(record, Some(record.message.clone()).filter(|_| !combined));
+            told.known(record, Some(record.message.clone()).filter(|_| !combined)).swallowed += 1;
         }
         spam
     }
@@ -134,57 +131,42 @@ impl Store {
         writer: &'static str,
     ) -> Option<Revision> {
         self.expire_events(now, writer);
-        let told = self.events.told.entry((record.source.clone(), record.regarding.clone())).or_default();
+        let Store { events, index, slots, .. } = self;
+        let told = events.told.entry((record.source.clone(), record.regarding.clone())).or_default();
         let bucket = told.spam.get_or_insert_with(|| TokenBucket::every(SPAM_REFILL, SPAM_BURST));
         let passes = bucket.try_take(now);
         let combined = told.aggregate(now, &record);
-        let message = Some(record.message.clone()).filter(|_| !combined);
+        let known = told.known(&record, Some(record.message.clone()).filter(|_| !combined));
         if !passes {
-            told.swallow(&record, message);
+            known.swallowed += 1;
             return None;
         }
-        let known = told.known.iter_mut().find(|known| known.is(&record, message.as_ref()));
-        let (known, swallowed) = known.map_or((None, 0), |one| (one.key.clone(), std::mem::take(&mut one.swallowed)));
+        let count = 1 + std::mem::take(&mut known.swallowed);
         if combined {
             record.message = Name::from(format!("(combined from similar events): {}", record.message));
         }
-        if let Some((slot, Object::Event(event))) = known.as_ref().and_then(|key| self.live_slot(key)) {
+        let there = known.name.as_ref().map(|name| event_key(&record.regarding, name.clone()));
+        if let Some((slot, Object::Event(event))) = there.and_then(|key| live_slot(index, slots, &key)) {
             let mut event = Event::clone(event);
-            event.count += 1 + swallowed;
+            event.count += count;
             event.last = now;
             event.message = record.message;
             return Some(self.put(now, Some(slot), event.into_object(), writer));
         }
-        Some(self.create_event(now, record, (message, 1 + swallowed), writer))
+        let key = fresh_key(index, slots, &record.regarding, now);
+        known.name = Some(key.name.clone());
+        Some(self.create_event(now, key, record, count, writer))
     }
 
     fn create_event(
         &mut self,
         now: SimTime,
+        key: Key,
         record: EventRecord,
-        (message, count): (Option<Name>, u32),
+        count: u32,
         writer: &'static str,
     ) -> Revision {
-        let namespace = match record.regarding.namespace.as_str() {
-            "" => crate::name!("default"),
-            _ => record.regarding.namespace.clone(),
-        };
-        let stamp = (crate::time::EPOCH_UNIX_SECONDS * 1_000_000_000 + now.0) as u64;
-        let mut key = Key::new(Kind::Event, namespace.clone(), format!("{}.{stamp:016x}", record.regarding.name));
-        let mut clash = stamp;
-        while self.live_slot(&key).is_some() {
-            clash += 1;
-            key.name = Name::from(format!("{}.{clash:016x}", record.regarding.name));
-        }
-        let told = self.events.told.entry((record.source.clone(), record.regarding.clone())).or_default();
-        match told.known.iter_mut().find(|known| known.is(&record, message.as_ref())) {
-            Some(known) => known.key = Some(key.clone()),
-            None => {
-                let (uid, warning, reason) = (record.uid, record.warning, record.reason.clone());
-                told.known.push(Known { uid, warning, reason, message, key: Some(key.clone()), swallowed: 0 });
-            }
-        }
-        let mut meta = Meta::named(namespace, key.name.clone());
+        let mut meta = Meta::named(key.namespace.clone(), key.name.clone());
         meta.uid = self.fresh_uid(&key, now);
         meta.created = now;
         let event = Event {
@@ -220,12 +202,33 @@ impl Store {
             let teller = (event.source.clone(), event.regarding.clone());
             let Some(told) = self.events.told.get_mut(&teller) else { continue };
             told.spam = None;
-            told.known.retain(|known| known.key.as_ref() != Some(&key));
+            told.known.retain(|known| known.name.as_ref() != Some(&key.name));
             let similar = |group: &Group| group.warning == event.warning && group.reason == event.reason;
             told.groups.retain(|group| !similar(group) || now - group.last <= SIMILAR_WINDOW);
             if told.is_empty() {
                 self.events.told.remove(&teller);
             }
         }
+    }
+}
+
+/// The key of an event of that name about an object: in its namespace, or in `default` if it has none.
+fn event_key(regarding: &Key, name: Name) -> Key {
+    let namespace = match regarding.namespace.as_str() {
+        "" => crate::name!("default"),
+        _ => regarding.namespace.clone(),
+    };
+    Key::new(Kind::Event, namespace, name)
+}
+
+/// The key of a new event: the object's name and the instant, or the next one that nobody has.
+fn fresh_key(index: &Index, slots: &Slots, regarding: &Key, now: SimTime) -> Key {
+    let mut stamp = (crate::time::EPOCH_UNIX_SECONDS * 1_000_000_000 + now.0) as u64;
+    loop {
+        let key = event_key(regarding, Name::from(format!("{}.{stamp:016x}", regarding.name)));
+        if live_slot(index, slots, &key).is_none() {
+            return key;
+        }
+        stamp += 1;
     }
 }

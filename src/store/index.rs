@@ -23,7 +23,7 @@ pub struct Index {
     pub by_owner: FxHashMap<Uid, SlotSet>,
     /// Pods by namespace, label key and value.
     pub by_label: FxHashMap<(Name, Name, Name), SlotSet>,
-    /// Slots by the uid of their object.
+    /// Slots by the uid of their object, events aside.
     pub by_uid: FxHashMap<Uid, SlotId>,
     /// Namespaced objects by namespace.
     pub by_namespace: FxHashMap<Name, SlotSet>,
@@ -36,7 +36,9 @@ impl Index {
         if old.is_none() {
             self.by_key.entry(new.key()).or_default().push(slot);
             self.by_kind.entry(new.kind()).or_default().insert(slot);
-            self.by_uid.insert(meta.uid, slot);
+            if has_dependents(new) {
+                self.by_uid.insert(meta.uid, slot);
+            }
             if !meta.namespace.is_empty() {
                 self.by_namespace.entry(meta.namespace.clone()).or_default().insert(slot);
             }
@@ -97,11 +99,18 @@ impl Index {
             }
         }
         remove(&mut self.by_kind, &gone.kind(), slot);
-        self.by_uid.remove(&meta.uid);
+        if has_dependents(gone) {
+            self.by_uid.remove(&meta.uid);
+        }
         if !meta.namespace.is_empty() {
             remove(&mut self.by_namespace, &meta.namespace, slot);
         }
     }
+}
+
+/// Whether an object is ever asked for by its uid, as the owner of others. Events are many and own nothing.
+fn has_dependents(object: &Object) -> bool {
+    !matches!(object, Object::Event(_))
 }
 
 fn remove<K: std::hash::Hash + Eq>(table: &mut FxHashMap<K, SlotSet>, key: &K, slot: SlotId) {

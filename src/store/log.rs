@@ -1,5 +1,6 @@
 //! The change log: one entry per accepted write, in revision order.
 
+use super::slots::SlotId;
 use crate::model::{Key, Object};
 use crate::time::SimTime;
 use std::collections::VecDeque;
@@ -58,7 +59,8 @@ impl Change {
 /// The window of the log that some reader has not passed yet.
 #[derive(Debug, Default)]
 pub struct Log {
-    entries: VecDeque<Change>,
+    /// Changes, and the slots of their objects.
+    entries: VecDeque<(SlotId, Change)>,
     last: Revision,
 }
 
@@ -69,32 +71,30 @@ impl Log {
     }
 
     /// Appends an entry; its revision is the next number.
-    pub fn push(&mut self, change: Change) {
+    pub fn push(&mut self, slot: SlotId, change: Change) {
         assert_eq!(change.revision, self.last + 1, "the log is dense");
         self.last = change.revision;
-        self.entries.push_back(change);
+        self.entries.push_back((slot, change));
     }
 
     /// The entry with `revision`, if it is still kept.
     pub fn get(&self, revision: Revision) -> Option<&Change> {
-        let first = self.entries.front()?.revision;
-        self.entries.get(usize::try_from(revision.checked_sub(first)?).ok()?)
+        let first = self.entries.front()?.1.revision;
+        self.entries.get(usize::try_from(revision.checked_sub(first)?).ok()?).map(|(_, change)| change)
     }
 
     /// The newest revision committed at or before `time`; `floor` if all kept entries are newer.
     pub fn revision_at(&self, time: SimTime, floor: Revision) -> Revision {
-        match self.entries.partition_point(|change| change.time <= time) {
+        match self.entries.partition_point(|(_, change)| change.time <= time) {
             0 => floor,
-            n => self.entries[n - 1].revision.max(floor),
+            n => self.entries[n - 1].1.revision.max(floor),
         }
     }
 
-    /// Drops and returns the oldest entry if its revision is at most `horizon`.
-    pub fn trim(&mut self, horizon: Revision) -> Option<Change> {
-        match self.entries.front() {
-            Some(change) if change.revision <= horizon => self.entries.pop_front(),
-            _ => None,
-        }
+    /// Drops the oldest entry if its revision is at most `horizon`: which one it was, and where its object is.
+    pub fn trim(&mut self, horizon: Revision) -> Option<(Revision, SlotId)> {
+        let (slot, change) = self.entries.pop_front_if(|(_, change)| change.revision <= horizon)?;
+        Some((change.revision, slot))
     }
 
     /// Entries kept.

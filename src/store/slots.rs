@@ -26,6 +26,9 @@ pub(super) struct Version {
 /// All versions of one object, oldest first; rarely more than the one before and the one after a write.
 pub(super) type Slot = SmallVec<[Version; 2]>;
 
+/// By number; none where nothing is left.
+pub(super) type Slots = Vec<Option<Box<Slot>>>;
+
 /// Hard limits of the store; 0 is none.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StoreLimits {
@@ -40,7 +43,7 @@ pub struct StoreLimits {
 /// The API server's storage.
 #[derive(Debug)]
 pub struct Store {
-    pub(super) slots: Vec<Option<Box<Slot>>>,
+    pub(super) slots: Slots,
     pub(super) index: Index,
     pub(super) log: Log,
     pub(super) seed: Seed,
@@ -156,7 +159,7 @@ impl Store {
             self.kinds.learn(definition);
         }
         let verb = if old.is_some() { Verb::Modified } else { Verb::Added };
-        self.log.push(Change { revision, time: now, key: new.key(), verb, old, new: Some(new), writer });
+        self.log.push(id, Change { revision, time: now, key: new.key(), verb, old, new: Some(new), writer });
         revision
     }
 
@@ -174,16 +177,15 @@ impl Store {
             self.nodes_moved = revision;
         }
         let key = old.key();
-        self.log.push(Change { revision, time: now, key, verb: Verb::Deleted, old: Some(old), new: None, writer });
+        let change = Change { revision, time: now, key, verb: Verb::Deleted, old: Some(old), new: None, writer };
+        self.log.push(slot, change);
         revision
     }
 
     /// Drops what no reader at or after `horizon` can see.
     pub fn trim(&mut self, horizon: Revision) {
-        while let Some(change) = self.log.trim(horizon) {
-            self.trimmed = change.revision;
-            let uid = change.object().meta().uid;
-            let Some(slot) = self.index.by_uid.get(&uid).copied() else { continue };
+        while let Some((revision, slot)) = self.log.trim(horizon) {
+            self.trimmed = revision;
             self.drop_versions(slot, horizon);
         }
     }
@@ -206,12 +208,21 @@ impl Store {
 
     /// The slot and live version of a key.
     pub(super) fn live_slot(&self, key: &Key) -> Option<(SlotId, &Object)> {
-        let slot = *self.index.by_key.get(key)?.last()?;
-        Some((slot, self.newest(slot)?))
+        live_slot(&self.index, &self.slots, key)
     }
 
     /// The live version in a slot.
     pub(super) fn newest(&self, slot: SlotId) -> Option<&Object> {
-        self.slots[slot.0 as usize].as_ref()?.last()?.object.as_ref()
+        newest(&self.slots, slot)
     }
+}
+
+/// The slot and live version of a key.
+pub(super) fn live_slot<'a>(index: &Index, slots: &'a Slots, key: &Key) -> Option<(SlotId, &'a Object)> {
+    let slot = *index.by_key.get(key)?.last()?;
+    Some((slot, newest(slots, slot)?))
+}
+
+fn newest(slots: &Slots, slot: SlotId) -> Option<&Object> {
+    slots[slot.0 as usize].as_ref()?.last()?.object.as_ref()
 }

@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 /// Every recorded spread is widened on both sides by some seconds, or by this share of what was recorded if that is more.
 const SHARE: f64 = 0.05;
 
+/// Writes were recorded 1 to 20 ms after they were made: what lies closer together has no order.
+const RESOLUTION: f64 = 0.02;
+
 /// Steps that were always further apart than this come in an order that is no accident: the recordings
 /// are exact to about a tenth of a second, and those of a busy machine to less.
 const CLEAR_GAP: f64 = 0.1;
@@ -106,8 +109,8 @@ impl Recorded {
         for (a, b) in pairs(&firsts(steps)) {
             let gap = self.gaps.get(&(a.key.clone(), b.key.clone()));
             let fixed = gap.is_some_and(|gap| *gap > self.clear_gap.unwrap_or(CLEAR_GAP)) || chained(&a.key, &b.key);
-            if fixed && a.at > b.at {
-                let (first, second) = (a.at.unwrap_or_default(), b.at.unwrap_or_default());
+            let (first, second) = (a.at.unwrap_or_default(), b.at.unwrap_or_default());
+            if fixed && first > second + RESOLUTION {
                 out.push(format!("cycle {}: `{}` at {first:.3} after `{}` at {second:.3}", a.cycle, a.key, b.key));
             }
         }

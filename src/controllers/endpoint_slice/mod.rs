@@ -89,6 +89,7 @@ impl Controller for EndpointSliceController {
         // Hints by processors weigh all endpoints of a service against each other.
         let by_topology = topology::asked(service);
         let adjusted = known
+            .as_ref()
             .filter(|_| !by_topology)
             .and_then(|known| known.adjust(service, &existing, view, &zone_of, MAX_ENDPOINTS));
         let mut decisions = adjusted.unwrap_or_else(|| {
@@ -97,7 +98,7 @@ impl Controller for EndpointSliceController {
         });
         if by_topology {
             self.give_hints(service, &existing, &mut decisions, cx);
-        } else if let Some(synced) = Synced::after(&decisions, &existing, service, view.revision()) {
+        } else if let Some(synced) = Synced::after(known, &decisions, &existing, service, view.revision()) {
             self.synced.insert(id, synced);
         }
         let failed = report_errors(service, &decisions, cx);
@@ -165,7 +166,7 @@ impl EndpointSliceController {
         let counts = [old, new].into_iter().flatten().any(|pod| endpoints::eligible(pod));
         for key in keys {
             if counts && let Some(synced) = self.synced.get_mut(&(key.namespace.clone(), key.name.clone())) {
-                synced.note(&change.key.name);
+                [old, new].into_iter().flatten().for_each(|pod| synced.note(&pod.meta.name, pod.meta.uid));
             }
             wake.add(key);
         }

@@ -6,12 +6,11 @@
 //! table; here pods come in the order given and slices in the order of creation.
 
 use super::endpoints;
-use super::synced::Changed;
 use super::topology;
 use crate::model::service::{Endpoint, EndpointPort, EndpointSlice, SERVICE_NAME, Service, TargetPort};
-use crate::model::{Kind, Labels, Meta, Name, OwnerReference, Pod};
+use crate::model::{Kind, Labels, Meta, Name, OwnerReference, Pod, Uid};
 use indexmap::IndexMap;
-use rustc_hash::{FxBuildHasher, FxHashMap};
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -66,13 +65,21 @@ pub fn reconcile(
     decisions
 }
 
-/// What [`reconcile`] decides where only the pods named in `changed` are not in `existing` as they are now; `pods` are
-/// those of them that the service still selects, in the same order. None where that is not enough to decide.
+/// The endpoints that are looked at where all others are known to be as they should be.
+pub(super) struct Judged<'a> {
+    /// The lists that hold one of them.
+    pub slices: SmallVec<[*const Vec<Endpoint>; 4]>,
+    /// Whose they are.
+    pub pods: &'a FxHashSet<Uid>,
+}
+
+/// What [`reconcile`] decides where only the `judged` endpoints are not in `existing` as they are now; `pods` are those
+/// of their pods that the service still selects, in the same order. None where that is not enough to decide.
 pub(super) fn adjust(
     service: &Service,
     existing: &[Arc<EndpointSlice>],
     pods: &[&Arc<Pod>],
-    changed: &Changed,
+    judged: &Judged<'_>,
     zone_of: &ZoneOf<'_>,
     max: usize,
 ) -> Option<Decisions> {
@@ -87,7 +94,7 @@ pub(super) fn adjust(
     }
     let (ports, set) = wanted.pop().map(|(_, of_ports)| of_ports).unwrap_or_default();
     let group: Vec<&Arc<EndpointSlice>> = existing.iter().collect();
-    one_port_set(service, &group, &ports, set, max, Some(changed), &mut decisions);
+    one_port_set(service, &group, &ports, set, max, Some(judged), &mut decisions);
     if decisions.create.is_empty() && decisions.delete.len() == existing.len() {
         return None;
     }
@@ -202,14 +209,14 @@ fn one_port_set(
     ports: &[EndpointPort],
     mut wanted: EndpointSet,
     max: usize,
-    changed_pods: Option<&Changed>,
+    judged: Option<&Judged<'_>>,
     decisions: &mut Decisions,
 ) -> Vec<Arc<EndpointSlice>> {
     let mut update: Vec<EndpointSlice> = Vec::new();
     let mut unchanged: Vec<&Arc<EndpointSlice>> = Vec::new();
     let labels = labels(service);
     for slice in existing {
-        let (kept, changed) = keep(slice, &mut wanted, changed_pods);
+        let (kept, changed) = keep(slice, &mut wanted, judged);
         if changed && kept.is_empty() {
             decisions.delete.push(slice.meta.name.clone());
         } else if changed || labels != slice.meta.labels {
@@ -242,13 +249,13 @@ fn one_port_set(
     unchanged.into_iter().cloned().collect()
 }
 
-/// The endpoints of a slice that are still wished for, in their newest form, and whether that is a change. All but those
-/// of the pods that changed are known to be.
-fn keep(slice: &EndpointSlice, wanted: &mut EndpointSet, changed_pods: Option<&Changed>) -> (Vec<Endpoint>, bool) {
-    let judged = |endpoint: &Endpoint| changed_pods.is_none_or(|pods| pods.contains(&endpoint.pod));
-    if !slice.endpoints.iter().any(judged) {
+/// The endpoints of a slice that are still wished for, in their newest form, and whether that is a change. All but the
+/// judged ones are known to be.
+fn keep(slice: &EndpointSlice, wanted: &mut EndpointSet, judged: Option<&Judged<'_>>) -> (Vec<Endpoint>, bool) {
+    if judged.is_some_and(|judged| !judged.slices.contains(&Arc::as_ptr(&slice.endpoints))) {
         return (Vec::new(), false);
     }
+    let judged = |endpoint: &Endpoint| judged.is_none_or(|judged| judged.pods.contains(&endpoint.pod_uid));
     let mut changed = false;
     let mut kept = Vec::with_capacity(slice.endpoints.len());
     for endpoint in slice.endpoints.iter() {

@@ -5,29 +5,41 @@
 //! is changed, and the decision is the same as if all had been judged. Where anything else happened (the service
 //! changed, someone else wrote a slice, a write failed), all are judged again.
 
-use super::reconcile::{self, Decisions, ZoneOf};
+use super::reconcile::{self, Decisions, Judged, ZoneOf};
 use crate::model::service::{Endpoint, EndpointSlice, Service};
-use crate::model::{Name, Pod};
+use crate::model::{Name, Pod, Uid};
 use crate::store::{Revision, View};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
-
-/// Names of pods.
-pub type Changed = FxHashSet<Name>;
 
 /// The slices of a service as they were wished for.
 #[derive(Debug)]
 pub struct Synced {
     service: Arc<Service>,
     at: Revision,
-    endpoints: Vec<Arc<Vec<Endpoint>>>,
-    changed: Changed,
+    /// By the address of their endpoints, which stay where they are while they are held.
+    slices: FxHashMap<usize, Wished>,
+    /// Pods that are not what they were, by name and by uid.
+    names: FxHashSet<Name>,
+    uids: FxHashSet<Uid>,
+}
+
+/// The endpoints of one slice, and whose they are.
+#[derive(Debug)]
+struct Wished {
+    endpoints: Arc<Vec<Endpoint>>,
+    pods: FxHashSet<Uid>,
+}
+
+fn address(endpoints: &Arc<Vec<Endpoint>>) -> usize {
+    Arc::as_ptr(endpoints) as usize
 }
 
 impl Synced {
-    /// After `decisions` were taken at `at` on slices that were `existing`. None if it takes more than the changed pods
-    /// to decide the next time.
+    /// After `decisions` were taken at `at` on slices that were `existing`; `before` is what was known then. None if it
+    /// takes more than the changed pods to decide the next time.
     pub fn after(
+        before: Option<Synced>,
         decisions: &Decisions,
         existing: &[Arc<EndpointSlice>],
         service: &Arc<Service>,
@@ -42,13 +54,23 @@ impl Synced {
         };
         let stay = existing.iter().filter(|slice| !replaced(&slice.meta.name)).map(|slice| &slice.endpoints);
         let written = decisions.update.iter().chain(&decisions.create).map(|slice| &slice.endpoints);
-        let endpoints = stay.chain(written).cloned().collect();
-        Some(Synced { service: service.clone(), at, endpoints, changed: Changed::default() })
+        let mut known = before.map(|before| before.slices).unwrap_or_default();
+        let wished = |endpoints: &Arc<Vec<Endpoint>>| {
+            let fresh = || Wished {
+                endpoints: endpoints.clone(),
+                pods: endpoints.iter().map(|endpoint| endpoint.pod_uid).collect(),
+            };
+            (address(endpoints), known.remove(&address(endpoints)).unwrap_or_else(fresh))
+        };
+        let slices = stay.chain(written).map(wished).collect();
+        let (names, uids) = (FxHashSet::default(), FxHashSet::default());
+        Some(Synced { service: service.clone(), at, slices, names, uids })
     }
 
     /// A pod that the service selects, or did, is not what it was.
-    pub fn note(&mut self, pod: &Name) {
-        self.changed.insert(pod.clone());
+    pub fn note(&mut self, pod: &Name, uid: Uid) {
+        self.names.insert(pod.clone());
+        self.uids.insert(uid);
     }
 
     /// What to do about the pods that changed; None if all must be judged.
@@ -64,22 +86,26 @@ impl Synced {
         if !same {
             return None;
         }
-        if self.changed.is_empty() {
+        if self.names.is_empty() {
             return Some(Decisions::default());
         }
         let selector = service.selector.as_ref()?;
-        let mut pods: Vec<&Arc<Pod>> = view.named_in(&service.meta.namespace, &self.changed);
+        let mut pods: Vec<&Arc<Pod>> = view.named_in(&service.meta.namespace, &self.names);
         pods.retain(|pod| selector.subset_of(&pod.meta.labels));
-        reconcile::adjust(service, existing, &pods, &self.changed, zone_of, max)
+        reconcile::adjust(service, existing, &pods, &self.judged(), zone_of, max)
+    }
+
+    /// The endpoints that may not be what they should be.
+    fn judged(&self) -> Judged<'_> {
+        let touched = |wished: &&Wished| self.uids.iter().any(|uid| wished.pods.contains(uid));
+        let slices = self.slices.values().filter(touched).map(|wished| Arc::as_ptr(&wished.endpoints)).collect();
+        Judged { slices, pods: &self.uids }
     }
 
     /// Whether slices hold the very endpoints that were wished for.
     fn are_these(&self, existing: &[Arc<EndpointSlice>]) -> bool {
-        let mut wished: Vec<_> = self.endpoints.iter().map(Arc::as_ptr).collect();
-        let mut have: Vec<_> = existing.iter().map(|slice| Arc::as_ptr(&slice.endpoints)).collect();
-        wished.sort_unstable();
-        have.sort_unstable();
-        wished == have
+        let wished = |slice: &Arc<EndpointSlice>| self.slices.contains_key(&address(&slice.endpoints));
+        existing.len() == self.slices.len() && existing.iter().all(wished)
     }
 }
 
@@ -138,21 +164,29 @@ mod tests {
         fn the_changed_pods_decide_as_all_do(
             rounds in prop::collection::vec(prop::collection::vec((0usize..12, 0u8..7), 0..4), 1..20),
         ) {
-            let service = service();
+            let service = Arc::new(service());
             let zone_of = |_: &Name| Some(Name::from("zone"));
             let (mut states, mut slices, mut next) = ([2u8; 12], Vec::new(), 0);
+            let mut synced = Synced::after(None, &Decisions::default(), &slices, &service, 0);
             for round in rounds {
-                let changed: Changed = round.iter().map(|(n, _)| Name::from(format!("pod-{n}"))).collect();
-                round.iter().for_each(|(n, state)| states[*n] = *state);
+                let mut known = synced.take().expect("nothing but pods changes");
+                for (n, state) in round {
+                    let before = std::mem::replace(&mut states[n], state);
+                    for pod in [before, state].into_iter().filter_map(|state| pod(n, state)) {
+                        known.note(&pod.meta.name, pod.meta.uid);
+                    }
+                }
                 let pods: Vec<Arc<Pod>> = (0..12).filter_map(|n| pod(n, states[n])).collect();
                 let all: Vec<&Arc<Pod>> = pods.iter().collect();
-                let few: Vec<&Arc<Pod>> = pods.iter().filter(|pod| changed.contains(&pod.meta.name)).collect();
+                let few: Vec<&Arc<Pod>> = pods.iter().filter(|pod| known.names.contains(&pod.meta.name)).collect();
                 let wished = reconcile(&service, &slices, &all, &zone_of, MAX);
-                let known = !slices.is_empty() && slices.iter().all(|slice| !slice.endpoints.is_empty());
-                let adjusted = adjust(&service, &slices, &few, &changed, &zone_of, MAX);
+                prop_assert!(known.are_these(&slices));
+                let adjusted = adjust(&service, &slices, &few, &known.judged(), &zone_of, MAX);
+                let enough = !slices.is_empty() && slices.iter().all(|slice| !slice.endpoints.is_empty());
+                synced = Synced::after(Some(known), &wished, &slices, &service, 0);
                 follow(&mut slices, &wished, &mut next);
                 let some_left = slices.iter().all(|slice| !slice.endpoints.is_empty());
-                prop_assert_eq!(adjusted.is_some(), known && some_left);
+                prop_assert_eq!(adjusted.is_some(), enough && some_left);
                 prop_assert!(adjusted.is_none_or(|adjusted| adjusted == wished));
             }
         }

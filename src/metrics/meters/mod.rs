@@ -219,6 +219,8 @@ impl Meters {
         match at {
             Some(at) => act(&mut containers[at], loads),
             None if new => {
+                // Most pods have one.
+                containers.reserve_exact(1);
                 containers.push(Meter { name: container.clone(), ..Meter::default() });
                 act(containers.last_mut().expect("just pushed"), loads);
             }

@@ -4,6 +4,7 @@
 //! PNG text is compiled in, so that a picture looks the same on every machine.
 
 pub mod canvas;
+pub mod capacity;
 pub mod compare;
 pub mod latency;
 pub mod nodes;
@@ -48,6 +49,7 @@ macro_rules! chart {
 const CHARTS: &[Chart] = &[
     chart!("replicas", replicas),
     chart!("utilization", nodes),
+    chart!("capacity", capacity),
     chart!("phases", phases),
     chart!("recovery", waterfall),
     chart!("requests", requests),
