@@ -197,6 +197,7 @@ impl Monitor {
         let heartbeat = heartbeat_of(node);
         let saved = self.health.get(&node.meta.name).cloned();
         let saved_lease = saved.as_ref().and_then(|saved| saved.lease);
+        let same_status = saved.as_ref().is_some_and(|saved| saved.heartbeat == heartbeat);
         let fresh = |probe: SimTime| Health { heartbeat, probe, lease: None, declared: None };
         let mut health = match saved {
             Some(saved) if saved.heartbeat == heartbeat => saved,
@@ -206,7 +207,10 @@ impl Monitor {
         let mut last = health.lease;
         if let Sign::Renewed { at, noticed } = sign {
             last = Some(at);
-            if saved_lease.is_none_or(|saved| saved < at) {
+            // A status that is new has the lease forgotten, and the next renewal that is seen counts. Of a node that was
+            // taken to beat the earlier passes have not written down what they saw.
+            let forgotten = !same_status && saved_lease.is_some() && noticed < now;
+            if !forgotten && saved_lease.is_none_or(|saved| saved < at) {
                 let noticed = if saved_lease.is_none() { now } else { noticed };
                 health.probe = health.probe.max(noticed);
                 health.lease = last;
