@@ -5,12 +5,12 @@
 use super::log::LogChecks;
 use super::nodes::NodeChecks;
 use super::{Bounds, Findings};
-use crate::model::core::Lease;
+use crate::model::core::{Lease, Namespace};
 use crate::model::service::{EndpointSlice, SERVICE_NAME, Service};
 use crate::model::workload::keys::REVISION;
 use crate::model::{
-    Deployment, Key, Kind, Machine, Node, Object, Pod, ReplicaSet, Resource, Selector, Taint, TaintEffect, Truth, Uid,
-    condition,
+    Deployment, Key, Kind, Machine, Name, Node, Object, Pod, ReplicaSet, Resource, Selector, Taint, TaintEffect, Truth,
+    Uid, condition,
 };
 use crate::store::Store;
 use crate::time::{SimDuration, SimTime};
@@ -101,7 +101,9 @@ impl Rest<'_> {
                 let message = format!("{} reports {} available, true is {facts:?}", set.key(), set.status.available);
                 findings.violate(27, &[&set.key()], message);
             }
-            let cannot = condition::is_true(&set.status.conditions, "ReplicaFailure");
+            let namespace = view.fetch::<Namespace>(&Name::new(), &set.meta.namespace);
+            let cannot = condition::is_true(&set.status.conditions, "ReplicaFailure")
+                || namespace.is_some_and(|namespace| namespace.terminating);
             if status.1 != set.replicas && !cannot {
                 let message = format!("{} has {} pods and wants {}", set.key(), status.1, set.replicas);
                 findings.violate(27, &[&set.key()], message);

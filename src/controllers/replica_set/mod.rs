@@ -41,6 +41,8 @@ struct LastBatch {
     /// It was a pod that was refused, and not the status at the end: that is worth an event and a condition.
     of_pods: bool,
     reported: bool,
+    /// The namespace goes away: no pod will be created in it any more.
+    ending: bool,
 }
 
 impl Controller for ReplicaSets {
@@ -82,7 +84,10 @@ impl Controller for ReplicaSets {
     }
 
     fn reconcile(&mut self, key: &Key, cx: &mut Cx<'_>) -> Requeue {
-        let Some(set) = self.fetch(key, cx.view) else { return Requeue::Done };
+        let Some(set) = self.fetch(key, cx.view) else {
+            self.last.remove(key);
+            return Requeue::Done;
+        };
         if self.claim(key, &set, cx) {
             return Requeue::Done;
         }
@@ -121,7 +126,11 @@ impl Controller for ReplicaSets {
                 last.done = written.iter().filter(|w| w.key.kind == Kind::Pod).map(|w| w.key.name.clone()).collect();
                 wake.add(key.clone());
             }
-            Err(StoreError::NamespaceTerminating(_)) => {}
+            // No failure, and no use in trying again; the status is still due.
+            Err(StoreError::NamespaceTerminating(_)) => {
+                (last.reported, last.ending) = (true, true);
+                wake.add(key.clone());
+            }
             Err(error) => {
                 last.done.clear();
                 last.error = Some(error.to_string());
@@ -235,6 +244,9 @@ impl ReplicaSets {
             return;
         }
         let creating = active < wished;
+        if creating && self.last.get(key).is_some_and(|last| last.ending) {
+            return;
+        }
         if creating {
             let missing = (wished - active).min(BURST_REPLICAS);
             let create = |_| Write::Create(shared::pod_of_template(self.kind, &set.meta, &set.template).into_object());
@@ -248,7 +260,7 @@ impl ReplicaSets {
         }
         let before = self.last.remove(key).filter(|last| last.creating == creating);
         let (error, of_pods) = before.map_or((None, false), |last| (last.error, last.of_pods));
-        self.last.insert(key.clone(), LastBatch { creating, done: Vec::new(), error, of_pods, reported: false });
+        self.last.insert(key.clone(), LastBatch { creating, error, of_pods, ..LastBatch::default() });
     }
 }
 

@@ -161,11 +161,19 @@ impl<'a, B: DrawingBackend> Pen<'a, B> {
 
     /// The vertical axis: grid lines, values and a name.
     pub fn y_axis(&mut self, frame: &Frame, name: &str) {
-        let [left, top, right, bottom] = frame.edges;
         // Pods are counted in whole numbers.
-        let whole = |tick: &(f64, String)| tick.0.fract() == 0.0;
-        for (value, label) in ticks(frame.y, 8).into_iter().filter(whole).map(|tick| (tick.0, format!("{:.0}", tick.0)))
-        {
+        let whole = ticks(frame.y, 8).into_iter().filter(|tick| tick.0.fract() == 0.0);
+        self.scale(frame, name, whole.map(|tick| (tick.0, format!("{:.0}", tick.0))));
+    }
+
+    /// The vertical axis of an amount that need not be whole, in few steps.
+    pub fn y_amounts(&mut self, frame: &Frame, name: &str) {
+        self.scale(frame, name, ticks(frame.y, 4).into_iter());
+    }
+
+    fn scale(&mut self, frame: &Frame, name: &str, ticks: impl Iterator<Item = (f64, String)>) {
+        let [left, top, right, bottom] = frame.edges;
+        for (value, label) in ticks {
             let y = frame.at(frame.x.0, value).1;
             self.line(vec![(left, y), (right, y)], GRID, 1);
             self.text(&label, (left - 8, y - 8), 15, GREY, HPos::Right);

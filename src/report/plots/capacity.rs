@@ -99,7 +99,7 @@ pub fn draw<B: DrawingBackend>(outcome: &Outcome, sheet: &Sheet<B>) -> Drawn {
     let all = paid.last().map_or(0.0, |(_, amount)| *amount);
     let lower = Frame { edges: [80, 510, 1170, 610], x: (0.0, end), y: (0.0, (all * 1.1).max(0.01)) };
     pen.x_axis(&lower, &format!("virtual time ({name})"));
-    pen.y_axis(&lower, "cost");
+    pen.y_amounts(&lower, "cost");
     let place = |&(at, amount): &(SimTime, f64)| lower.at(at.as_secs_f64() / unit, amount);
     pen.line(paid.iter().map(place).collect(), COLOURS[3], 2);
     pen.done()

@@ -55,6 +55,10 @@ pub fn draw<B: DrawingBackend>(outcome: &Outcome, sheet: &Sheet<B>) -> Drawn {
     let several = flows.iter().filter(|flow| flow.ends.failed() > 0).count() > 1;
     for flow in flows.iter().filter(|flow| able(flow) > 0.0) {
         let Some(ready) = endpoints(flow) else { continue };
+        // A line that is mostly outside would be a few scraps.
+        if ready.mean(SimTime::ZERO, record.end) * flow.capacity > upper.y.1 {
+            continue;
+        }
         let can = |value: i64| value as f64 * flow.capacity;
         let place = |&(start, length, value): &(SimTime, SimDuration, i64)| {
             [start, start + length].map(|time| upper.at(time.as_secs_f64() / unit, can(value)))
