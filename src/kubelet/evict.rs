@@ -127,7 +127,8 @@ impl NodeState {
     fn next_image_gc(&self, now: SimTime) -> Option<SimTime> {
         let from = not_again(self.watch.collected, now);
         let capacity = self.registers.capacity.ephemeral_storage;
-        let room = capacity - capacity / 100 * self.setup.image_gc_high_percent;
+        // In whole percent, as they are compared: 85 % are reached where less than 16 % are free.
+        let room = (capacity * (101 - self.setup.image_gc_high_percent) + 99) / 100;
         let full =
             self.first_below(Signal::ImageFsAvailable, room, from).filter(|_| self.setup.image_gc_high_percent < 100);
         full.map(|at| tick(self.since, IMAGE_GC_PERIOD, at.max(from)))

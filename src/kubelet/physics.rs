@@ -125,7 +125,8 @@ impl Kubelet {
         let (node, now) = (&self.nodes[at], cx.now);
         let out_of_memory = match node.registers.capacity.memory {
             0 => None,
-            _ => node.load.first_above(Stock::Memory, now, node.memory()),
+            // What is short already stays short: nobody is left that could be killed.
+            _ => node.load.first_above(Stock::Memory, now, node.memory()).filter(|at| *at > now),
         };
         let turn = if node.unhurried() { None } else { node.load.next_end(now) };
         let look = if node.up { node.next_look(now, cx.eager) } else { None };
