@@ -129,7 +129,8 @@ fn deletion(change: &Change, findings: &mut Findings) {
         Some(new) if old.deleting() && !new.deleting() => {
             findings.violate(9, &[&change.key], format!("the deletion mark of {} was taken back", change.key));
         }
-        Some(new) if old.deletion.zip(new.deletion).is_some_and(|(old, new)| new.at > old.at) => {
+        // A shorter grace period that is over already ends now (`rest/delete.go`, `BeforeDelete`).
+        Some(new) if old.deletion.zip(new.deletion).is_some_and(|(old, new)| new.at > old.at.max(change.time)) => {
             findings.violate(9, &[&change.key], format!("the deletion of {} was put off", change.key));
         }
         None if !old.finalizers.is_empty() && (!old.deleting() || old.finalizers.len() > 1) => {

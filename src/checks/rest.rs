@@ -68,8 +68,11 @@ impl Rest<'_> {
                 continue;
             };
             for taint in node.taints.iter().filter(|taint| taint.effect == TaintEffect::NoExecute && pod.is_active()) {
+                // Bound later than tainted, its time there began when it was bound.
+                let bound = condition::find(&pod.status.conditions, "PodScheduled").map(|one| one.last_transition);
+                let came = bound.unwrap_or(pod.meta.created);
                 if let (Some(added), Some(stays)) = (taint.added, stays(pod, taint))
-                    && self.now - added.max(pod.meta.created) > stays + NOW_AND_THEN.max(self.bounds.stale)
+                    && self.now - added.max(came) > stays + NOW_AND_THEN.max(self.bounds.stale)
                 {
                     let message = format!("{} is still on {name}, tainted {} at {added}", pod.key(), taint.key);
                     findings.violate(18, &[&pod.key(), &node.key()], message);
