@@ -55,7 +55,8 @@ fn holds(name: &str, text: &str) -> Result<(), String> {
 fn random_clusters_keep_every_invariant() {
     let asked = std::env::var_os("PROPTEST_CASES").and_then(|text| text.to_str()?.parse().ok());
     let cases = asked.unwrap_or(CASES);
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 2_000, ..Config::default() };
+    let shrink = Config { max_shrink_iters: 2_000, max_shrink_time: 60_000, ..Config::default() };
+    let config = Config { cases, failure_persistence: None, ..shrink };
     // Fixed in an ordinary run, so that a red test is red again; a longer look takes new cases each time.
     let mut runner = match cases {
         CASES => {
@@ -63,8 +64,15 @@ fn random_clusters_keep_every_invariant() {
         }
         _ => TestRunner::new(config),
     };
+    let failed = std::cell::Cell::new(false);
     let outcome = runner.run(&plan::plans(), |plan| {
-        holds("random.yaml", &plan.yaml()).map_err(|why| TestCaseError::fail(format!("{why}\n")))
+        holds("random.yaml", &plan.yaml()).map_err(|why| {
+            // Before it shrinks: that can take a while.
+            if !failed.replace(true) {
+                eprintln!("{why}\n{}", plan.yaml());
+            }
+            TestCaseError::fail(format!("{why}\n"))
+        })
     });
     let text = |plan: &Plan| plan.yaml();
     if let Err(TestError::Fail(why, plan)) = outcome {

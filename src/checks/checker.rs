@@ -3,7 +3,7 @@
 use super::{Checks, Findings, delivery, endpoints, log, namespaces, nodes, pods, rest, workloads};
 use crate::model::{Key, Kind};
 use crate::runtime::Observer;
-use crate::store::{Change, Store};
+use crate::store::{Change, Store, StoreError};
 use crate::time::{SimDuration, SimTime};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -116,6 +116,10 @@ impl Observer for Checker {
                 self.sweep(store, findings);
             }
         }
+    }
+
+    fn refused(&mut self, _: SimTime, writer: &'static str, key: &Key, _: &StoreError) {
+        self.nodes.refused(writer, key);
     }
 
     fn delivered(&mut self, now: SimTime, actor: &'static str, from: u64, to: u64) {

@@ -11,7 +11,7 @@ use crate::model::{
     TaintEffect, Terminated, Uid, condition,
 };
 use crate::runtime::Observer;
-use crate::store::{Change, DeleteOptions, FOREGROUND, Patch, Preconditions, Propagation, Verb, Write};
+use crate::store::{Change, DeleteOptions, FOREGROUND, Patch, Preconditions, Propagation, StoreError, Verb, Write};
 use std::sync::Arc;
 
 /// A run.
@@ -44,6 +44,19 @@ fn remove(rig: &mut Rig, at: f64, names: &[&str]) {
     for name in names {
         rig.play.write(at, Write::Delete(pod_key(name), Default::default()), "replicaset-controller");
     }
+}
+
+/// A pod that has to leave after 300 s, which so often is refused, and that stays.
+fn doomed(rig: &mut Rig, refusals: usize, end: f64) {
+    rig.play.bind(2.0, "web-1", "a");
+    rig.play.taint(10.0, "a", TaintEffect::NoExecute);
+    rig.play.power(10.0, "a", false);
+    rig.play.node_ready(10.0, "a", crate::model::Truth::Unknown);
+    let (key, error) = (pod_key("web-1"), StoreError::NotFound(pod_key("web-1")));
+    for _ in 0..refusals {
+        rig.checker.borrow_mut().refused(s(310.0), "taint-eviction-controller", &key, &error);
+    }
+    rig.finish(end);
 }
 
 fn host_port_pod(name: &str, host_port: u16) -> Pod {
@@ -410,23 +423,9 @@ pub(super) const CASES: &[(u8, Play, Play)] = &[
     ),
     (17, |rig| host_ports(rig, [8080, 8080]), |rig| host_ports(rig, [8080, 8081])),
     // 300 s of toleration and 90 s to act end at 400 s.
-    (
-        18,
-        |rig| {
-            rig.play.bind(2.0, "web-1", "a");
-            rig.play.taint(10.0, "a", TaintEffect::NoExecute);
-            rig.play.power(10.0, "a", false);
-            rig.play.node_ready(10.0, "a", crate::model::Truth::Unknown);
-            rig.finish(401.0);
-        },
-        |rig| {
-            rig.play.bind(2.0, "web-1", "a");
-            rig.play.taint(10.0, "a", TaintEffect::NoExecute);
-            rig.play.power(10.0, "a", false);
-            rig.play.node_ready(10.0, "a", crate::model::Truth::Unknown);
-            rig.finish(399.0);
-        },
-    ),
+    (18, |rig| doomed(rig, 0, 401.0), |rig| doomed(rig, 0, 399.0)),
+    // An eviction that was refused four times is tried once more, and then no more.
+    (18, |rig| doomed(rig, 4, 401.0), |rig| doomed(rig, 5, 401.0)),
     // A node went, and its pods stay for more than 90 s.
     (
         18,

@@ -14,6 +14,9 @@ use crate::time::SimTime;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
+/// How often the eviction of a pod is tried (`pkg/controller/tainteviction/taint_eviction.go`, `retries`).
+const EVICTION_TRIES: u32 = 5;
+
 /// Sums kept beside the store.
 #[derive(Debug, Default)]
 pub struct NodeChecks {
@@ -22,6 +25,8 @@ pub struct NodeChecks {
     /// What keeps pods from a node, and since when.
     bars: FxHashMap<Name, Vec<(Taint, SimTime)>>,
     gone: FxHashMap<Name, SimTime>,
+    /// How often the eviction of a pod was refused.
+    refused: FxHashMap<Key, u32>,
 }
 
 fn takes(pod: &Pod) -> Resources {
@@ -76,6 +81,18 @@ impl NodeChecks {
             }
             host_ports(change, pod, node, store, findings);
         }
+    }
+
+    /// A write was refused.
+    pub fn refused(&mut self, writer: &str, key: &Key) {
+        if writer == "taint-eviction-controller" {
+            *self.refused.entry(key.clone()).or_default() += 1;
+        }
+    }
+
+    /// Whether the eviction of a pod was refused so often that nobody tries it any more.
+    pub fn given_up(&self, pod: &Key) -> bool {
+        self.refused.get(pod).is_some_and(|refused| *refused >= EVICTION_TRIES)
     }
 
     /// When a node that is not there went.

@@ -72,6 +72,7 @@ impl Rest<'_> {
                 let bound = condition::find(&pod.status.conditions, "PodScheduled").map(|one| one.last_transition);
                 let came = bound.unwrap_or(pod.meta.created);
                 if let (Some(added), Some(stays)) = (taint.added, stays(pod, taint))
+                    && !self.nodes.given_up(&pod.key())
                     && self.now - added.max(came) > stays + NOW_AND_THEN.max(self.bounds.stale)
                 {
                     let message = format!("{} is still on {name}, tainted {} at {added}", pod.key(), taint.key);

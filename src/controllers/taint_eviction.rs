@@ -1,18 +1,23 @@
 //! Evicts pods that do not tolerate their node's `NoExecute` taints (`pkg/controller/tainteviction/taint_eviction.go`).
 //!
 //! A worked example: a node gets `unreachable:NoExecute`; a pod that tolerates it for 300 s is deleted 300 s
-//! later, one that does not at once. When the taint goes first, the deletion is cancelled.
+//! later, one that does not at once. When the taint goes first, the deletion is cancelled. A deletion that is refused is
+//! tried five times within 50 ms and then given up, until the node's taints change again.
 
 use crate::model::{
-    Condition, Key, Kind, Name, Node, Object, Pod, Resource, Taint, TaintEffect, Toleration, Truth, Uid,
+    Condition, Key, Kind, Name, Node, Object, Pod, Resource, Taint, TaintEffect, Toleration, Truth, Uid, condition,
 };
 use crate::runtime::{Controller, Cx, Requeue, Wake};
-use crate::store::{Change, DeleteOptions, EventRecord, Patch, Preconditions, View, Write};
+use crate::store::{Change, DeleteOptions, EventRecord, Patch, Preconditions, StoreError, View, Write, Written};
 use crate::time::{SimDuration, SimTime};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const SOURCE: Name = crate::name!("taint-eviction-controller");
+
+/// How often a deletion is tried, and how long after a refusal it is again.
+const TRIES: u32 = 5;
+const RETRY: SimDuration = SimDuration::from_millis(10);
 
 /// A pod's planned deletion.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,6 +26,8 @@ struct Timer {
     created: SimTime,
     /// `None` once it has fired.
     fires: Option<SimTime>,
+    /// How often it was refused.
+    refused: u32,
 }
 
 /// The controller.
@@ -72,6 +79,9 @@ impl Controller for TaintEviction {
             (old, Some(Object::Node(new))) => {
                 let before = old.as_ref().and_then(Object::node).map(|node| no_execute(node)).unwrap_or_default();
                 if before != no_execute(new) {
+                    // What was given up is planned anew.
+                    let timers = self.timers.get_mut(&change.key.name);
+                    timers.into_iter().for_each(|timers| timers.retain(|_, timer| timer.refused < TRIES));
                     wake.add(change.key.clone());
                 }
             }
@@ -118,6 +128,20 @@ impl Controller for TaintEviction {
         }
         next.map_or(Requeue::Done, |at| Requeue::After(at - cx.now))
     }
+
+    fn refused(&mut self, key: &Key, about: &Key, error: &StoreError, now: SimTime) {
+        let Some(timer) = self.timers.get_mut(&key.name).and_then(|timers| timers.get_mut(about)) else { return };
+        if timer.fires.is_none() && !matches!(error, StoreError::NotFound(_)) {
+            timer.refused += 1;
+            timer.fires = (timer.refused < TRIES).then_some(now + RETRY);
+        }
+    }
+
+    fn settled(&mut self, key: &Key, result: Result<&[Written], &StoreError>, wake: &mut Wake<'_>) {
+        if result.is_err() {
+            wake.add_after(key.clone(), RETRY);
+        }
+    }
 }
 
 fn no_execute(node: &Node) -> Vec<&Taint> {
@@ -144,17 +168,20 @@ fn plan(pod: &Arc<Pod>, taints: &[&Taint], timers: &mut BTreeMap<Key, Timer>, cx
         // A deletion planned earlier stands, unless it was planned at this very instant.
         (Verdict::StaysFor(_), Some(timer)) if timer.created < cx.now => {}
         (Verdict::StaysFor(length), _) => {
-            timers.insert(key, Timer { uid: pod.meta.uid, created: cx.now, fires: Some(cx.now + length) });
+            timers.insert(key, Timer { uid: pod.meta.uid, created: cx.now, fires: Some(cx.now + length), refused: 0 });
         }
     }
 }
 
 fn evict(pod: &Arc<Pod>, timers: &mut BTreeMap<Key, Timer>, cx: &mut Cx<'_>) {
     let (key, uid) = (pod.key(), pod.meta.uid);
-    timers.insert(key.clone(), Timer { uid, created: cx.now, fires: None });
-    let object = Object::Pod(pod.clone());
-    let message = format!("Marking for deletion Pod {}/{}", key.namespace, key.name);
-    cx.event(&object, false, SOURCE, crate::name!("TaintManagerEviction"), message);
+    let refused = timers.get(&key).map_or(0, |timer| timer.refused);
+    timers.insert(key.clone(), Timer { uid, created: cx.now, fires: None, refused });
+    if refused == 0 {
+        let object = Object::Pod(pod.clone());
+        let message = format!("Marking for deletion Pod {}/{}", key.namespace, key.name);
+        cx.event(&object, false, SOURCE, crate::name!("TaintManagerEviction"), message);
+    }
     let target = Condition::new(
         crate::name!("DisruptionTarget"),
         Truth::True,
@@ -163,10 +190,12 @@ fn evict(pod: &Arc<Pod>, timers: &mut BTreeMap<Key, Timer>, cx: &mut Cx<'_>) {
         cx.now,
     );
     let preconditions = Preconditions::uid(uid);
-    cx.background(vec![
-        Write::Patch(key.clone(), Patch::Conditions(vec![target]), preconditions),
-        Write::Delete(key, DeleteOptions { preconditions, ..DeleteOptions::default() }),
-    ]);
+    // What a try that failed has said already is not said again.
+    let known = cx.live().fetch_key::<Pod>(&key).and_then(|pod| condition::find(&pod.status.conditions, &target.kind));
+    let said = known.is_some_and(|known| (known.status, &known.reason) == (target.status, &target.reason));
+    let patch = (!said).then(|| Write::Patch(key.clone(), Patch::Conditions(vec![target]), preconditions));
+    let delete = Write::Delete(key, DeleteOptions { preconditions, ..DeleteOptions::default() });
+    cx.background(patch.into_iter().chain([delete]).collect());
 }
 
 /// Forgets a planned deletion, and says so if it was still to come.

@@ -353,7 +353,7 @@ impl PodWorker {
             if let Some(end) = &instance.end {
                 consider(end.observed, Due::End(at));
             }
-            if let Some((tick, kind)) = instance.probes.as_ref().and_then(|probes| probes.next(all)) {
+            if let Some((tick, kind)) = instance.probes.as_ref().and_then(|probes| probes.next(since, all)) {
                 consider(tick, Due::Probe(at, kind));
             }
         }

@@ -113,10 +113,11 @@ impl Probes {
         }
     }
 
-    /// The next attempt; with `all` also one that can change nothing.
-    pub fn next(&self, all: bool) -> Option<(SimTime, ProbeKind)> {
+    /// The next attempt of a kubelet that works since then; with `all` also one that can change nothing. What it missed
+    /// is due together: which was missed first tells only a ticker that was not let go.
+    pub fn next(&self, since: SimTime, all: bool) -> Option<(SimTime, ProbeKind)> {
         let counted = self.tickers.iter().zip(KINDS).filter(|(ticker, _)| all || !ticker.settled);
-        counted.filter_map(|(ticker, kind)| Some((ticker.next?, kind))).min()
+        counted.filter_map(|(ticker, kind)| Some((ticker.next?.max(since), kind))).min()
     }
 
     /// Something happens to the container at `now`: probes that nobody was waiting for can answer otherwise. One that
@@ -253,7 +254,7 @@ mod tests {
         let second = SimTime::from_secs;
         let mut probes = Probes::begin(container, second(10), second(10), [second(7); 2]);
         let mut lines = Vec::new();
-        while let Some((at, kind)) = probes.next(true).filter(|(at, _)| *at <= second(end)) {
+        while let Some((at, kind)) = probes.next(SimTime::ZERO, true).filter(|(at, _)| *at <= second(end)) {
             let good = at >= second(serves);
             let attempt = probes.attempt(container, kind, at, good, eager);
             let mark = if attempt.changed { "*" } else { "" };

@@ -46,6 +46,8 @@ impl Controller for DaemonSets {
                 self.strays.follow(change);
                 if shared::ownership::matters(change) || bound(change) {
                     shared::owners_in(change, Kind::DaemonSet).for_each(|key| wake.add(key));
+                    let waits = |key: &Key| Some(view.fetch_key::<DaemonSet>(key)?.min_ready_seconds);
+                    shared::availability::became_ready(change, Kind::DaemonSet, waits, wake);
                 }
                 let wants = |set: &DaemonSet, labels: &Labels| set.selector.matches(labels);
                 shared::adopters(change, view, wants).into_iter().for_each(|key| wake.add(key));

@@ -76,6 +76,8 @@ impl Controller for ReplicaSets {
                 self.tallies.follow(change);
                 if shared::ownership::matters(change) {
                     shared::owners_in(change, self.kind).for_each(|key| wake.add(key));
+                    let waits = |key: &Key| Some(self.fetch(key, view)?.min_ready_seconds);
+                    shared::availability::became_ready(change, self.kind, waits, wake);
                 }
                 self.adopters(change, view).into_iter().for_each(|key| wake.add(key));
             }

@@ -40,6 +40,8 @@ impl Controller for StatefulSets {
                 self.strays.follow(change);
                 if shared::ownership::matters(change) {
                     shared::owners_in(change, Kind::StatefulSet).for_each(|key| wake.add(key));
+                    let waits = |key: &Key| Some(view.fetch_key::<StatefulSet>(key)?.min_ready_seconds);
+                    shared::availability::became_ready(change, Kind::StatefulSet, waits, wake);
                 }
                 let wants = |set: &StatefulSet, labels: &Labels| set.selector.matches(labels);
                 shared::adopters(change, view, wants).into_iter().for_each(|key| wake.add(key));
