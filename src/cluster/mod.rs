@@ -164,9 +164,7 @@ pub fn run(
     let objectives = scenario.slo.iter().map(|slo| slo.objective()).collect();
     let mut record = Record { traffic, objectives, ..recorder.0.take().into_record() };
     record.loads = cluster.meters.loads();
-    if !record.loads.is_empty() {
-        scaling::add_use(&mut record);
-    }
+    scaling::add_use(&mut record);
     let mut findings = findings.take();
     if stop.is_none() {
         findings.busy_at_end(&cluster.runtime.busy_keys());

@@ -232,6 +232,7 @@ fn scheduler(
 
 fn kubelet(scenario: &Scenario, options: &Options) -> Kubelet {
     let settings = KubeletSettings::from_timing(&scenario.timing);
-    let source = ScenarioBehavior { rules: scenario.behavior.clone() };
+    let serving = scenario.traffic.iter().flat_map(|traffic| traffic.serving.clone()).collect();
+    let source = ScenarioBehavior { rules: scenario.behavior.clone(), serving };
     Kubelet::new(settings, Box::new(source), options.seed)
 }

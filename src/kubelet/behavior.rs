@@ -9,6 +9,7 @@ use crate::rng::{Seed, Stream};
 use crate::scenario::Behavior;
 use crate::scenario::behavior::{HookBehavior, ImagePull, Readiness};
 use crate::scenario::growth::Rate;
+use crate::scenario::traffic::Serving;
 use crate::scenario::units::{self, Distribution, Unit};
 use crate::time::SimDuration;
 use std::sync::Arc;
@@ -123,6 +124,8 @@ fn stream(seed: Seed, purpose: &str, pod: &Pod, container: &Container, run: u32)
 pub struct ScenarioBehavior {
     /// The entries; later ones win field by field.
     pub rules: Vec<Behavior>,
+    /// Pods that answer requests: what their containers use of the processor comes from these.
+    pub serving: Vec<Serving>,
 }
 
 impl BehaviorSource for ScenarioBehavior {
@@ -182,6 +185,10 @@ impl BehaviorSource for ScenarioBehavior {
             units::Usage::Absolute(amount) => sample(&amount, || stream(seed, purpose, pod, container, run)).0.as_f64(),
             units::Usage::OfRequest(share) => sample(&share, || stream(seed, purpose, pod, container, run)).0 * request,
         };
+        let serves = |one: &Serving| one.container(pod).is_some_and(|answers| answers.name == container.name);
+        if rule.cpu.is_none() && self.serving.iter().any(serves) {
+            behavior.usage.milli_cpu = 0;
+        }
         if let Some(usage) = rule.cpu {
             let cores = amount("cpu", usage, container.requests.milli_cpu as f64 / 1000.0);
             behavior.usage.milli_cpu = (cores * 1000.0).round() as i64;
@@ -279,7 +286,7 @@ mod tests {
         let fails = Behavior { matching: index("1,4-6"), exit_code: Some(3), ..Behavior::default() };
         let never = Behavior { failure_probability: Some(Factor(0.0)), ..Behavior::default() };
         let chance = Behavior { matching: index("9"), failure_probability: Some(Factor(0.25)), ..Behavior::default() };
-        let source = ScenarioBehavior { rules: vec![never, fails, chance] };
+        let source = ScenarioBehavior { rules: vec![never, fails, chance], serving: Vec::new() };
         let code = |index: &str, run: u32| {
             let pod = pod("batch-x", spec("app", 0, 0)).label("batch.kubernetes.io/job-completion-index", index);
             source.resolve(&pod, &pod.spec.containers[0], run, &Environment::default(), Seed(1)).exit_code
@@ -306,7 +313,7 @@ mod tests {
             cpu: Some(Amount::OfRequest(Distribution::Constant(Factor(0.2)))),
             ..Behavior::default()
         };
-        let source = ScenarioBehavior { rules: vec![all, web] };
+        let source = ScenarioBehavior { rules: vec![all, web], serving: Vec::new() };
         let resolve = |name: &str, run: u32| {
             let pod = pod(name, spec("app", 500, 1 << 20));
             source.resolve(&pod, &pod.spec.containers[0], run, &Environment::new(), Seed(1))

@@ -124,6 +124,8 @@ enum Order {
     ShutDown(Eviction),
     /// A critical pod needs its room.
     Preempt,
+    /// The kernel kills a container: its requests take more memory than its limit.
+    OutOfMemory(Name),
     /// The work of a container goes at another pace.
     Pace {
         /// Which.
@@ -228,7 +230,11 @@ impl Kubelet {
         if !self.nodes[node].up {
             return Requeue::Done;
         }
-        let orders = self.orders.remove(key).unwrap_or_default();
+        let mut orders = self.orders.remove(key).unwrap_or_default();
+        if let Some(listeners) = &self.listeners {
+            let killed = listeners.take_killed(pod.meta.uid).into_iter();
+            orders.extend(killed.map(|(container, at)| (at, Order::OutOfMemory(container))));
+        }
         let mut worker = match self.workers.remove(key) {
             Some(worker) => worker,
             None if pod.status.phase.terminal() => return Requeue::Done,
@@ -347,6 +353,7 @@ fn work(worker: &mut PodWorker, env: &mut Env<'_>, orders: &[(SimTime, Order)], 
             Order::Evict(eviction) => worker.evict(env, eviction, *at),
             Order::ShutDown(eviction) => worker.end_as(env, crate::name!("Terminated"), eviction, *at),
             Order::Preempt => worker.preempted(env, *at),
+            Order::OutOfMemory(container) => worker.out_of_memory(env, container, *at),
             Order::Pace { container, pace, .. } => worker.pace(env, *container, *pace, *at),
         }
     }

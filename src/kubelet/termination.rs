@@ -202,6 +202,20 @@ impl PodWorker {
         }
     }
 
+    /// The kernel kills a container at `at` for the memory that its requests take.
+    pub fn out_of_memory(&mut self, env: &mut Env<'_>, container: &Name, at: SimTime) {
+        let Some(index) = (0..self.instances.len()).find(|index| env.container(*index).name == *container) else {
+            return;
+        };
+        let observed = env.node.relist(at, env.settings);
+        let instance = &mut self.instances[index];
+        if instance.running() && instance.end.as_ref().is_none_or(|end| end.at > at) {
+            instance.run.out_of_memory = Some(at);
+            let reason = crate::name!("OOMKilled");
+            instance.end = Some(Ending { at, exit_code: KILLED, reason, observed, own: true });
+        }
+    }
+
     /// Nothing runs any more: the final status, and the node's resources are free.
     pub(super) fn conclude(&mut self, env: &mut Env<'_>, now: SimTime) {
         // Of containers that never ran nobody can say how they ended.

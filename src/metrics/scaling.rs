@@ -12,6 +12,7 @@
 
 use super::record::Record;
 use super::series::{Series, share, together};
+use super::traffic::TrafficRecord;
 use crate::model::curve::Curve;
 use crate::model::{Name, Uid};
 use crate::time::{SimDuration, SimTime};
@@ -189,8 +190,44 @@ pub fn pod_latency(record: &Record, of: impl Fn(&super::PodRecord) -> bool) -> L
 /// How often the shares of pods are looked at where nothing else changes.
 const GRID: SimDuration = SimDuration::from_secs(30);
 
-/// Adds what pods take of loads to what their nodes use.
+/// Adds what requests and loads take to what their nodes use.
 pub fn add_use(record: &mut Record) {
+    if let Some(traffic) = record.traffic.take() {
+        add_requests(record, &traffic);
+        record.traffic = Some(traffic);
+    }
+    if !record.loads.is_empty() {
+        add_loads(record);
+    }
+}
+
+fn add_requests(record: &mut Record, traffic: &TrafficRecord) {
+    let end = record.end;
+    for used in &traffic.nodes {
+        let Some(node) = record.nodes.iter_mut().find(|node| node.name == used.node) else { continue };
+        let (mut cpu, mut memory) = (Series::default(), Series::default());
+        for (window, (core_ns, byte_seconds)) in used.cpu.iter().zip(&used.memory).enumerate() {
+            let from = traffic.start + traffic.window * window as i64;
+            // The last one may be cut short.
+            let length = traffic.window.0.min((end - from).0).max(1);
+            cpu.set(from, (i128::from(*core_ns) * 1000 / i128::from(length)) as i64);
+            memory.set(from, (i128::from(*byte_seconds) * 1_000_000_000 / i128::from(length)) as i64);
+        }
+        add(&mut node.used_cpu, &cpu, end);
+        add(&mut node.used_memory, &memory, end);
+    }
+}
+
+/// Adds another series to one.
+fn add(to: &mut Series, more: &Series, end: SimTime) {
+    let mut sum = Series::default();
+    for (at, _, [one, other]) in together([&*to, more], SimTime(i64::MIN / 4), end) {
+        sum.set(at, one + other);
+    }
+    *to = sum;
+}
+
+fn add_loads(record: &mut Record) {
     let nodes: BTreeMap<Name, usize> =
         record.nodes.iter().enumerate().map(|(at, node)| (node.name.clone(), at)).collect();
     let place: BTreeMap<Uid, usize> =
@@ -224,12 +261,7 @@ pub fn add_use(record: &mut Record) {
         changes.sort_by_key(|change| change.0);
         let mut loads = Series::default();
         changes.into_iter().for_each(|(at, change)| loads.add(at, change));
-        let end = record.end;
-        let mut sum = Series::default();
-        for (at, _, [own, load]) in together([&node.used_cpu, &loads], SimTime(i64::MIN / 4), end) {
-            sum.set(at, own + load);
-        }
-        node.used_cpu = sum;
+        add(&mut node.used_cpu, &loads, record.end);
     }
 }
 

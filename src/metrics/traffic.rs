@@ -218,6 +218,17 @@ impl Window {
     }
 }
 
+/// What requests took of one node, by window.
+#[derive(Clone, PartialEq, Debug)]
+pub struct NodeTraffic {
+    /// The node.
+    pub node: Name,
+    /// Core-nanoseconds.
+    pub cpu: Vec<i64>,
+    /// Byte-seconds.
+    pub memory: Vec<i64>,
+}
+
 /// What one pod did for a service.
 #[derive(Clone, PartialEq, Debug)]
 pub struct PodTraffic {
@@ -319,6 +330,8 @@ pub struct TrafficRecord {
     pub services: Vec<FlowTraffic>,
     /// Clients, in order of the scenario.
     pub clients: Vec<FlowTraffic>,
+    /// What requests took of nodes, in order of the nodes.
+    pub nodes: Vec<NodeTraffic>,
     /// Requests still under way at the end.
     pub under_way: u64,
     /// A hash of every request's end.

@@ -31,6 +31,8 @@ pub type Processes = SmallVec<[Process; 1]>;
 struct Known {
     pods: FxHashMap<Uid, Processes>,
     changed: Vec<Uid>,
+    /// Containers whose requests took more memory than their limit, and when.
+    killed: FxHashMap<Uid, SmallVec<[(Name, SimTime); 1]>>,
 }
 
 /// Who listens where: the kubelets tell, the network asks.
@@ -45,7 +47,10 @@ impl Listeners {
             return;
         }
         match processes.is_empty() {
-            true => _ = known.pods.remove(&pod),
+            true => {
+                known.pods.remove(&pod);
+                known.killed.remove(&pod);
+            }
             false => _ = known.pods.insert(pod, processes),
         }
         known.changed.push(pod);
@@ -56,6 +61,17 @@ impl Listeners {
         let known = self.0.borrow();
         let all = known.pods.get(&pod)?;
         all.iter().find(|process| container.is_empty() || process.container == *container).cloned()
+    }
+
+    /// The kernel kills a container at `at`: its requests take more memory than it may have.
+    pub fn kill(&self, pod: Uid, container: &Name, at: SimTime) {
+        self.0.borrow_mut().killed.entry(pod).or_default().push((container.clone(), at));
+    }
+
+    /// Those of a pod's containers that were killed since this was asked last.
+    pub fn take_killed(&self, pod: Uid) -> SmallVec<[(Name, SimTime); 1]> {
+        let mut known = self.0.borrow_mut();
+        if known.killed.is_empty() { SmallVec::new() } else { known.killed.remove(&pod).unwrap_or_default() }
     }
 
     /// Whether something changed since [`Self::changes`] was asked.

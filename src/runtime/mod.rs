@@ -22,7 +22,7 @@ pub use context::{Batch, Cx, Group, Order, Told};
 pub use control::Command;
 pub use controller::{Controller, Requeue, Wake};
 pub use observer::Observer;
-pub use plant::Plant;
+pub use plant::{Call, Plant};
 pub use run_loop::{Runtime, Stop};
 pub use server::ServerSettings;
 pub use settings::{ActorSettings, RuntimeLimits, Stats};

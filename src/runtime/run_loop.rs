@@ -13,7 +13,7 @@ use super::control::Component;
 use super::controller::{Controller, Requeue, Wake};
 use super::gate::{Gates, Verdict};
 use super::observer::Observer;
-use super::plant::Plant;
+use super::plant::{Call, Plant};
 use super::queue::WorkQueue;
 use super::server::{Server, ServerSettings};
 use super::settings::{ActorSettings, RuntimeLimits, Stats};
@@ -205,12 +205,12 @@ impl Runtime {
     /// # Errors
     /// A limit was reached, or `progress` said stop.
     pub fn run_until(&mut self, end: SimTime, progress: &mut dyn FnMut(SimTime, Stats) -> bool) -> Result<(), Stop> {
-        while let Some(next) = self.events.peek_time() {
-            if next > end {
-                break;
+        loop {
+            let next = self.events.peek_time().filter(|next| *next <= end);
+            if self.advance_plant(next.unwrap_or(SimTime(end.0 + 1)), progress)? {
+                continue;
             }
-            self.advance_plant(next, progress)?;
-            let (now, event) = self.events.pop().expect("there is a next event");
+            let Some((now, event)) = next.and_then(|_| self.events.pop()) else { break };
             self.count_event(now);
             self.handle(now, event);
             if self.stats.events.is_multiple_of(4096) {
@@ -223,20 +223,34 @@ impl Runtime {
                 return Err(stop);
             }
         }
-        self.advance_plant(SimTime(end.0 + 1), progress)?;
         self.events.advance_to(end);
         Ok(())
     }
 
-    /// Brings the plant up to what happens next in the cluster.
-    fn advance_plant(&mut self, until: SimTime, progress: &mut dyn FnMut(SimTime, Stats) -> bool) -> Result<(), Stop> {
-        let Some(plant) = &mut self.plant else { return Ok(()) };
+    /// Brings the plant up to what happens next in the cluster, or to where it calls an actor: whether it did.
+    fn advance_plant(
+        &mut self,
+        until: SimTime,
+        progress: &mut dyn FnMut(SimTime, Stats) -> bool,
+    ) -> Result<bool, Stop> {
+        let Some(plant) = &mut self.plant else { return Ok(false) };
+        let mut calls = Vec::new();
         while !plant.advance(until, PLANT_EVENTS) {
+            calls.extend(std::iter::from_fn(|| plant.call()));
+            if !calls.is_empty() {
+                break;
+            }
             if !progress(plant.next().unwrap_or(until), self.stats) {
                 return Err(Stop::Interrupted);
             }
         }
-        Ok(())
+        let called = !calls.is_empty();
+        for Call { at, actor, key } in calls {
+            if let Some(id) = self.actors.iter().position(|one| one.controller.name() == actor) {
+                self.enqueue(id, vec![(key, at)]);
+            }
+        }
+        Ok(called)
     }
 
     /// Keys that wait or run now, by actor: at rest there are none.

@@ -22,6 +22,7 @@ use super::manifests::{ManifestDocument, Manifests};
 use super::scheduler::{SchedulerConfig, WrittenConfig};
 use super::set::set;
 use super::timeline::Action;
+use super::traffic::Serving;
 use crate::error::{Error, Problem, Result};
 use crate::wire::decode;
 use crate::wire::places::Places;
@@ -124,7 +125,7 @@ fn assigned(file: &str, text: &str, assignments: &[String]) -> Result<Document> 
 
 /// What names of services stand for: those behind Ingresses, and those that are aliases.
 fn names(scenario: &mut Scenario) {
-    let (mut behind, mut others, mut aliases) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut behind, mut others, mut aliases, mut serving) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for document in scenario.documents() {
         let (kind, namespace, name) = check::identity(document, &scenario.kinds);
         match kind.as_str() {
@@ -139,6 +140,7 @@ fn names(scenario: &mut Scenario) {
                 if let (Some(other), Some(elsewhere), Some("svc")) = (labels.next(), labels.next(), labels.next()) {
                     aliases.push(((namespace.clone(), name.clone()), (elsewhere.to_string(), other.to_string())));
                 }
+                serving.push((name.clone(), pods_behind(&namespace, &document.value["spec"])));
                 others.push((namespace, name));
             }
             _ => {}
@@ -150,6 +152,21 @@ fn names(scenario: &mut Scenario) {
     let behind = behind.into_iter().chain(others).filter(|key| seen.insert(key.clone())).collect();
     if let Some(traffic) = &mut scenario.traffic {
         (traffic.behind_ingresses, traffic.aliases) = (behind, aliases);
+        serving.retain(|(name, one)| traffic.asks(&one.namespace, name));
+        traffic.serving = serving.into_iter().map(|(_, one)| one).collect();
+    }
+}
+
+/// Which pods a service of that specification asks.
+fn pods_behind(namespace: &str, spec: &Value) -> Serving {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_string);
+    let selector = spec["selector"].as_object().into_iter().flatten();
+    let ports = spec["ports"].as_array().into_iter().flatten();
+    let at_pod = |port: &Value| text(port.get("targetPort").unwrap_or(&port["port"]));
+    Serving {
+        namespace: namespace.to_string(),
+        selector: selector.map(|(key, value)| (key.clone(), text(value))).collect(),
+        ports: ports.map(at_pod).collect(),
     }
 }
 

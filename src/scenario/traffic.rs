@@ -20,7 +20,9 @@ use serde::Deserialize;
 use super::arrivals::Arrivals;
 use super::selector::Selector;
 use super::units::{Distribution, Duration, Factor, Quantity};
+use crate::model::pod_spec::ContainerPort;
 use crate::model::proxy::{IpvsScheduler, ProxyMode};
+use crate::model::{Container, Pod};
 
 /// Requests, and the network that they go through.
 #[derive(Clone, PartialEq, Debug, Default, Deserialize, JsonSchema)]
@@ -47,6 +49,39 @@ pub struct Traffic {
     /// Services that stand for others of the cluster (`type: ExternalName`), with those.
     #[serde(skip)]
     pub aliases: Vec<((String, String), (String, String))>,
+    /// The pods behind the services of the manifests that are asked.
+    #[serde(skip)]
+    pub serving: Vec<Serving>,
+}
+
+/// Which pods a service asks, by its manifest.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Serving {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its selector.
+    pub selector: Vec<(String, String)>,
+    /// Its ports at the pods, by number or name.
+    pub ports: Vec<String>,
+}
+
+impl Serving {
+    /// The container of a pod that answers, if the service asks the pod: the one with the port, or else the first.
+    pub fn container<'a>(&self, pod: &'a Pod) -> Option<&'a Container> {
+        let has =
+            |(key, value): &(String, String)| pod.meta.labels.get(key.as_str()).is_some_and(|have| *have == *value);
+        if *self.namespace != *pod.meta.namespace || self.selector.is_empty() || !self.selector.iter().all(has) {
+            return None;
+        }
+        let listens = |container: &&Container| {
+            let named = |port: &String| {
+                let is = |own: &ContainerPort| *own.name == **port || own.container_port.to_string() == *port;
+                container.ports.iter().any(is)
+            };
+            self.ports.iter().any(named)
+        };
+        pod.spec.containers.iter().find(listens).or(pod.spec.containers.first())
+    }
 }
 
 /// How requests are simulated.
@@ -63,6 +98,18 @@ pub enum Mode {
 }
 
 impl Traffic {
+    /// Whether a service is asked, as far as the scenario says.
+    pub fn asks(&self, namespace: &str, service: &str) -> bool {
+        let is = |of: &str, name: &str| of == namespace && name == service;
+        self.clients.iter().any(|client| is(&client.namespace, &client.service))
+            || self.behind_ingresses.iter().any(|(of, name)| is(of, name))
+            || self.aliases.iter().any(|(_, (of, name))| is(of, name))
+            || self.servers.iter().any(|server| {
+                is(&server.namespace, &server.service)
+                    || server.calls.iter().any(|call| is(&call.namespace, &call.service))
+            })
+    }
+
     /// What flows do not know: its place below `traffic`, and what it is.
     pub fn only_exact(&self) -> Option<(String, &'static str)> {
         let manner = |retries: bool, hedge: bool, breaker: bool| match (retries, hedge, breaker) {
@@ -82,7 +129,10 @@ impl Traffic {
             found.map(|(field, what)| (format!("clients[{at}].{field}"), what))
         });
         let calls = |(at, server): (usize, &Server)| {
-            (!server.calls.is_empty()).then(|| (format!("servers[{at}].calls"), "calls between services"))
+            let memory =
+                (server.memory_per_request.0.whole() > 0).then_some(("memoryPerRequest", "memory of requests"));
+            let calls = (!server.calls.is_empty()).then_some(("calls", "calls between services"));
+            calls.or(memory).map(|(field, what)| (format!("servers[{at}].{field}"), what))
         };
         let counted = matches!(self.proxy.scheduler, IpvsScheduler::Lc | IpvsScheduler::Sed | IpvsScheduler::Nq);
         let scheduler = (self.proxy.mode == ProxyMode::Ipvs && counted)

@@ -5,6 +5,7 @@
 //! arrivals.rs  when clients ask          flow.rs    one request as its client sees it
 //! way.rs       from where, and how far it is
 //! server.rs    a pod at work             serve.rs   one request as its server sees it
+//! memory.rs    what requests take of it  processors.rs  what the pods of a node share
 //! stats.rs     what became of them       seat.rs    from the scenario to the engine
 //! heap.rs      its own event queue       slab.rs    requests under way, by number
 //! fluid/       all of it as flows, where requests are too many
@@ -23,6 +24,8 @@ mod arrivals;
 mod flow;
 mod fluid;
 mod heap;
+mod memory;
+mod processors;
 mod seat;
 mod serve;
 mod server;
@@ -33,6 +36,8 @@ mod way;
 #[cfg(test)]
 mod ingress_tests;
 #[cfg(test)]
+mod node_tests;
+#[cfg(test)]
 mod tests;
 
 pub use self::seat::{Seat, Settings};
@@ -41,23 +46,26 @@ use self::arrivals::Process;
 use self::flow::{Call, Flight};
 use self::fluid::Fluid;
 use self::heap::{Heap, Kind};
+use self::processors::Processors;
 use self::server::{Model, Server};
 use self::slab::Slab;
 use self::stats::{Distance, Stats};
 use crate::metrics::traffic::PodTraffic;
 use crate::metrics::{Meters, TrafficRecord};
 use crate::model::pod_spec::PodSpec;
-use crate::model::{Name, Object, Uid};
+use crate::model::{Key, Name, Object, Pod, Uid};
 use crate::network::Network;
 use crate::network::ingress::Ingresses;
 use crate::network::listeners::Listeners;
 use crate::network::policy::Policies;
 use crate::rng::{Delay, Stream};
+use crate::runtime;
 use crate::scenario::selector::Selector;
 use crate::scenario::traffic::{CircuitBreaker, IngressTarget, Retries};
 use crate::store::Change;
 use crate::time::{SimDuration, SimTime};
 use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// From a change of an Ingress until the controller goes by it: it collects changes and reloads
@@ -155,6 +163,12 @@ struct ClientPod {
     address: u32,
 }
 
+/// A pod that has a node.
+struct Bound {
+    key: Key,
+    spec: Arc<PodSpec>,
+}
+
 /// The engine.
 pub struct Engine {
     net: Network,
@@ -180,7 +194,14 @@ pub struct Engine {
     model_of: Vec<u32>,
     servers: Vec<Server>,
     server_of: FxHashMap<Uid, u32>,
-    specs: FxHashMap<Uid, Arc<PodSpec>>,
+    /// By node, as the network numbers it.
+    processors: Vec<Processors>,
+    /// When it was looked at last what containers take beside requests, for flows.
+    looked: SimTime,
+    /// Pods that have a node.
+    pods: FxHashMap<Uid, Bound>,
+    /// Kubelets that have to look now.
+    called: VecDeque<runtime::Call>,
     calls: Slab<Call>,
     flights: Slab<Flight>,
     stats: Stats,
@@ -227,6 +248,9 @@ impl Engine {
                 Kind::Routes => self.new_routes(),
                 Kind::Done | Kind::Shared | Kind::Ends | Kind::Timeout => {}
             }
+            if !self.called.is_empty() {
+                return false;
+            }
         }
         false
     }
@@ -247,11 +271,8 @@ impl Engine {
         }
         match change.object() {
             Object::Pod(pod) => {
-                let uid = pod.meta.uid;
-                match change.new {
-                    Some(_) if pod.node.is_some() => _ = self.specs.entry(uid).or_insert_with(|| pod.spec.clone()),
-                    Some(_) => {}
-                    None => _ = self.specs.remove(&uid),
+                if pod.node.is_some() {
+                    self.bound(pod, change.new.is_none());
                 }
                 self.client_pod(pod, change.new.is_none());
             }
@@ -261,8 +282,27 @@ impl Engine {
         }
     }
 
+    /// A pod has a node, is defined anew, or is gone.
+    fn bound(&mut self, pod: &Pod, gone: bool) {
+        let uid = pod.meta.uid;
+        let known = self.pods.get(&uid).map(|bound| Arc::ptr_eq(&bound.spec, &pod.spec));
+        match (known, gone) {
+            (Some(true), false) => return,
+            (_, true) => _ = self.pods.remove(&uid),
+            (_, false) => {
+                let key = Key::new(crate::model::Kind::Pod, pod.meta.namespace.clone(), pod.meta.name.clone());
+                self.pods.insert(uid, Bound { key, spec: pod.spec.clone() });
+            }
+        }
+        if known.is_none() || gone {
+            self.neighbour(pod, gone);
+        } else if let Some(at) = self.server_of.get(&uid).copied() {
+            self.set_cores(at);
+        }
+    }
+
     /// A pod may be one that asks.
-    fn client_pod(&mut self, pod: &crate::model::Pod, gone: bool) {
+    fn client_pod(&mut self, pod: &Pod, gone: bool) {
         let Some(node) = pod.node.as_ref().and_then(|name| self.net.node(name)) else { return };
         let runs = !gone && pod.status.phase == crate::model::Phase::Running && !pod.meta.deleting();
         let label = |key: &str| pod.meta.labels.get(key).map(|value| value.as_str());
@@ -307,9 +347,12 @@ impl Engine {
             let target = &self.net.targets[at];
             let model = self.model_of[target.service as usize];
             let mut server = Server::new(target.pod_uid, model, target.node);
-            server.container = target.container(self.specs.get(&target.pod_uid).map(|spec| &**spec));
+            server.container = target.container(self.pods.get(&target.pod_uid).map(|bound| &*bound.spec));
             self.server_of.insert(target.pod_uid, at as u32);
+            let node = server.node;
             self.servers.push(server);
+            self.more_processors();
+            node.into_iter().for_each(|node| self.processors[node as usize].servers.push(at as u32));
             self.set_cores(at as u32);
             self.processes_of(at as u32);
         }
@@ -322,18 +365,23 @@ impl Engine {
     /// What a server may use: its container's limit, or all of its node.
     fn set_cores(&mut self, at: u32) {
         let server = &mut self.servers[at as usize];
-        let limit = self.specs.get(&server.pod).and_then(|spec| {
-            let container = spec.containers.iter().find(|one| one.name == server.container)?;
-            Some(container.limits.milli_cpu).filter(|limit| *limit > 0)
-        });
+        let bound = self.pods.get(&server.pod);
+        let container = bound.and_then(|one| one.spec.containers.iter().find(|one| one.name == server.container));
+        if let Some(container) = container {
+            (server.request, server.limit) = (container.requests.milli_cpu, container.limits.milli_cpu);
+            server.memory_limit = container.limits.memory;
+        }
         let node = server.node.map(|node| self.net.nodes[node as usize].milli_cpu).filter(|cpu| *cpu > 0);
-        let Some(milli) = limit.into_iter().chain(node).min() else { return };
+        if let (Some(node), Some(milli)) = (server.node, node) {
+            self.processors[node as usize].capacity = milli;
+        }
+        let Some(milli) = Some(server.limit).filter(|limit| *limit > 0).into_iter().chain(node).min() else { return };
         server.cores = milli as f64 / 1000.0;
         let model = &self.models[server.model as usize];
+        server.crowded = f64::from(model.concurrency) * model.cpu_share > server.cores;
         // Once requests are at work, how they are counted stays.
-        if server.active.is_empty() {
-            server.shared = f64::from(model.concurrency) * model.cpu_share > server.cores;
-        }
+        let short = server.node.is_some_and(|node| self.processors[node as usize].short);
+        server.begin(short);
     }
 
     /// Tells the meters what requests took since they were told last. Twice a server's requests are counted as of one
@@ -341,7 +389,9 @@ impl Engine {
     fn tell_meters(&mut self) {
         let now = self.now;
         let mut busy = false;
-        for server in &mut self.servers {
+        self.look_at_neighbours();
+        for at in 0..self.servers.len() as u32 {
+            let server = &mut self.servers[at as usize];
             let model = &self.models[server.model as usize];
             server.advance(now, model.cpu_share);
             let taken = (server.cpu - server.metered) as i64;
@@ -349,13 +399,9 @@ impl Engine {
             if taken > 0 {
                 server.metered += taken as f64;
                 self.meters.add_cpu(server.pod, &server.container, now, taken);
+                self.stats.used_cpu(server.node, now, taken as f64);
             }
-            let memory = model.memory * i64::from(server.load());
-            if memory != server.memory && server.process.is_some() {
-                let own = self.meters.memory(server.pod, &server.container, now).unwrap_or(0) - server.memory;
-                self.meters.set_memory(server.pod, &server.container, now, own + memory);
-                server.memory = memory;
-            }
+            self.tell_memory(at);
         }
         self.metering = false;
         if busy {
@@ -366,6 +412,7 @@ impl Engine {
     /// Meters will be told at the end of this second.
     fn meter(&mut self) {
         if !std::mem::replace(&mut self.metering, true) {
+            self.look_at_neighbours();
             let second = METERED.0;
             let end = (self.now.0 + 1).div_euclid(second) * second + second - 1;
             self.heap.push(SimTime(end), Kind::Meters, 0, 0);
@@ -384,7 +431,8 @@ impl Engine {
             fluid.fill(&mut stats);
             under_way = stats.open();
         }
-        stats.into_record(under_way, fluid.is_some(), |target| {
+        let name = |node: usize| net.nodes[node].name.clone();
+        stats.into_record((under_way, fluid.is_some()), name, |target| {
             let (seen, server) = (&net.targets[target as usize], &servers[target as usize]);
             let node = seen.node.map(|node| &net.nodes[node as usize]);
             let running = server.since.map_or(0, |since| (end.0 - since.0).max(0));

@@ -16,13 +16,14 @@ use crate::network::policy::Policies;
 use crate::network::proxy::ProxyTiming;
 use crate::network::{self, Network};
 use crate::rng::{Delay, Seed};
-use crate::runtime::{Observer, Plant};
+use crate::runtime::{self, Observer, Plant};
 use crate::scenario::traffic::{self, Downstream, From, Mode, Traffic};
 use crate::scenario::units;
 use crate::store::{Change, Store};
 use crate::time::{SimDuration, SimTime};
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 /// Addresses of clients outside (RFC 2544) are given out from here on.
@@ -76,6 +77,10 @@ impl Plant for Seat {
 
     fn advance(&mut self, until: SimTime, budget: u64) -> bool {
         self.0.borrow_mut().as_mut().is_none_or(|engine| engine.advance(until, budget))
+    }
+
+    fn call(&mut self) -> Option<runtime::Call> {
+        self.0.borrow_mut().as_mut().and_then(|engine| engine.called.pop_front())
     }
 }
 
@@ -160,7 +165,10 @@ impl Engine {
             model_of,
             servers: Vec::new(),
             server_of: FxHashMap::default(),
-            specs: FxHashMap::default(),
+            processors: Vec::new(),
+            looked: SimTime(i64::MIN / 2),
+            pods: FxHashMap::default(),
+            called: VecDeque::new(),
             calls: Slab::default(),
             flights: Slab::default(),
             stats: Stats::new(services, names, settings.end - SimTime::ZERO),
@@ -323,6 +331,7 @@ fn model(servers: &[traffic::Server], (namespace, name): &(Name, Name)) -> Model
     Model {
         time: server.service_time.into(),
         cpu_share: server.cpu_share.0,
+        milli_cpu: (server.cpu_share.0 * 1000.0).round() as i64,
         concurrency: server.concurrency,
         queue: server.queue,
         memory: server.memory_per_request.0.whole(),

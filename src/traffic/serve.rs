@@ -43,6 +43,7 @@ impl Engine {
         }
         server.most = server.most.max(server.load());
         self.watch(id, done.filter(|_| !calls));
+        self.fits(target);
     }
 
     /// The machine does not answer: the client waits for its timeout.
@@ -87,9 +88,11 @@ impl Engine {
             time = time.saturating_mul(1000) / speed.max(1);
         }
         server.advance(now, model.cpu_share);
+        server.begin(server.node.is_some_and(|node| self.processors[node as usize].short));
         self.flights[id].place = server.active.len() as u32;
         server.start(id, time, model.cpu_share);
-        if server.shared {
+        self.weigh(target);
+        if self.servers[target as usize].shared {
             self.next_turn(target);
             return None;
         }
@@ -99,7 +102,7 @@ impl Engine {
     }
 
     /// Plans the next end on a shared processor.
-    fn next_turn(&mut self, target: u32) {
+    pub(super) fn next_turn(&mut self, target: u32) {
         let server = &mut self.servers[target as usize];
         server.turn = server.turn.wrapping_add(1);
         if let Some(at) = server.next_done(self.now) {
@@ -111,11 +114,16 @@ impl Engine {
     pub(super) fn done(&mut self, id: u32) {
         let Flight { target, place, .. } = self.flights[id];
         let server = &mut self.servers[target as usize];
+        if server.shared {
+            // It has been slowed down since.
+            return;
+        }
         server.advance(self.now, self.models[server.model as usize].cpu_share);
         server.active.swap_remove(place as usize);
         if let Some((_, moved)) = server.active.get(place as usize) {
             self.flights[*moved].place = place;
         }
+        self.weigh(target);
         self.worked(id, target);
     }
 
@@ -125,6 +133,7 @@ impl Engine {
         let cpu_share = self.models[server.model as usize].cpu_share;
         server.advance(self.now, cpu_share);
         let id = server.take_first(cpu_share);
+        self.weigh(target);
         self.worked(id, target);
         self.next_turn(target);
     }
@@ -279,10 +288,7 @@ impl Engine {
             let since = server.process.as_ref().map(|process| process.listens.max(now));
             server.serving(since.unwrap_or(now), since.is_some());
             server.memory = 0;
-            if since.is_some() {
-                // What it uses comes from its requests.
-                self.meters.set_cpu(server.pod, &server.container, now, 0);
-            }
+            server.own_cpu = self.meters.milli_cpu(server.pod, &server.container, now);
         }
     }
 
@@ -308,6 +314,7 @@ impl Engine {
         all.sort_by_key(|id| (self.flights[*id].reached, *id));
         all.extend(server.queue.drain(..));
         server.turn = server.turn.wrapping_add(1);
+        self.weigh(at);
         all
     }
 

@@ -8,6 +8,7 @@
 //! speed and are done after 40 ms; had the second one come 10 ms later, the first, at half speed until then, would have
 //! had 5 ms left.
 
+use crate::model::cpu::Demand;
 use crate::model::{Name, Uid};
 use crate::network::listeners::Process;
 use crate::scenario::traffic::{Shutdown, SlowStart};
@@ -19,6 +20,8 @@ use std::collections::VecDeque;
 pub(super) struct Model {
     pub time: crate::rng::Delay,
     pub cpu_share: f64,
+    /// The same in thousandths of a core.
+    pub milli_cpu: i64,
     pub concurrency: u32,
     pub queue: u32,
     pub memory: i64,
@@ -59,9 +62,19 @@ pub(super) struct Server {
     pub active: Vec<Work>,
     /// Requests that wait for what the server has asked others.
     pub waiting: Vec<u32>,
-    /// Processors that it may use.
+    /// Its container's request and limit, in thousandths of a core, and its limit of memory; 0 for none.
+    pub request: i64,
+    pub limit: i64,
+    pub memory_limit: i64,
+    /// Processors that it may use: its limit, or those of its node.
     pub cores: f64,
-    /// Whether requests may need more than that.
+    /// What its node has for it, where it cannot have them all.
+    pub given: f64,
+    /// What it wants now of its node's, in thousandths, as that knows it.
+    pub wants: i64,
+    /// Whether requests may need more than it may use.
+    pub crowded: bool,
+    /// Whether those at work share what there is.
     pub shared: bool,
     /// Which `Shared` event counts.
     pub turn: u32,
@@ -73,6 +86,8 @@ pub(super) struct Server {
     /// What of it the meters know, and what they know of memory that requests take.
     pub metered: f64,
     pub memory: i64,
+    /// Milli-CPU that its process takes beside requests.
+    pub own_cpu: i64,
     /// Requests in it at once, at most.
     pub most: u32,
     /// Since when it takes requests, and how long it did before.
@@ -92,7 +107,13 @@ impl Server {
             queue: VecDeque::new(),
             active: Vec::new(),
             waiting: Vec::new(),
+            request: 0,
+            limit: 0,
+            memory_limit: 0,
             cores: f64::INFINITY,
+            given: f64::INFINITY,
+            wants: 0,
+            crowded: false,
             shared: false,
             turn: 0,
             own_time: 0.0,
@@ -101,6 +122,7 @@ impl Server {
             cpu: 0.0,
             metered: 0.0,
             memory: 0,
+            own_cpu: 0,
             most: 0,
             since: None,
             served: 0,
@@ -128,7 +150,35 @@ impl Server {
             return;
         }
         self.own_time += length * self.speed;
-        self.cpu += length * (self.active.len() as f64 * cpu_share).min(self.cores);
+        self.cpu += length * (self.active.len() as f64 * cpu_share).min(self.most());
+    }
+
+    /// Processors that it can have now.
+    fn most(&self) -> f64 {
+        self.cores.min(self.given)
+    }
+
+    /// What its requests at work want of the processors.
+    pub(super) fn demand(&self, model: &Model) -> Demand {
+        Demand { wanted: self.active.len() as i64 * model.milli_cpu, request: self.request, limit: self.limit }
+    }
+
+    /// Nothing is at work: whether what comes now shares a processor is decided anew.
+    pub(super) fn begin(&mut self, short: bool) {
+        if self.active.is_empty() {
+            self.shared = self.crowded || short;
+            self.speed = 1.0;
+        }
+    }
+
+    /// From now on those at work share what there is. Tells whether they did not before.
+    pub(super) fn begin_sharing(&mut self) -> bool {
+        if std::mem::replace(&mut self.shared, true) {
+            return false;
+        }
+        // In order, which is a heap.
+        self.active.sort_by(|one, other| one.0.total_cmp(&other.0).then(one.1.cmp(&other.1)));
+        true
     }
 
     /// Takes a request to work on; `time` is what it takes at full speed. The caller has advanced it.
@@ -181,9 +231,10 @@ impl Server {
             || (self.active[one].0 == self.active[other].0 && self.active[one].1 < self.active[other].1)
     }
 
-    fn share(&mut self, cpu_share: f64) {
-        let wanted = self.active.len() as f64 * cpu_share;
-        self.speed = if wanted > self.cores { self.cores / wanted } else { 1.0 };
+    /// Sets the speed at which those at work go on.
+    pub(super) fn share(&mut self, cpu_share: f64) {
+        let (wanted, most) = (self.active.len() as f64 * cpu_share, self.most());
+        self.speed = if wanted > most { most / wanted } else { 1.0 };
     }
 
     /// It takes requests from `now` on, or no more.

@@ -1,7 +1,9 @@
 //! What the engine counts while it runs, and the record that it becomes.
 
 use super::fluid::{Account, PodAccount};
-use crate::metrics::traffic::{Counts, Distances, End, FlowTraffic, PodTraffic, TrafficRecord, Window, band};
+use crate::metrics::traffic::{
+    Counts, Distances, End, FlowTraffic, NodeTraffic, PodTraffic, TrafficRecord, Window, band,
+};
 use crate::model::Name;
 use crate::time::{SimDuration, SimTime};
 
@@ -42,6 +44,8 @@ pub(super) struct Stats {
     recent: (i64, usize),
     pub flows: Vec<Flow>,
     services: usize,
+    /// By node and window: core-nanoseconds and byte-seconds that requests took.
+    nodes: Vec<(Vec<f64>, Vec<i64>)>,
     pub digest: u64,
 }
 
@@ -78,7 +82,8 @@ impl Stats {
         let count = services.len();
         let services = services.into_iter().map(|(namespace, name)| flow(namespace, name));
         let flows = services.chain(clients.into_iter().map(|name| flow(Name::new(), name))).collect();
-        Stats { window, last_window, recent: (0, 0), flows, services: count, digest: 0xcbf2_9ce4_8422_2325 }
+        let (nodes, digest) = (Vec::new(), 0xcbf2_9ce4_8422_2325);
+        Stats { window, last_window, recent: (0, 0), flows, services: count, nodes, digest }
     }
 
     /// The flow of a client.
@@ -156,6 +161,34 @@ impl Stats {
         }
     }
 
+    /// Where a node's use at that time is counted.
+    fn used(&mut self, node: Option<u32>, at: SimTime) -> Option<(&mut f64, &mut i64)> {
+        let (node, window) = (node? as usize, self.at(at));
+        if self.nodes.len() <= node {
+            self.nodes.resize(node + 1, Default::default());
+        }
+        let (cpu, memory) = &mut self.nodes[node];
+        cpu.resize(self.last_window + 1, 0.0);
+        memory.resize(self.last_window + 1, 0);
+        Some((&mut cpu[window], &mut memory[window]))
+    }
+
+    /// Requests have taken so many core-nanoseconds of a node.
+    pub(super) fn used_cpu(&mut self, node: Option<u32>, at: SimTime, core_ns: f64) {
+        if let Some((cpu, _)) = self.used(node, at) {
+            *cpu += core_ns;
+        }
+    }
+
+    /// Requests have taken so much memory of a node, for a second.
+    pub(super) fn used_memory(&mut self, node: Option<u32>, at: SimTime, bytes: i64) {
+        if bytes > 0
+            && let Some((_, memory)) = self.used(node, at)
+        {
+            *memory += bytes;
+        }
+    }
+
     /// Takes over what a flow and its pods came to.
     pub(super) fn fill(&mut self, flow: usize, account: &Account, pods: &[PodAccount]) {
         let Flow { record, counts, .. } = &mut self.flows[flow];
@@ -180,8 +213,21 @@ impl Stats {
         services.map(|record| record.begun - record.ends.all()).sum()
     }
 
-    /// The record; `pod` tells of a target what is not counted here.
-    pub(super) fn into_record(self, under_way: u64, fluid: bool, pod: impl Fn(u32) -> PodTraffic) -> TrafficRecord {
+    /// The record; `pod` tells of a target what is not counted here, `name` how a node is called.
+    pub(super) fn into_record(
+        self,
+        (under_way, fluid): (u64, bool),
+        name: impl Fn(usize) -> Name,
+        pod: impl Fn(u32) -> PodTraffic,
+    ) -> TrafficRecord {
+        let used = self.nodes.into_iter().enumerate().filter(|(_, (cpu, _))| !cpu.is_empty());
+        let nodes = used
+            .map(|(node, (cpu, memory))| NodeTraffic {
+                node: name(node),
+                cpu: cpu.into_iter().map(|core_ns| core_ns as i64).collect(),
+                memory,
+            })
+            .collect();
         let mut flows = self.flows.into_iter().map(|Flow { mut record, counts, .. }| {
             record.pods = counts
                 .into_iter()
@@ -199,6 +245,7 @@ impl Stats {
             start: SimTime::ZERO,
             services,
             clients,
+            nodes,
             under_way,
             digest: self.digest,
             fluid,

@@ -23,7 +23,7 @@ pub(super) struct Play {
 
 const CORES: i64 = 1_000;
 
-fn s(seconds: f64) -> SimTime {
+pub(super) fn s(seconds: f64) -> SimTime {
     SimTime((seconds * 1e9) as i64)
 }
 
@@ -80,8 +80,25 @@ impl Play {
         let key = Key { kind: object.kind(), namespace: meta.namespace.clone(), name: meta.name.clone() };
         let (time, verb) = (s(at), Verb::Modified);
         let change = Change { revision: self.revision, time, key, verb, old: None, new: Some(object), writer: "test" };
-        self.engine.advance(s(at), u64::MAX);
+        self.until(at);
         self.engine.change(&change);
+    }
+
+    /// What happens before that.
+    pub(super) fn until(&mut self, at: f64) {
+        // It stops where it calls a kubelet; nobody answers here.
+        while !self.engine.advance(s(at), u64::MAX) {
+            self.engine.called.clear();
+        }
+    }
+
+    /// The containers of a pod that were killed for their memory.
+    pub(super) fn killed(&self, pod: Uid) -> Vec<(Name, SimTime)> {
+        self.listeners.take_killed(pod).into_vec()
+    }
+
+    pub(super) fn meters(&self) -> &Meters {
+        &self.meters
     }
 
     fn node(&mut self, name: &str) {
@@ -158,7 +175,7 @@ impl Play {
     }
 
     pub(super) fn finish(mut self) -> TrafficRecord {
-        self.engine.advance(SimTime(self.engine.end.0 + 1), u64::MAX);
+        self.until((self.engine.end.0 + 1) as f64 / 1e9);
         let record = self.engine.into_record();
         assert_eq!(record.unaccounted(), None);
         record
@@ -268,7 +285,7 @@ fn a_shared_processor_slows_all_alike() {
     let server = json!({"serviceTime": "10ms", "concurrency": 1000});
     let mut play = Play::new(server, json!({"arrivals": {"poisson": 50}, "timeout": "1h"}), 1, 4_000.0);
     play.engine.servers[0].cores = 1.0;
-    play.engine.servers[0].shared = true;
+    play.engine.servers[0].crowded = true;
     let web = play.web();
     let have = web.pods[0].mean.as_secs_f64();
     assert!((have / 0.020 - 1.0).abs() < 0.02, "{have}");
@@ -283,7 +300,7 @@ fn half_a_processor_takes_twice_as_long() {
     let server = json!({"serviceTime": "100ms", "concurrency": 10});
     let mut play = Play::new(server, json!({"arrivals": {"constant": 1}}), 1, 100.5);
     play.engine.servers[0].cores = 0.5;
-    play.engine.servers[0].shared = true;
+    play.engine.servers[0].crowded = true;
     let meters = play.meters.clone();
     meters.start(Uid(1), &Name::new(), s(0.0), Default::default());
     let web = play.web();

@@ -122,3 +122,26 @@ fn the_kernel_kills_when_the_kubelet_is_too_slow() {
     // The other starts again at once and goes again; 208 ms later the leak is at its own limit.
     assert!(run.pod("leak").restarts() > 0);
 }
+
+/// Five users ask a pod that uses 60 MiB, and 20 MiB for each request, within 128 MiB: at most three at a time. The fourth
+/// makes the kernel kill it, who was in it sees the connection break, and it starts again, after the back-off of crashes.
+#[test]
+fn requests_can_be_too_many_for_the_memory() {
+    let text = format!(
+        "{}{}  - {{apiVersion: v1, kind: Service, metadata: {{name: web}}, spec: {{selector: {{app: web}}, ports: [{{port: 80}}]}}}}\n\
+         behavior: [{{memory: {{absolute: 60Mi}}}}]\n\
+         traffic:\n  servers: [{{service: web, serviceTime: 2s, cpuShare: 0, memoryPerRequest: 20Mi}}]\n  \
+         clients: [{{name: few, service: web, users: {{count: 3, thinkTime: 1s}}, start: 30s, end: 2m}},\n            \
+         {{name: more, service: web, users: {{count: 2, thinkTime: 1s}}, start: 1m, end: 2m}}]\n",
+        NODE.replace("20m", "3m"),
+        pod("web", ", resources: {requests: {memory: 100Mi}, limits: {memory: 128Mi}}", ""),
+    );
+    let run = run(&text);
+    // Three are never too many; with two more a fourth comes within their second of thinking.
+    let killed = run.of("web", "OOMKilled(137)");
+    let first = killed.first().unwrap_or_else(|| panic!("{:#?}", run.about("web"))).0;
+    assert!((60_000..66_000).contains(&first), "{first}");
+    let last = run.pod("web").status.containers[0].last.clone().unwrap();
+    assert_eq!((last.exit_code, last.reason.as_str()), (137, "OOMKilled"));
+    assert!(run.pod("web").restarts() >= 2 && !run.of("web", "CrashLoopBackOff").is_empty());
+}

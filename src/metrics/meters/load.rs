@@ -90,6 +90,12 @@ impl Load {
         self.cpu.at(at)
     }
 
+    /// Milli-CPU for each pod with this limit (0 for none).
+    pub(super) fn milli_cpu_each(&self, cap: i64, at: SimTime) -> i64 {
+        let each = self.cpu.at(at) / self.pods_at(at).max(1);
+        if cap > 0 { each.min(cap) } else { each }
+    }
+
     /// Bytes for each pod.
     pub(super) fn memory_each(&self, at: SimTime) -> i64 {
         let pods = self.pods_at(at);

@@ -84,6 +84,8 @@ struct Meter {
     lines: SmallVec<[Line; 1]>,
     /// Core-nanoseconds added by requests: bucket, and all until its end.
     added: VecDeque<(i64, i64)>,
+    /// Bytes that requests take from an instant on.
+    held: VecDeque<(SimTime, i64)>,
 }
 
 type Containers = Vec<Meter>;
@@ -187,13 +189,38 @@ impl Meter {
         }
     }
 
+    fn hold(&mut self, at: SimTime, bytes: i64) {
+        if self.held.back().map_or(0, |(_, have)| *have) != bytes {
+            self.held.push_back((at, bytes));
+            prune(&mut self.held, at, |(from, _)| *from);
+        }
+    }
+
     fn draw_line(&mut self, at: SimTime, bytes: i64, slope: i64, most: i64) {
         let load = self.load.map(|(load, _)| load).filter(|_| self.running);
         self.lines.push(Line { from: at, bytes, slope, most, curve: None, load });
         prune_short(&mut self.lines, at, |line| line.from);
     }
 
+    /// Bytes that requests take at `at`.
+    fn held(&self, at: SimTime) -> i64 {
+        self.held.iter().rev().find(|(from, _)| *from <= at).map_or(0, |(_, bytes)| *bytes)
+    }
+
+    /// Milli-CPU at `at`, without what requests take.
+    fn milli_cpu(&self, at: SimTime, loads: &[Load]) -> i64 {
+        match self.rate() {
+            Rate::Own(milli) => milli,
+            Rate::Shared { load, cap, own } => own + loads[load.0].milli_cpu_each(cap, at),
+        }
+    }
+
+    /// Bytes at `at`, with what requests take.
     fn memory(&self, at: SimTime, loads: &[Load]) -> i64 {
+        self.held(at) + self.own_memory(at, loads)
+    }
+
+    fn own_memory(&self, at: SimTime, loads: &[Load]) -> i64 {
         let Some(line) = self.lines.iter().rev().find(|line| line.from <= at) else { return 0 };
         if let Some(curve) = &line.curve {
             return curve.at(at - line.from) + line.load.map_or(0, |load| loads[load.0].memory_each(at));
@@ -255,6 +282,7 @@ impl Meters {
             meter.running = false;
             meter.turn(at, loads);
             meter.draw_line(at, 0, 0, 0);
+            meter.hold(at, 0);
         });
     }
 
@@ -271,15 +299,15 @@ impl Meters {
         self.with(pod, container, |meter, _| meter.add(at, core_ns));
     }
 
-    /// A running container uses this much memory of its own from `at` on.
-    pub fn set_memory(&self, pod: Uid, container: &Name, at: SimTime, bytes: i64) {
-        self.with(pod, container, |meter, _| meter.draw_line(at, bytes, 0, bytes.max(0)));
+    /// The requests in a container take this much memory from `at` on.
+    pub fn hold_memory(&self, pod: Uid, container: &Name, at: SimTime, bytes: i64) {
+        self.with(pod, container, |meter, _| meter.hold(at, bytes));
     }
 
     /// From `at` on a container's own memory grows (or shrinks) by so many bytes a second, to `most` at most.
     pub fn grow_memory(&self, pod: Uid, container: &Name, at: SimTime, bytes_per_second: i64, most: i64) {
         self.with(pod, container, |meter, _| {
-            let now = meter.memory(at, &[]);
+            let now = meter.own_memory(at, &[]);
             meter.draw_line(at, now, bytes_per_second, most);
         });
     }
@@ -312,6 +340,16 @@ impl Meters {
     /// Core-nanoseconds that a container's process has taken by `at`; none of one that was never started.
     pub fn cpu_total(&self, pod: Uid, container: &Name, at: SimTime) -> Option<i64> {
         self.look(pod, container, |meter, loads| (meter.used(at, loads) / MILLI) as i64 + meter.added_by(at))
+    }
+
+    /// Milli-CPU that a container uses now, at `at`, without what requests take.
+    pub fn milli_cpu(&self, pod: Uid, container: &Name, at: SimTime) -> i64 {
+        self.look(pod, container, |meter, loads| meter.milli_cpu(at, loads)).unwrap_or(0)
+    }
+
+    /// Bytes of memory that a container uses at `at` without what its requests take.
+    pub fn own_memory(&self, pod: Uid, container: &Name, at: SimTime) -> i64 {
+        self.look(pod, container, |meter, loads| meter.own_memory(at, loads)).unwrap_or(0)
     }
 
     /// Bytes of memory that a container uses at `at`.
@@ -396,7 +434,7 @@ impl Meters {
             if let Some(line) = line.clone().filter(|line| line.curve.is_some() && line.load != now) {
                 meter.lines.push(Line { load: now.filter(|_| meter.running), ..line });
             } else if let Some(line) = line.filter(|line| line.load != now) {
-                let own = meter.memory(at, loads) - line.load.map_or(0, |load| loads[load.0].memory_each(at));
+                let own = meter.own_memory(at, loads) - line.load.map_or(0, |load| loads[load.0].memory_each(at));
                 meter.draw_line(at, own, line.slope, line.most);
             }
         });

@@ -104,10 +104,25 @@ impl<'a, B: DrawingBackend> Pen<'a, B> {
         self.note(result);
     }
 
-    /// A line through these points.
+    /// A line through these points. A thick one is drawn piece by piece: where it turns back on itself its mitred
+    /// corner would go far beyond the value, or vanish.
     pub fn line(&mut self, points: Vec<At>, colour: RGBColor, width: u32) {
+        if width > 1 && points.len() > 2 {
+            return points.windows(2).for_each(|pair| self.piece(pair[0], pair[1], colour, width));
+        }
         let result = self.sheet.draw(&PathElement::new(points, ShapeStyle::from(&colour).stroke_width(width)));
         self.note(result);
+    }
+
+    /// A straight piece of a thick line.
+    fn piece(&mut self, from: At, to: At, colour: RGBColor, width: u32) {
+        if from.0 != to.0 && from.1 != to.1 {
+            return self.line(vec![from, to], colour, width);
+        }
+        // A bar ends before its second corner.
+        let (before, after) = (width as i32 / 2, (width as i32 + 1) / 2);
+        let (low, high) = ((from.0.min(to.0), from.1.min(to.1)), (from.0.max(to.0), from.1.max(to.1)));
+        self.bar((low.0 - before, low.1 - before), (high.0 + after, high.1 + after), colour);
     }
 
     /// A dashed line from one point to another.

@@ -41,18 +41,22 @@ pub fn draw<B: DrawingBackend>(outcome: &Outcome, sheet: &Sheet<B>) -> Drawn {
         }
         legend.push((*colour, PHASES[*phase].to_string()));
         let edge = |values: &[i64; 5], levels: usize| ORDER[..levels].iter().map(|(row, _)| values[*row]).sum::<i64>();
-        let (mut upper, mut lower): (Vec<At>, Vec<At>) = (Vec::new(), Vec::new());
-        for (start, length, values) in &pieces {
-            for time in [*start, *start + *length] {
-                let x = time.as_secs_f64() / unit;
-                upper.push(frame.at(x, edge(values, level + 1) as f64));
-                lower.push(frame.at(x, edge(values, level) as f64));
+        // Where there is none, not even an edge is drawn.
+        let runs = pieces.chunk_by(|a, b| (a.2[*phase] > 0) == (b.2[*phase] > 0));
+        for run in runs.filter(|run| run[0].2[*phase] > 0) {
+            let (mut upper, mut lower): (Vec<At>, Vec<At>) = (Vec::new(), Vec::new());
+            for (start, length, values) in run {
+                for time in [*start, *start + *length] {
+                    let x = time.as_secs_f64() / unit;
+                    upper.push(frame.at(x, edge(values, level + 1) as f64));
+                    lower.push(frame.at(x, edge(values, level) as f64));
+                }
             }
+            upper.dedup();
+            lower.dedup();
+            upper.extend(lower.into_iter().rev());
+            pen.shape(upper, *colour);
         }
-        upper.dedup();
-        lower.dedup();
-        upper.extend(lower.into_iter().rev());
-        pen.shape(upper, *colour);
     }
     pen.faults(record, &frame, unit);
     pen.legend(&legend);

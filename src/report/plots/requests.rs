@@ -42,29 +42,34 @@ pub fn draw<B: DrawingBackend>(outcome: &Outcome, sheet: &Sheet<B>) -> Drawn {
             .find(|row| row.name == flow.name && row.namespace == flow.namespace)
             .map(|row| &row.ready)
     };
-    let able = |flow: &FlowTraffic| {
-        endpoints(flow).map_or(0.0, |ready| ready.max(SimTime::ZERO, record.end) as f64 * flow.capacity)
+    // Capacity far above the rate must not flatten it: the line leaves the picture then. One that is mostly outside
+    // would be a few scraps.
+    let shown = most.max(1.0) * CAPACITY_SHOWN;
+    let able = |flow: &&FlowTraffic| {
+        endpoints(flow).is_some_and(|ready| {
+            let mean = ready.mean(SimTime::ZERO, record.end) * flow.capacity;
+            mean > 0.0 && mean <= shown
+        })
     };
-    // Capacity far above the rate must not flatten it: the line leaves the picture then.
-    let top = flows.iter().map(|flow| able(flow)).fold(most, f64::max).min(most * CAPACITY_SHOWN);
+    let drawn = flows.iter().filter(|flow| able(flow)).filter_map(|flow| Some((endpoints(flow)?, flow.capacity)));
+    let levels = drawn.flat_map(|(ready, each)| {
+        ready.pieces(SimTime::ZERO, record.end).map(move |piece| piece.2 as f64 * each).collect::<Vec<_>>()
+    });
+    let top = levels.filter(|level| *level <= shown).fold(most, f64::max);
     let end = record.end.as_secs_f64() / unit;
     let upper = Frame { edges: [80, 112, 1170, 440], x: (0.0, end), y: (0.0, top.max(1.0) * 1.15) };
     pen.x_axis(&upper, "");
     pen.y_axis(&upper, "requests/s");
     pen.faults(record, &upper, unit);
     let several = flows.iter().filter(|flow| flow.ends.failed() > 0).count() > 1;
-    for flow in flows.iter().filter(|flow| able(flow) > 0.0) {
+    for flow in flows.iter().filter(|flow| able(flow)) {
         let Some(ready) = endpoints(flow) else { continue };
-        // A line that is mostly outside would be a few scraps.
-        if ready.mean(SimTime::ZERO, record.end) * flow.capacity > upper.y.1 {
-            continue;
-        }
         let can = |value: i64| value as f64 * flow.capacity;
         let place = |&(start, length, value): &(SimTime, SimDuration, i64)| {
             [start, start + length].map(|time| upper.at(time.as_secs_f64() / unit, can(value)))
         };
         let pieces: Vec<_> = ready.pieces(SimTime::ZERO, record.end).collect();
-        let inside = |piece: &(SimTime, SimDuration, i64)| can(piece.2) <= upper.y.1;
+        let inside = |piece: &(SimTime, SimDuration, i64)| can(piece.2) <= shown;
         for run in pieces.chunk_by(|a, b| inside(a) == inside(b)).filter(|run| inside(&run[0])) {
             pen.line(run.iter().flat_map(place).collect(), GRID_DARK, 2);
         }

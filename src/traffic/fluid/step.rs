@@ -5,6 +5,7 @@ use super::station::{Station, Steady};
 use super::{Fluid, Inflow};
 use crate::metrics::traffic::End;
 use crate::model::Object;
+use crate::model::cpu::Demand;
 use crate::scenario::arrivals::Arrivals;
 use crate::store::Change;
 use crate::time::{SimDuration, SimTime};
@@ -15,6 +16,8 @@ use crate::traffic::{Client, Engine, Model, Origin};
 const SETTLED: f64 = 0.005;
 /// How long a plan holds while users are not, or a backlog moves fast.
 const SHORT: SimDuration = SimDuration::from_millis(100);
+/// How often it is looked at what containers take beside requests.
+const LOOK: SimDuration = SimDuration::from_secs(1);
 /// How long it holds while a backlog moves, at least and at most.
 const BACKLOG: (SimDuration, SimDuration) = (SimDuration::from_millis(20), SimDuration::from_secs(1));
 
@@ -91,9 +94,13 @@ impl Engine {
         fluid.next = fluid.next.min(fluid.reroute_at);
         self.rates(fluid);
         let mut last: Option<(u32, Plan, f64)> = None;
+        let mut plans = Vec::with_capacity(self.servers.len());
         for at in 0..self.servers.len() {
             self.process_of(fluid, at);
-            let mut plan = self.wanted(fluid, at);
+            plans.push(self.wanted(fluid, at));
+        }
+        self.share_flows(fluid, &mut plans);
+        for (at, mut plan) in plans.into_iter().enumerate() {
             let inside = fluid.pools[at].inside;
             let model = self.servers[at].model;
             // Most pods are like the one before.
@@ -222,10 +229,36 @@ impl Engine {
             concurrency: model.concurrency,
             room: model.queue,
             cpu_share: model.cpu_share,
-            cores: if server.shared { server.cores } else { f64::INFINITY },
+            cores: if server.crowded { server.cores } else { f64::INFINITY },
         };
         let served = if turned_away.is_some() { 0.0 } else { rate };
         Plan { rate: served, coming: rate, arrivals, turned_away, station: Some(station), ..Plan::default() }
+    }
+
+    /// Where the pods of a node want more than its processors, in the mean, they share them.
+    fn share_flows(&mut self, fluid: &Fluid, plans: &mut [Plan]) {
+        if fluid.now >= self.looked + LOOK {
+            self.looked = fluid.now;
+            self.look_at_neighbours();
+        }
+        for processors in &self.processors {
+            let demand = |at: &u32| {
+                let (server, plan) = (&self.servers[*at as usize], &plans[*at as usize]);
+                let busy = plan.station.as_ref().map_or(0.0, |station| {
+                    let places = f64::from(station.concurrency);
+                    let waits = fluid.pools[*at as usize].inside > places;
+                    if waits { places } else { places.min(plan.rate * station.service) }
+                });
+                let wanted = (busy * self.models[server.model as usize].milli_cpu as f64) as i64;
+                Demand { wanted, request: server.request, limit: server.limit }
+            };
+            let demands: Vec<Demand> = processors.servers.iter().map(demand).collect();
+            for (at, given) in processors.servers.iter().zip(processors.shares(&demands)) {
+                if let (Some(given), Some(station)) = (given, &mut plans[*at as usize].station) {
+                    station.cores = station.cores.min(given as f64 / 1000.0);
+                }
+            }
+        }
     }
 
     /// How random the requests of a source come to a pod: those that come evenly, or are dealt out in turn, less.
@@ -254,14 +287,7 @@ impl Engine {
         let milli = (pool.plan.cpu() * 1000.0 + 0.5) as i64;
         if server.metered != milli as f64 {
             server.metered = milli as f64;
-            self.meters.set_cpu(server.pod, &server.container, now, milli);
-        }
-        let model = &self.models[server.model as usize];
-        let memory = model.memory * (pool.inside + 0.5) as i64;
-        if memory != server.memory {
-            let own = self.meters.memory(server.pod, &server.container, now).unwrap_or(0) - server.memory;
-            self.meters.set_memory(server.pod, &server.container, now, own + memory);
-            server.memory = memory;
+            self.meters.set_cpu(server.pod, &server.container, now, server.own_cpu + milli);
         }
     }
 
@@ -279,7 +305,9 @@ impl Engine {
             let server = &mut self.servers[at];
             server.most = server.most.max((fluid.pools[at].inside + 0.5) as u32);
             if let Some(station) = &fluid.pools[at].plan.station {
-                server.cpu += passed.done * station.service * station.cpu_share * 1e9;
+                let taken = passed.done * station.service * station.cpu_share * 1e9;
+                server.cpu += taken;
+                self.stats.used_cpu(server.node, fluid.now, taken);
             }
             self.pod_answered(fluid, at, &passed, &mut group);
             self.turned_away(fluid, at, &passed, length);

@@ -80,7 +80,7 @@ fn a_shared_processor_users_and_turns_agree() {
     let client = json!({"arrivals": {"poisson": 280}});
     let share = |play: &mut Play| {
         for server in &mut play.engine.servers {
-            (server.cores, server.shared) = (1.0, true);
+            (server.cores, server.crowded) = (1.0, true);
         }
     };
     let [exact, fluid] = both(&json!({}), &server, &client, (4, 300.0), share);
