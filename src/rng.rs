@@ -30,6 +30,25 @@ impl Seed {
     }
 }
 
+impl Seed {
+    /// 128 bits that nobody else has, for what `parts` name: a hash, where a stream would be drawn from once.
+    pub fn bits_of(self, purpose: &str, parts: &[&[u8]]) -> u128 {
+        let lane = |start: u64| {
+            let begun = fnv1a(purpose.as_bytes(), start ^ self.0);
+            // A byte that no text has between two parts.
+            finish(parts.iter().fold(begun, |hash, part| fnv1a(&[0xff], fnv1a(part, hash))))
+        };
+        u128::from(lane(FNV_OFFSET)) << 64 | u128::from(lane(!FNV_OFFSET))
+    }
+}
+
+/// Spreads every bit over all: the end of MurmurHash3.
+fn finish(mut hash: u64) -> u64 {
+    hash = (hash ^ hash >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    hash = (hash ^ hash >> 33).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    hash ^ hash >> 33
+}
+
 const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 
 /// FNV-1a over `bytes`, going on from `state`.

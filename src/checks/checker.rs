@@ -85,8 +85,14 @@ impl Checker {
 }
 
 impl Observer for Checker {
-    fn seated(&mut self, actor: &'static str, watches: &'static [Kind]) {
-        self.delivery.seated(actor, watches);
+    fn seated(&mut self, actor: &'static str) {
+        self.delivery.seated(actor);
+    }
+
+    fn addressed(&mut self, actor: &'static str, revision: u64) {
+        if self.level == Checks::All {
+            self.delivery.addressed(actor, revision);
+        }
     }
 
     fn change(&mut self, change: &Change, store: &Store) {

@@ -1,43 +1,50 @@
 //! What actors see and when (invariants 7 and 8).
 
 use super::Findings;
-use crate::model::{Key, Kind};
+use crate::model::Key;
 use crate::store::Change;
 use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
 
 /// Where each actor's watch stands, and what it wrote itself.
 #[derive(Debug, Default)]
 pub struct DeliveryChecks {
     newest: u64,
     seats: FxHashMap<&'static str, Seat>,
-    /// The revisions of each kind, in order.
-    revisions: FxHashMap<Kind, Vec<u64>>,
     /// Up to where each key of an actor wrote.
     written: FxHashMap<(&'static str, Key), u64>,
 }
 
 #[derive(Debug, Default)]
 struct Seat {
-    watches: &'static [Kind],
+    /// The changes that it minds and has not seen yet, by revision.
+    due: VecDeque<u64>,
     cursor: u64,
     /// Several actors go by this name: what they see cannot be told apart.
     shared: bool,
 }
 
 impl DeliveryChecks {
-    /// An actor takes its seat and says what it watches.
-    pub fn seated(&mut self, actor: &'static str, watches: &'static [Kind]) {
+    /// An actor takes its seat.
+    pub fn seated(&mut self, actor: &'static str) {
         let shared = self.seats.contains_key(actor);
-        self.seats.insert(actor, Seat { watches, cursor: 0, shared });
+        self.seats.insert(actor, Seat { shared, ..Seat::default() });
+    }
+
+    /// An actor minds a change.
+    pub fn addressed(&mut self, actor: &'static str, revision: u64) {
+        let seat = self.seats.entry(actor).or_default();
+        if !seat.shared {
+            seat.due.push_back(revision);
+        }
     }
 
     /// Notes a change.
     pub fn change(&mut self, change: &Change) {
         self.newest = change.revision;
-        self.revisions.entry(change.key.kind.watched()).or_default().push(change.revision);
     }
 
-    /// 7. A cursor may jump, between deliveries, over changes of kinds that its actor does not watch.
+    /// 7. A cursor may jump, between deliveries, over changes that its actor does not mind.
     pub fn delivered(&mut self, actor: &'static str, from: u64, to: u64, findings: &mut Findings) {
         let seat = self.seats.entry(actor).or_default();
         let last = std::mem::replace(&mut seat.cursor, to);
@@ -48,19 +55,17 @@ impl DeliveryChecks {
             let message = format!("{actor} saw {from}..{to} after {last}, of {} in all", self.newest);
             findings.violate(7, &[], message);
         }
-        let missed = seat.watches.iter().find_map(|kind| {
-            let revisions = self.revisions.get(kind)?;
-            let next = *revisions.get(revisions.partition_point(|revision| *revision <= last))?;
-            (next <= from).then_some((kind, next))
-        });
-        if let Some((kind, revision)) = missed {
-            findings.violate(7, &[], format!("{actor} went from {last} to {from} past {kind} at {revision}"));
+        if let Some(missed) = seat.due.front().filter(|due| **due <= from) {
+            findings.violate(7, &[], format!("{actor} went from {last} to {from} past {missed}"));
         }
+        seat.due.drain(..seat.due.partition_point(|due| *due <= to));
     }
 
     /// An actor that began anew has listed everything, and knows nothing of what it wrote before.
     pub fn listed(&mut self, actor: &'static str, to: u64) {
-        self.seats.entry(actor).or_default().cursor = to;
+        let seat = self.seats.entry(actor).or_default();
+        seat.cursor = to;
+        seat.due.drain(..seat.due.partition_point(|due| *due <= to));
         self.written.retain(|(writer, _), _| *writer != actor);
     }
 

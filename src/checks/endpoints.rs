@@ -49,7 +49,7 @@ impl EndpointChecks {
             (Kind::EndpointSlice, ..) if change.writer == WRITER => {
                 let Some(Object::EndpointSlice(slice)) = new else { return };
                 let said: FxHashSet<_> = match old {
-                    Some(Object::EndpointSlice(old)) => old.endpoints.iter().map(says).collect(),
+                    Some(Object::EndpointSlice(old)) => old.endpoints.iter().map(|endpoint| says(endpoint)).collect(),
                     _ => FxHashSet::default(),
                 };
                 for endpoint in slice.endpoints.iter().filter(|endpoint| !said.contains(&says(endpoint))) {

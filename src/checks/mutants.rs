@@ -166,7 +166,7 @@ fn endpoint(rig: &mut Rig, forge: fn(&mut crate::model::service::Endpoint)) {
         let endpoints = Arc::new(Vec::new());
         let before = crate::model::service::EndpointSlice { endpoints, ..old };
         change.old = Some(before.into_object());
-        forge(&mut Arc::make_mut(&mut Arc::make_mut(slice).endpoints)[0]);
+        forge(Arc::make_mut(&mut Arc::make_mut(&mut Arc::make_mut(slice).endpoints)[0]));
     });
 }
 
@@ -259,16 +259,17 @@ pub(super) const CASES: &[(u8, Play, Play)] = &[
     (
         7,
         |rig| {
-            // Jumps over nine pods without seeing them.
+            // Jumps over a change that it minds without seeing it.
             let mut checker = rig.checker.borrow_mut();
             let newest = rig.play.store.revision();
-            checker.seated("x", &[Kind::Pod]);
+            checker.seated("x");
+            checker.addressed("x", newest);
             checker.delivered(s(1.0), "x", newest, newest);
         },
         |rig| {
             let mut checker = rig.checker.borrow_mut();
             let newest = rig.play.store.revision();
-            checker.seated("x", &[Kind::Service]);
+            checker.seated("x");
             checker.delivered(s(1.0), "x", newest, newest);
         },
     ),

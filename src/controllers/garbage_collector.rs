@@ -73,6 +73,12 @@ impl Controller for GarbageCollector {
         WATCHED
     }
 
+    fn follows(&self, change: &Change) -> bool {
+        let (Some(old), Some(new)) = (&change.old, &change.new) else { return true };
+        let (old, new) = (old.meta(), new.meta());
+        old.owners != new.owners || old.finalizers != new.finalizers || old.deleting() != new.deleting()
+    }
+
     fn wake(&mut self, change: &Change, view: View<'_>, wake: &mut Wake<'_>) {
         let old = change.old.as_ref().map(Object::meta);
         let Some(new) = change.new.as_ref().map(Object::meta) else {

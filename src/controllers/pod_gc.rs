@@ -70,13 +70,20 @@ impl Controller for PodGarbageCollector {
         &[Kind::Pod, Kind::Node]
     }
 
+    fn follows(&self, change: &Change) -> bool {
+        match change.key.kind {
+            Kind::Pod => place(&change.old) != place(&change.new),
+            _ => change.new.is_none() || is_out_of_service(&change.old) != is_out_of_service(&change.new),
+        }
+    }
+
     fn start(&mut self, wake: &mut Wake<'_>) {
         wake.add(everything());
     }
 
     fn wake(&mut self, change: &Change, view: View<'_>, wake: &mut Wake<'_>) {
         match change.object() {
-            Object::Pod(_) => self.follow_pod(change, view),
+            Object::Pod(pod) => self.follow_pod(change, pod, view),
             Object::Node(_) => self.follow_node(change, view),
             _ => return,
         }
@@ -103,6 +110,18 @@ impl Controller for PodGarbageCollector {
     }
 }
 
+/// What of a pod decides whether it is collected: whether it has ended, is deleted before it had a node, has a node.
+fn place(object: &Option<Object>) -> (bool, bool, bool) {
+    object.as_ref().and_then(Object::pod).map_or_else(Default::default, |pod| {
+        (pod.status.phase.terminal(), pod.meta.deleting() && pod.node.is_none(), pod.node.is_some())
+    })
+}
+
+fn is_out_of_service(object: &Option<Object>) -> bool {
+    let node = object.as_ref().and_then(Object::node);
+    node.is_some_and(|node| node.taints.iter().any(|taint| taint.key == OUT_OF_SERVICE))
+}
+
 impl PodGarbageCollector {
     /// Keeps at most this many ended pods.
     #[must_use]
@@ -124,16 +143,17 @@ impl PodGarbageCollector {
         SimDuration(PERIOD.0 - since.0.rem_euclid(PERIOD.0))
     }
 
-    fn follow_pod(&mut self, change: &Change, view: View<'_>) {
-        let pod = change.new.as_ref().and_then(Object::pod);
+    fn follow_pod(&mut self, change: &Change, pod: &Pod, view: View<'_>) {
+        let (ended, unscheduled, bound) = place(&change.new);
         let enter = |set: &mut BTreeSet<Key>, is: bool| match is {
             true => _ = set.insert(change.key.clone()),
             false => _ = set.remove(&change.key),
         };
-        enter(&mut self.terminated, pod.is_some_and(|pod| pod.status.phase.terminal()));
-        enter(&mut self.unscheduled, pod.is_some_and(|pod| pod.meta.deleting() && pod.node.is_none()));
-        if let Some(node) = pod.and_then(|pod| pod.node.as_ref())
-            && change.old.as_ref().and_then(Object::pod).is_none_or(|old| old.node.is_none())
+        enter(&mut self.terminated, ended);
+        enter(&mut self.unscheduled, unscheduled);
+        if bound
+            && !place(&change.old).2
+            && let Some(node) = &pod.node
             && view.node(node).is_none()
         {
             self.missing.entry(node.clone()).or_insert(None);
@@ -142,11 +162,10 @@ impl PodGarbageCollector {
 
     fn follow_node(&mut self, change: &Change, view: View<'_>) {
         let name = &change.key.name;
-        let node = change.new.as_ref().and_then(Object::node);
-        if node.is_none() && view.pods_on(name).next().is_some() {
+        if change.new.is_none() && view.pods_on(name).next().is_some() {
             self.missing.entry(name.clone()).or_insert(None);
         }
-        match node.is_some_and(|node| node.taints.iter().any(|taint| taint.key == OUT_OF_SERVICE)) {
+        match is_out_of_service(&change.new) {
             true => self.out_of_service.insert(name.clone()),
             false => self.out_of_service.remove(name),
         };

@@ -48,13 +48,21 @@ impl Controller for ResourceQuotaController {
         ]
     }
 
-    fn wake(&mut self, change: &Change, view: View<'_>, wake: &mut Wake<'_>) {
-        if let Some(Object::ResourceQuota(quota)) = &change.new {
-            let before = change.old.as_ref().and_then(ResourceQuota::of);
-            if before.is_none_or(|before| before.hard != quota.hard) {
-                wake.add(change.key.clone());
+    fn follows(&self, change: &Change) -> bool {
+        let hard = |object: &Option<Object>| object.as_ref().and_then(ResourceQuota::of).map(|quota| quota.hard.clone());
+        match (&change.old, &change.new) {
+            (Some(Object::Pod(old)), Some(Object::Pod(new))) => {
+                old.status.phase.terminal() != new.status.phase.terminal() || old.meta.deletion != new.meta.deletion
             }
-            return;
+            (old, Some(Object::ResourceQuota(_))) => hard(old) != hard(&change.new),
+            (Some(_), Some(new)) => matches!(new, Object::Service(_) | Object::PersistentVolumeClaim(_)),
+            (old, _) => old.is_some(),
+        }
+    }
+
+    fn wake(&mut self, change: &Change, view: View<'_>, wake: &mut Wake<'_>) {
+        if let Some(Object::ResourceQuota(_)) = &change.new {
+            return wake.add(change.key.clone());
         }
         if !frees(change, wake) {
             return;

@@ -73,29 +73,33 @@ impl Controller for TaintEviction {
         &[Kind::Node, Kind::Pod]
     }
 
+    fn follows(&self, change: &Change) -> bool {
+        match (&change.old, &change.new) {
+            (Some(Object::Node(old)), Some(Object::Node(new))) => no_execute(old) != no_execute(new),
+            (None, Some(Object::Node(new))) => !no_execute(new).is_empty(),
+            (Some(Object::Pod(old)), Some(Object::Pod(new))) => {
+                old.node != new.node || old.spec.tolerations != new.spec.tolerations
+            }
+            (Some(Object::Pod(pod)), None) | (None, Some(Object::Pod(pod))) => pod.node.is_some(),
+            _ => true,
+        }
+    }
+
     fn wake(&mut self, change: &Change, view: View<'_>, wake: &mut Wake<'_>) {
         let node_key = |node: &Name| Key::cluster(Kind::Node, node.clone());
         match (&change.old, &change.new) {
-            (old, Some(Object::Node(new))) => {
-                let before = old.as_ref().and_then(Object::node).map(|node| no_execute(node)).unwrap_or_default();
-                if before != no_execute(new) {
-                    // What was given up is planned anew.
-                    let timers = self.timers.get_mut(&change.key.name);
-                    timers.into_iter().for_each(|timers| timers.retain(|_, timer| timer.refused < TRIES));
-                    wake.add(change.key.clone());
-                }
+            (_, Some(Object::Node(_))) => {
+                // What was given up is planned anew.
+                let timers = self.timers.get_mut(&change.key.name);
+                timers.into_iter().for_each(|timers| timers.retain(|_, timer| timer.refused < TRIES));
+                wake.add(change.key.clone());
             }
             (Some(Object::Node(_)), None) => {
                 self.timers.remove(&change.key.name);
             }
-            (old, Some(Object::Pod(new))) => {
-                let Some(node) = &new.node else { return };
-                let before = old.as_ref().and_then(Object::pod);
-                let same =
-                    before.is_some_and(|old| old.node == new.node && old.spec.tolerations == new.spec.tolerations);
-                if !same && view.node(node).is_some_and(|node| !no_execute(node).is_empty()) {
-                    wake.add(node_key(node));
-                }
+            (_, Some(Object::Pod(new))) => {
+                let tainted = |node: &&Name| view.node(node).is_some_and(|node| !no_execute(node).is_empty());
+                new.node.iter().filter(tainted).for_each(|node| wake.add(node_key(node)));
             }
             (Some(Object::Pod(old)), None) => {
                 let node = old.node.as_ref().filter(|node| self.timers.contains_key(*node));

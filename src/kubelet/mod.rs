@@ -430,6 +430,12 @@ impl Controller for Kubelet {
         ]
     }
 
+    fn follows(&self, change: &Change) -> bool {
+        let Object::Pod(pod) = change.object() else { return true };
+        // Its own reports tell a kubelet nothing.
+        change.new.is_none() || (pod.node.is_some() && change.writer != self.name())
+    }
+
     fn wake(&mut self, change: &Change, view: View<'_>, wake: &mut Wake<'_>) {
         match change.object() {
             Object::Machine(machine) => {
@@ -461,9 +467,7 @@ impl Controller for Kubelet {
                 }
             }
             Object::Pod(pod) => {
-                // Its own reports tell a kubelet nothing.
-                let own = change.writer == self.name() && change.verb != Verb::Deleted;
-                if pod.node.is_some() && !own {
+                if pod.node.is_some() {
                     wake.add(change.key.clone());
                 }
                 if change.new.is_none() {

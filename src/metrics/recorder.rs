@@ -8,7 +8,7 @@ use super::resilience::BudgetRecord;
 use super::workloads::Workloads;
 use crate::model::core::{Event, Incident};
 use crate::model::provision::Provision;
-use crate::model::service::{EndpointSlice, SERVICE_NAME};
+use crate::model::service::{Endpoint, EndpointSlice, SERVICE_NAME};
 use crate::model::{Machine, Name, Node, Object, Pod, PodDisruptionBudget, TaintEffect, Truth, Uid};
 use crate::store::{Change, Store};
 use crate::time::SimTime;
@@ -270,7 +270,8 @@ impl Recorder {
         let Some(slice) = new.or(old) else { return };
         let Some(service) = slice.meta.labels.get(&SERVICE_NAME).cloned() else { return };
         let service = self.service(&slice.meta.namespace.clone(), &service);
-        let (before, after) = (ready_pods(old), ready_pods(new));
+        let (_, gone, come) = EndpointSlice::difference(old.map(|old| &**old), new.map(|new| &**new));
+        let (before, after) = (ready_pods(gone), ready_pods(come));
         let delta = i64::try_from(after.len()).unwrap_or(0) - i64::try_from(before.len()).unwrap_or(0);
         self.record.services[service].ready.add(now, delta);
         for (uids, others, value) in [(&before, &after, false), (&after, &before, true)] {
@@ -351,9 +352,8 @@ impl Balance {
     }
 }
 
-/// The pods behind the ready endpoints of a slice, sorted.
-fn ready_pods(slice: Option<&Arc<EndpointSlice>>) -> Vec<Uid> {
-    let endpoints = slice.map_or(&[][..], |slice| slice.endpoints.as_slice());
+/// The pods behind the ready of some endpoints, sorted.
+fn ready_pods(endpoints: &[Arc<Endpoint>]) -> Vec<Uid> {
     let mut uids: Vec<Uid> = endpoints.iter().filter(|one| one.ready).map(|one| one.pod_uid).collect();
     uids.sort_unstable();
     uids.dedup();

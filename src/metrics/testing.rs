@@ -300,7 +300,7 @@ impl Play {
                 hint_nodes: Vec::new(),
             }
         };
-        let endpoints = Arc::new(pods.iter().map(endpoint).collect());
+        let endpoints = Arc::new(pods.iter().map(endpoint).map(Arc::new).collect());
         let mut meta = Meta::named("default", format!("{name}-slice"));
         meta.labels = Labels::EMPTY.with(SERVICE_NAME, name);
         let slice = EndpointSlice { meta, ports: Arc::default(), endpoints };

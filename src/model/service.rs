@@ -136,8 +136,25 @@ pub struct EndpointSlice {
     pub meta: Meta,
     /// Ports that all endpoints share.
     pub ports: Arc<Vec<EndpointPort>>,
-    /// Endpoints.
-    pub endpoints: Arc<Vec<Endpoint>>,
+    /// Endpoints. A slice is written anew for each of its hundred that changes, so the others are shared.
+    pub endpoints: Arc<Vec<Arc<Endpoint>>>,
+}
+
+impl EndpointSlice {
+    /// Where two versions of a slice differ: how many endpoints come before that in both, and what stands there in the
+    /// one and in the other.
+    pub fn difference<'a>(
+        old: Option<&'a EndpointSlice>,
+        new: Option<&'a EndpointSlice>,
+    ) -> (usize, &'a [Arc<Endpoint>], &'a [Arc<Endpoint>]) {
+        let list = |slice: Option<&'a EndpointSlice>| slice.map_or(&[][..], |slice| slice.endpoints.as_slice());
+        let (old, new) = (list(old), list(new));
+        // An `Arc` equals itself without a look inside.
+        let start = old.iter().zip(new).take_while(|(old, new)| old == new).count();
+        let (old, new) = (&old[start..], &new[start..]);
+        let end = old.iter().rev().zip(new.iter().rev()).take_while(|(old, new)| old == new).count();
+        (start, &old[..old.len() - end], &new[..new.len() - end])
+    }
 }
 
 /// Label that names a slice's service.

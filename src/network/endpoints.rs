@@ -37,7 +37,8 @@ pub fn reachable(
     scope: Scope,
 ) -> Reachable {
     let serves = |slice: &&Arc<EndpointSlice>| slice.ports.iter().any(|have| have.name == *port);
-    let all: Vec<&Endpoint> = slices.iter().filter(serves).flat_map(|slice| slice.endpoints.iter()).collect();
+    let listed = slices.iter().filter(serves).flat_map(|slice| slice.endpoints.iter());
+    let all: Vec<&Endpoint> = listed.map(Arc::as_ref).collect();
     let last_resort = |endpoint: &&Endpoint| endpoint.serving && endpoint.terminating;
     let local = |endpoint: &&Endpoint| endpoint.node.as_ref() == Some(node);
     let sorted = |mut chosen: Vec<&Endpoint>| {
@@ -139,7 +140,7 @@ mod tests {
                 hint_nodes: if hint == ">" { vec![Name::from(node)] } else { Vec::new() },
             }
         };
-        let endpoints = text.split_whitespace().enumerate().map(endpoint).collect();
+        let endpoints = text.split_whitespace().enumerate().map(endpoint).map(Arc::new).collect();
         let port = EndpointPort { name: Name::new(), protocol: Name::from("TCP"), app_protocol: Name::new(), port: 80 };
         let meta = Meta::named("default", "web-1");
         vec![Arc::new(EndpointSlice { meta, ports: Arc::new(vec![port]), endpoints: Arc::new(endpoints) })]

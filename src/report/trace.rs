@@ -14,6 +14,7 @@ use crate::model::{CustomResourceDefinition, PersistentVolume, PersistentVolumeC
 use crate::model::{ReplicaSet, ReplicationController, StatefulSet, Taint};
 use crate::store::{Change, Verb};
 use crate::time::SimTime;
+use std::sync::Arc;
 
 /// The line of a change.
 pub fn line(change: &Change) -> String {
@@ -362,7 +363,7 @@ fn cron_job(old: Option<&CronJob>, new: &CronJob, parts: &mut Vec<String>) {
 }
 
 fn slice(old: Option<&EndpointSlice>, new: &EndpointSlice, parts: &mut Vec<String>) {
-    let none: &[Endpoint] = &[];
+    let none: &[Arc<Endpoint>] = &[];
     let before = old.map_or(none, |old| &old.endpoints);
     let word = |endpoint: &Endpoint| match (endpoint.ready, endpoint.terminating) {
         (true, _) => "ready",
@@ -376,7 +377,7 @@ fn slice(old: Option<&EndpointSlice>, new: &EndpointSlice, parts: &mut Vec<Strin
             Some(was) => turn(parts, &endpoint.pod, Some(word(was)), word(endpoint)),
         }
     }
-    let kept = |gone: &&Endpoint| !new.endpoints.iter().any(|endpoint| endpoint.pod_uid == gone.pod_uid);
+    let kept = |gone: &&Arc<Endpoint>| !new.endpoints.iter().any(|endpoint| endpoint.pod_uid == gone.pod_uid);
     parts.extend(before.iter().filter(kept).map(|gone| format!("{} removed", gone.pod)));
 }
 

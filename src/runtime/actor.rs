@@ -7,7 +7,7 @@ use super::settings::ActorSettings;
 use crate::engine::TokenBucket;
 use crate::model::KindSet;
 use crate::rng::Stream;
-use crate::store::{EventRecord, Revision};
+use crate::store::{Change, EventRecord, Revision};
 use crate::time::{SimDuration, SimTime};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
@@ -45,6 +45,11 @@ pub(super) struct Actor {
 }
 
 impl Actor {
+    /// Whether a change is delivered to it.
+    pub(super) fn minds(&self, change: &Change) -> bool {
+        self.watched.contains(change.key.kind) && self.controller.follows(change)
+    }
+
     /// The client of a lane, with its rate limit.
     pub(super) fn client(&mut self, lane: u64) -> &mut TokenBucket {
         let ActorSettings { milli_qps, burst, .. } = self.settings;

@@ -151,7 +151,9 @@ impl Runtime {
                     new: Some(object.clone()),
                     writer: "",
                 };
-                actor.controller.wake(&change, view, &mut wake);
+                if actor.controller.follows(&change) {
+                    actor.controller.wake(&change, view, &mut wake);
+                }
             }
         }
         for observer in &mut self.observers {

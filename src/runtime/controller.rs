@@ -10,8 +10,15 @@ pub trait Controller {
     /// Its name, as the change log shows the writer (`deployment-controller`).
     fn name(&self) -> &'static str;
 
-    /// The kinds whose changes it watches. Others are never delivered.
+    /// The kinds whose changes it watches. Others are never delivered, nor are those that it does not follow.
     fn watches(&self) -> &'static [Kind];
+
+    /// Whether a change of a watched kind is any business of its, told by the change and by how it was built alone,
+    /// so that the answer is the same whenever it is asked. It is not woken for others: most controllers watch all
+    /// pods and mind a few, and a delivery that says nothing is the dearest way to say it.
+    fn follows(&self, _change: &Change) -> bool {
+        true
+    }
 
     /// Called once at the start of the run, before anything is delivered: ask for first timers.
     fn start(&mut self, _wake: &mut Wake<'_>) {}

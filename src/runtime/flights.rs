@@ -8,6 +8,7 @@ use super::run_loop::{Event, Runtime};
 use crate::model::Key;
 use crate::store::{StoreError, Write, Written};
 use crate::time::SimTime;
+use smallvec::SmallVec;
 
 impl Runtime {
     #[expect(clippy::too_many_arguments, reason = "the parts of a flight, named at the only two calls")]
@@ -138,9 +139,13 @@ impl Runtime {
             for observer in &mut self.observers {
                 observer.change(change, &self.store);
             }
-            let kind = change.key.kind.watched();
-            for at in 0..self.watchers.get(&kind).map_or(0, Vec::len) {
-                let id = self.watchers[&kind][at];
+            let watchers = self.watchers.get(&change.key.kind.watched()).map_or(&[][..], Vec::as_slice);
+            let minds = |id: &usize| self.actors[*id].controller.follows(change);
+            let followers: SmallVec<[usize; 24]> = watchers.iter().copied().filter(minds).collect();
+            for id in followers {
+                for observer in &mut self.observers {
+                    observer.addressed(self.actors[id].controller.name(), revision);
+                }
                 self.catch_up_to(now, id, revision - 1);
                 self.schedule_delivery(id, now);
             }

@@ -1,13 +1,16 @@
 //! Those who watch a run without touching it: metrics, checks, traces, the fingerprint.
 
-use crate::model::{Key, Kind};
+use crate::model::Key;
 use crate::store::{Change, Store, StoreError};
 use crate::time::SimTime;
 
 /// Sees everything at the moment it happens, never writes, never draws a random number.
 pub trait Observer {
-    /// An actor takes its seat; changes of the kinds that it watches will be delivered to it.
-    fn seated(&mut self, _actor: &'static str, _watches: &'static [Kind]) {}
+    /// An actor takes its seat.
+    fn seated(&mut self, _actor: &'static str) {}
+
+    /// An actor minds a change: it is to be delivered to it.
+    fn addressed(&mut self, _actor: &'static str, _revision: u64) {}
 
     /// A write was accepted; `store` already holds it.
     fn change(&mut self, change: &Change, store: &Store);

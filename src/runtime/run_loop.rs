@@ -138,7 +138,7 @@ impl Runtime {
             self.watchers.entry(*kind).or_default().push(id);
         }
         for observer in &mut self.observers {
-            observer.seated(controller.name(), controller.watches());
+            observer.seated(controller.name());
         }
         // By name, so that one more actor moves no other; two of one name (replicas of a component) have their own.
         let namesakes = self.actors.iter().filter(|actor| actor.controller.name() == controller.name()).count();
@@ -418,7 +418,7 @@ impl Runtime {
                 break;
             }
             actor.cursor += 1;
-            if actor.watched.contains(change.key.kind) {
+            if actor.minds(change) {
                 let mut wake = Wake { now, added: &mut added };
                 actor.controller.wake(change, self.store.view(actor.cursor), &mut wake);
             }

@@ -9,16 +9,17 @@ use crate::store::Change;
 use crate::time::SimTime;
 use std::sync::Arc;
 
+/// The scheduler's watch leaves ended pods out: to it, a pod that ends is deleted.
+pub(super) fn live(object: &Option<Object>) -> Option<&Arc<Pod>> {
+    object.as_ref().and_then(Object::pod).filter(|pod| !pod.status.phase.terminal())
+}
+
 impl Scheduler {
     /// Takes a change in. Whether the queue may have changed.
     pub(super) fn hear(&mut self, change: &Change, now: SimTime) -> bool {
         match change.key.kind {
             Kind::Pod => {
-                // The scheduler's watch leaves ended pods out: to it, a pod that ends is deleted.
-                let live = |object: &Option<Object>| {
-                    object.as_ref().and_then(|object| object.pod()).filter(|pod| !pod.status.phase.terminal()).cloned()
-                };
-                self.hear_pod(live(&change.old), live(&change.new), now)
+                self.hear_pod(live(&change.old).cloned(), live(&change.new).cloned(), now)
             }
             Kind::Node => self.hear_node(change, now),
             _ => self.hear_lister(change, now),
@@ -66,16 +67,22 @@ impl Scheduler {
     }
 
     fn bound_pod_changed(&mut self, old: &Arc<Pod>, new: &Arc<Pod>, now: SimTime) -> bool {
-        let what = PodChange::between(old, new);
-        let moved = old.node != new.node || old.meta.uid != new.meta.uid;
-        let same_spec = Arc::ptr_eq(&old.spec, &new.spec) || old.spec == new.spec;
-        let measured = self.measures && (old.usage() != new.usage() || old.status.phase != new.status.phase);
-        if moved || what.any() || !same_spec || measured || old.meta.deleting() != new.meta.deleting() {
+        if self.minds_bound(old, new) {
             let node = new.node.as_ref().expect("bound pods stay bound");
             let info = self.snapshot.compile(new);
             self.snapshot.place(info, node);
         }
+        let what = PodChange::between(old, new);
         what.any() && self.tell(&Occasion::PodUpdate { old, new, what }, now)
+    }
+
+    /// Whether a change of a pod with a node can matter to those without.
+    pub(super) fn minds_bound(&self, old: &Arc<Pod>, new: &Arc<Pod>) -> bool {
+        let moved = old.node != new.node || old.meta.uid != new.meta.uid;
+        let same_spec = Arc::ptr_eq(&old.spec, &new.spec) || old.spec == new.spec;
+        let measured = self.measures && (old.usage() != new.usage() || old.status.phase != new.status.phase);
+        let goes = old.meta.deleting() != new.meta.deleting();
+        moved || goes || !same_spec || measured || PodChange::between(old, new).any()
     }
 
     fn waiting_pod(&mut self, old: Option<&Arc<Pod>>, new: &Arc<Pod>, now: SimTime) -> bool {

@@ -469,6 +469,14 @@ impl Controller for Scheduler {
         false
     }
 
+    fn follows(&self, change: &Change) -> bool {
+        match (hear::live(&change.old), hear::live(&change.new)) {
+            (Some(old), Some(new)) if old.node.is_some() => self.follows_pods || self.minds_bound(old, new),
+            (None, None) => change.key.kind != Kind::Pod,
+            _ => true,
+        }
+    }
+
     fn wake(&mut self, change: &Change, _: View<'_>, wake: &mut Wake<'_>) {
         if self.hear(change, wake.now()) {
             self.ask_to_run(wake);

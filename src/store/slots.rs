@@ -122,7 +122,9 @@ impl Store {
     /// The uid of an object made now: a function of its key and the instant, so that one object more or
     /// less changes no other's.
     pub(super) fn fresh_uid(&self, key: &Key, now: SimTime) -> Uid {
-        Uid::from_random(self.seed.stream("uid", &format!("{key}@{}", now.0)).bits128())
+        let words = [key.kind.group(), key.kind.as_str(), &key.namespace, &key.name];
+        let [group, kind, namespace, name] = words.map(str::as_bytes);
+        Uid::from_random(self.seed.bits_of("uid", &[group, kind, namespace, name, &now.0.to_le_bytes()]))
     }
 
     /// Makes `new` the version of `slot` (a new slot if `None`) and appends the change. The object's

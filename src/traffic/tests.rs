@@ -163,7 +163,7 @@ impl Play {
         let mut meta = Meta::named("default", "web-1");
         meta.labels = Labels::from_iter([(SERVICE_NAME.as_str(), "web")]);
         let port = EndpointPort { name: Name::new(), protocol: Name::from("TCP"), app_protocol: Name::new(), port: 80 };
-        let endpoints = Arc::new(pods.iter().map(endpoint).collect());
+        let endpoints = Arc::new(pods.iter().map(endpoint).map(Arc::new).collect());
         self.write(at, EndpointSlice { meta, ports: Arc::new(vec![port]), endpoints });
     }
 

@@ -127,7 +127,7 @@ fn existing(case: &Value, service: &Service, pods: &[Arc<Pod>]) -> Vec<Arc<Endpo
             controller: true,
             block_owner_deletion: true,
         }];
-        let endpoints = wish["pods"].as_array().map(|pods| pods.iter().map(endpoint).collect());
+        let endpoints = wish["pods"].as_array().map(|pods| pods.iter().map(endpoint).map(Arc::new).collect());
         Arc::new(EndpointSlice {
             meta,
             ports: Arc::new(service.ports.iter().map(port).collect()),
@@ -166,7 +166,7 @@ fn outcome(existing: &[Arc<EndpointSlice>], decisions: &Decisions) -> Value {
         .iter()
         .map(|(name, (slice, action))| {
             let before = was(name);
-            let stayed = |e: &&Endpoint| before.endpoints.iter().any(|old| old.pod == e.pod);
+            let stayed = |e: &&Arc<Endpoint>| before.endpoints.iter().any(|old| old.pod == e.pod);
             let mut kept: Vec<&str> = slice.endpoints.iter().filter(stayed).map(|e| e.pod.as_str()).collect();
             kept.sort_unstable();
             json!({"action": action, "kept": kept, "name": name, "ports": ports(slice), "size": slice.endpoints.len()})

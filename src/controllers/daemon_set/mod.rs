@@ -38,17 +38,25 @@ impl Controller for DaemonSets {
         &[Kind::DaemonSet, Kind::Pod, Kind::Node, Kind::ControllerRevision]
     }
 
+    fn follows(&self, change: &Change) -> bool {
+        let ours = || shared::ownership::concerns(change, Kind::DaemonSet);
+        match change.key.kind {
+            Kind::Pod => ours() && (shared::ownership::matters(change) || bound(change)),
+            Kind::Node => moves_pods(change),
+            Kind::ControllerRevision => ours(),
+            _ => true,
+        }
+    }
+
     fn wake(&mut self, change: &Change, view: View<'_>, wake: &mut Wake<'_>) {
         match change.key.kind {
             Kind::DaemonSet if change.new.is_none() => self.failed.forget(&change.key),
             Kind::DaemonSet => wake.add(change.key.clone()),
             Kind::Pod => {
                 self.strays.follow(change);
-                if shared::ownership::matters(change) || bound(change) {
-                    shared::owners_in(change, Kind::DaemonSet).for_each(|key| wake.add(key));
-                    let waits = |key: &Key| Some(view.fetch_key::<DaemonSet>(key)?.min_ready_seconds);
-                    shared::availability::became_ready(change, Kind::DaemonSet, waits, wake);
-                }
+                shared::owners_in(change, Kind::DaemonSet).for_each(|key| wake.add(key));
+                let waits = |key: &Key| Some(view.fetch_key::<DaemonSet>(key)?.min_ready_seconds);
+                shared::availability::became_ready(change, Kind::DaemonSet, waits, wake);
                 let wants = |set: &DaemonSet, labels: &Labels| set.selector.matches(labels);
                 shared::adopters(change, view, wants).into_iter().for_each(|key| wake.add(key));
             }
@@ -127,14 +135,22 @@ fn bound(change: &Change) -> bool {
     old.node != new.node
 }
 
+/// Whether a change of a node can move a set's pods.
+fn moves_pods(change: &Change) -> bool {
+    match (&change.old, &change.new) {
+        (Some(Object::Node(old)), Some(Object::Node(new))) => {
+            old.meta.labels != new.meta.labels || old.taints != new.taints
+        }
+        (_, new) => new.is_some(),
+    }
+}
+
 /// The sets that a change of a node concerns: those that should have a pod there now and should not before, or the
 /// other way round.
 fn concerned<'a>(change: &'a Change, view: View<'a>) -> impl Iterator<Item = Key> + use<'a> {
     let node = |object: &'a Option<Object>| object.as_ref().and_then(Object::node);
     let (old, new) = (node(&change.old), node(&change.new));
-    let same = |old: &Node, new: &Node| old.meta.labels == new.meta.labels && old.taints == new.taints;
-    let skip = new.is_none() || old.zip(new).is_some_and(|(old, new)| same(old, new));
-    let sets = view.list::<DaemonSet>().filter(move |_| !skip);
+    let sets = view.list::<DaemonSet>();
     sets.filter(move |set| {
         let template = placement::template(set, &Name::new());
         let fit = |node: Option<&Arc<Node>>| node.map(|node| placement::fit(&template, node));

@@ -35,6 +35,10 @@ impl Controller for Deployments {
         &[Kind::Deployment, Kind::ReplicaSet, Kind::Pod]
     }
 
+    fn follows(&self, change: &Change) -> bool {
+        change.key.kind != Kind::Pod || change.new.is_none()
+    }
+
     fn wake(&mut self, change: &Change, view: View<'_>, wake: &mut Wake<'_>) {
         match change.key.kind {
             Kind::Deployment if change.new.is_none() => {
@@ -50,7 +54,7 @@ impl Controller for Deployments {
                     deployments.filter(|d| d.selector.matches(&meta.labels)).for_each(|d| wake.add(d.key()));
                 }
             }
-            Kind::Pod if change.new.is_none() => {
+            Kind::Pod => {
                 let key = shared::owners_in(change, Kind::ReplicaSet).next().and_then(|set| waiting(&set, view));
                 key.into_iter().for_each(|key| wake.add(key));
             }

@@ -55,6 +55,15 @@ impl Controller for EndpointSliceController {
         &[Kind::Service, Kind::Pod, Kind::EndpointSlice]
     }
 
+    fn follows(&self, change: &Change) -> bool {
+        match (&change.old, &change.new) {
+            (Some(Object::Pod(old)), Some(Object::Pod(new))) => {
+                old.meta.labels != new.meta.labels || shown(old) != shown(new)
+            }
+            _ => true,
+        }
+    }
+
     fn wake(&mut self, change: &Change, view: View<'_>, wake: &mut Wake<'_>) {
         match change.object() {
             Object::Service(_) => {
@@ -150,9 +159,6 @@ impl EndpointSliceController {
         let old = change.old.as_ref().and_then(Object::pod);
         let new = change.new.as_ref().and_then(Object::pod);
         let relabelled = old.map(|pod| &pod.meta.labels) != new.map(|pod| &pod.meta.labels);
-        if !relabelled && old.map(|pod| shown(pod)) == new.map(|pod| shown(pod)) {
-            return;
-        }
         let Some(by_pair) = self.by_pair.get(&change.key.namespace) else { return };
         let mut keys = BTreeSet::new();
         for pod in old.into_iter().chain(new.filter(|_| relabelled || old.is_none())) {

@@ -68,7 +68,7 @@ pub fn reconcile(
 /// The endpoints that are looked at where all others are known to be as they should be.
 pub(super) struct Judged<'a> {
     /// The lists that hold one of them.
-    pub slices: SmallVec<[*const Vec<Endpoint>; 4]>,
+    pub slices: SmallVec<[*const Vec<Arc<Endpoint>>; 4]>,
     /// Whose they are.
     pub pods: &'a FxHashSet<Uid>,
 }
@@ -140,7 +140,7 @@ fn wanted(service: &Service, pods: &[&Arc<Pod>], zone_of: &ZoneOf<'_>, errors: &
             continue;
         }
         if let Some(endpoint) = endpoints::endpoint(service, pod, zone.unwrap_or_default()) {
-            set.insert(endpoint);
+            set.insert(Arc::new(endpoint));
         }
     }
     wanted
@@ -154,7 +154,7 @@ fn identical(a: &Endpoint, b: &Endpoint) -> bool {
 /// Endpoints by identity, taken in the order they were put in.
 #[derive(Debug, Default)]
 struct EndpointSet {
-    endpoints: Vec<Option<Endpoint>>,
+    endpoints: Vec<Option<Arc<Endpoint>>>,
     /// By address; few share one.
     places: FxHashMap<Ipv4Addr, SmallVec<[u32; 2]>>,
     next: usize,
@@ -162,7 +162,7 @@ struct EndpointSet {
 }
 
 impl EndpointSet {
-    fn insert(&mut self, endpoint: Endpoint) {
+    fn insert(&mut self, endpoint: Arc<Endpoint>) {
         let places = self.places.entry(endpoint.address).or_default();
         let same = |place: &&u32| self.endpoints[**place as usize].as_ref().is_some_and(|e| identical(e, &endpoint));
         match places.iter().find(same).copied() {
@@ -175,14 +175,14 @@ impl EndpointSet {
         }
     }
 
-    fn take(&mut self, like: &Endpoint) -> Option<Endpoint> {
+    fn take(&mut self, like: &Endpoint) -> Option<Arc<Endpoint>> {
         let same = |place: &&u32| self.endpoints[**place as usize].as_ref().is_some_and(|e| identical(e, like));
         let place = self.places.get(&like.address)?.iter().find(same).copied()?;
         self.count -= 1;
         self.endpoints[place as usize].take()
     }
 
-    fn pop(&mut self) -> Option<Endpoint> {
+    fn pop(&mut self) -> Option<Arc<Endpoint>> {
         let rest = self.endpoints.get_mut(self.next..)?;
         let at = rest.iter().position(Option::is_some)?;
         self.next += at + 1;
@@ -251,11 +251,11 @@ fn one_port_set(
 
 /// The endpoints of a slice that are still wished for, in their newest form, and whether that is a change. All but the
 /// judged ones are known to be.
-fn keep(slice: &EndpointSlice, wanted: &mut EndpointSet, judged: Option<&Judged<'_>>) -> (Vec<Endpoint>, bool) {
+fn keep(slice: &EndpointSlice, wanted: &mut EndpointSet, judged: Option<&Judged<'_>>) -> (Vec<Arc<Endpoint>>, bool) {
     if judged.is_some_and(|judged| !judged.slices.contains(&Arc::as_ptr(&slice.endpoints))) {
         return (Vec::new(), false);
     }
-    let judged = |endpoint: &Endpoint| judged.is_none_or(|judged| judged.pods.contains(&endpoint.pod_uid));
+    let judged = |endpoint: &Arc<Endpoint>| judged.is_none_or(|judged| judged.pods.contains(&endpoint.pod_uid));
     let mut changed = false;
     let mut kept = Vec::with_capacity(slice.endpoints.len());
     for endpoint in slice.endpoints.iter() {
@@ -341,15 +341,15 @@ fn hint(service: &Service, unchanged: &[Arc<EndpointSlice>], decisions: &mut Dec
     for slice in decisions.create.iter_mut().chain(&mut decisions.update) {
         if !(distribution.is_empty() && slice.endpoints.iter().all(|endpoint| endpoint.hint_zones.is_empty())) {
             for endpoint in Arc::make_mut(&mut slice.endpoints) {
-                endpoints::give_hints(distribution, endpoint);
+                endpoints::give_hints(distribution, Arc::make_mut(endpoint));
             }
         }
     }
-    let bare = |endpoint: &Endpoint| endpoint.hint_zones.is_empty() && endpoint.hint_nodes.is_empty();
+    let bare = |endpoint: &Arc<Endpoint>| endpoint.hint_zones.is_empty() && endpoint.hint_nodes.is_empty();
     for slice in unchanged.iter().filter(|slice| !(distribution.is_empty() && slice.endpoints.iter().all(bare))) {
         let mut hinted = Vec::clone(&slice.endpoints);
-        let changes = hinted.iter_mut().filter_map(|e| endpoints::give_hints(distribution, e).then_some(()));
-        if changes.count() > 0 {
+        let given = hinted.iter_mut().map(|endpoint| endpoints::give_hints(distribution, Arc::make_mut(endpoint)));
+        if given.filter(|changed| *changed).count() > 0 {
             let mut slice = EndpointSlice::clone(slice);
             slice.endpoints = Arc::new(hinted);
             decisions.update.push(slice);

@@ -27,11 +27,11 @@ pub struct Synced {
 /// The endpoints of one slice, and whose they are.
 #[derive(Debug)]
 struct Wished {
-    endpoints: Arc<Vec<Endpoint>>,
+    endpoints: Arc<Vec<Arc<Endpoint>>>,
     pods: FxHashSet<Uid>,
 }
 
-fn address(endpoints: &Arc<Vec<Endpoint>>) -> usize {
+fn address(endpoints: &Arc<Vec<Arc<Endpoint>>>) -> usize {
     Arc::as_ptr(endpoints) as usize
 }
 
@@ -55,7 +55,7 @@ impl Synced {
         let stay = existing.iter().filter(|slice| !replaced(&slice.meta.name)).map(|slice| &slice.endpoints);
         let written = decisions.update.iter().chain(&decisions.create).map(|slice| &slice.endpoints);
         let mut known = before.map(|before| before.slices).unwrap_or_default();
-        let wished = |endpoints: &Arc<Vec<Endpoint>>| {
+        let wished = |endpoints: &Arc<Vec<Arc<Endpoint>>>| {
             let fresh = || Wished {
                 endpoints: endpoints.clone(),
                 pods: endpoints.iter().map(|endpoint| endpoint.pod_uid).collect(),

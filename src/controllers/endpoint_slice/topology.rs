@@ -54,7 +54,7 @@ pub fn apply<'a>(
 }
 
 fn with_hints(slice: EndpointSlice) -> (EndpointSlice, Vec<Hinted>) {
-    let hinted = |endpoint: &Endpoint| Hinted {
+    let hinted = |endpoint: &Arc<Endpoint>| Hinted {
         zone: endpoint.zone.clone(),
         ready: endpoint.ready,
         hint: endpoint.hint_zones.first().cloned().unwrap_or_default(),
@@ -66,6 +66,7 @@ fn with_hints(slice: EndpointSlice) -> (EndpointSlice, Vec<Hinted>) {
 fn written((mut slice, hinted): (EndpointSlice, Vec<Hinted>)) -> EndpointSlice {
     let mut endpoints = Vec::clone(&slice.endpoints);
     for (endpoint, hinted) in endpoints.iter_mut().zip(hinted) {
+        let endpoint = Arc::make_mut(endpoint);
         endpoint.hint_zones = Some(hinted.hint).filter(|hint: &Name| !hint.is_empty()).into_iter().collect();
         endpoint.hint_nodes = Vec::new();
     }
@@ -99,7 +100,7 @@ mod tests {
             hint_zones: Vec::new(),
             hint_nodes: Vec::new(),
         };
-        let endpoints = Arc::new(zones.iter().enumerate().map(endpoint).collect());
+        let endpoints = Arc::new(zones.iter().enumerate().map(endpoint).map(Arc::new).collect());
         EndpointSlice { meta: Meta::named("default", "web-1"), ports: Arc::default(), endpoints }
     }
 

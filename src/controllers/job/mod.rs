@@ -63,6 +63,11 @@ impl Controller for Jobs {
         &[Kind::Job, Kind::Pod]
     }
 
+    fn follows(&self, change: &Change) -> bool {
+        let tracked = || change.new.as_ref().and_then(Object::pod).is_some_and(|pod| is_tracked(pod));
+        change.key.kind != Kind::Pod || shared::ownership::concerns(change, Kind::Job) || tracked()
+    }
+
     fn wake(&mut self, change: &Change, view: View<'_>, wake: &mut Wake<'_>) {
         match change.object() {
             Object::Job(job) => self.wake_job(change, job, view, wake),

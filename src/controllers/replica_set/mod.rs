@@ -65,20 +65,25 @@ impl Controller for ReplicaSets {
         true
     }
 
+    fn follows(&self, change: &Change) -> bool {
+        match change.key.kind {
+            Kind::Pod => shared::ownership::concerns(change, self.kind) && shared::ownership::matters(change),
+            _ => !only_status(change),
+        }
+    }
+
     fn wake(&mut self, change: &Change, view: View<'_>, wake: &mut Wake<'_>) {
         match change.key.kind {
             kind if kind == self.kind && change.new.is_none() => {
                 self.last.remove(&change.key);
             }
-            kind if kind == self.kind && !only_status(change) => wake.add(change.key.clone()),
+            kind if kind == self.kind => wake.add(change.key.clone()),
             Kind::Pod => {
                 self.orphans.follow(change);
                 self.tallies.follow(change);
-                if shared::ownership::matters(change) {
-                    shared::owners_in(change, self.kind).for_each(|key| wake.add(key));
-                    let waits = |key: &Key| Some(self.fetch(key, view)?.min_ready_seconds);
-                    shared::availability::became_ready(change, self.kind, waits, wake);
-                }
+                shared::owners_in(change, self.kind).for_each(|key| wake.add(key));
+                let waits = |key: &Key| Some(self.fetch(key, view)?.min_ready_seconds);
+                shared::availability::became_ready(change, self.kind, waits, wake);
                 self.adopters(change, view).into_iter().for_each(|key| wake.add(key));
             }
             _ => {}

@@ -97,6 +97,12 @@ pub fn adopters<T: Resource>(change: &Change, view: View<'_>, selects: impl Fn(&
     owners.filter(|owner| selects(owner, &meta.labels)).map(|owner| owner.key()).collect()
 }
 
+/// Whether a change of an object concerns the controllers of `kind`: it is or was one of theirs, or nobody's.
+pub fn concerns(change: &Change, kind: Kind) -> bool {
+    let theirs = |object: &Object| object.meta().controller().is_none_or(|owner| owner.kind == kind);
+    change.old.iter().chain(&change.new).any(theirs)
+}
+
 /// Whether a change of a pod can matter to the set that owns it.
 pub fn matters(change: &Change) -> bool {
     let (Some(Object::Pod(old)), Some(Object::Pod(new))) = (&change.old, &change.new) else { return true };

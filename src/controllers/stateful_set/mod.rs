@@ -33,22 +33,29 @@ impl Controller for StatefulSets {
         &[Kind::StatefulSet, Kind::Pod, Kind::ControllerRevision, Kind::PersistentVolumeClaim]
     }
 
+    fn follows(&self, change: &Change) -> bool {
+        match change.key.kind {
+            Kind::StatefulSet => change.new.is_some(),
+            Kind::PersistentVolumeClaim => change.new.is_none(),
+            Kind::Pod => shared::ownership::concerns(change, Kind::StatefulSet) && shared::ownership::matters(change),
+            _ => shared::ownership::concerns(change, Kind::StatefulSet),
+        }
+    }
+
     fn wake(&mut self, change: &Change, view: View<'_>, wake: &mut Wake<'_>) {
         match change.key.kind {
-            Kind::StatefulSet if change.new.is_some() => wake.add(change.key.clone()),
+            Kind::StatefulSet => wake.add(change.key.clone()),
             Kind::Pod => {
                 self.strays.follow(change);
-                if shared::ownership::matters(change) {
-                    shared::owners_in(change, Kind::StatefulSet).for_each(|key| wake.add(key));
-                    let waits = |key: &Key| Some(view.fetch_key::<StatefulSet>(key)?.min_ready_seconds);
-                    shared::availability::became_ready(change, Kind::StatefulSet, waits, wake);
-                }
+                shared::owners_in(change, Kind::StatefulSet).for_each(|key| wake.add(key));
+                let waits = |key: &Key| Some(view.fetch_key::<StatefulSet>(key)?.min_ready_seconds);
+                shared::availability::became_ready(change, Kind::StatefulSet, waits, wake);
                 let wants = |set: &StatefulSet, labels: &Labels| set.selector.matches(labels);
                 shared::adopters(change, view, wants).into_iter().for_each(|key| wake.add(key));
             }
             Kind::ControllerRevision => self.strays.follow(change),
             // Upstream does not look again when a claim that held a pod back is gone, and waits for the next resync.
-            Kind::PersistentVolumeClaim if change.new.is_none() => {
+            Kind::PersistentVolumeClaim => {
                 let sets = view.list_in::<StatefulSet>(&change.key.namespace);
                 let waits = |set: &&Arc<StatefulSet>| set.retention.is_some_and(|policy| policy.delete_when_scaled);
                 sets.filter(waits).for_each(|set| wake.add(set.key()));

@@ -28,11 +28,18 @@ impl Controller for EphemeralVolumes {
         &[Kind::Pod, Kind::PersistentVolumeClaim]
     }
 
+    fn follows(&self, change: &Change) -> bool {
+        match change.object() {
+            Object::Pod(pod) => pod.claims().any(|(_, ephemeral)| ephemeral),
+            _ => change.new.is_none(),
+        }
+    }
+
     fn wake(&mut self, change: &Change, view: View<'_>, wake: &mut Wake<'_>) {
         match change.object() {
-            Object::Pod(pod) if pod.claims().any(|(_, ephemeral)| ephemeral) => wake.add(change.key.clone()),
+            Object::Pod(_) => wake.add(change.key.clone()),
             // A claim that went while its pod still needs it is made again.
-            Object::PersistentVolumeClaim(claim) if change.new.is_none() => {
+            Object::PersistentVolumeClaim(claim) => {
                 let pod = claim.meta.controller().filter(|owner| owner.kind == Kind::Pod);
                 let pod = pod.map(|owner| Key::new(Kind::Pod, claim.meta.namespace.clone(), owner.name.clone()));
                 pod.filter(|pod| view.get(pod).is_some()).into_iter().for_each(|pod| wake.add(pod));

@@ -40,17 +40,21 @@ impl Controller for ClaimProtection {
         &[Kind::PersistentVolumeClaim, Kind::Pod]
     }
 
+    fn follows(&self, change: &Change) -> bool {
+        match change.object() {
+            Object::Pod(pod) => change.new.is_none() && pod.claims().next().is_some(),
+            _ => change.new.as_ref().is_some_and(|claim| waits(claim, &CLAIM_PROTECTION)),
+        }
+    }
+
     fn wake(&mut self, change: &Change, _: View<'_>, wake: &mut Wake<'_>) {
         match change.object() {
-            Object::PersistentVolumeClaim(_) if change.new.as_ref().is_some_and(|c| waits(c, &CLAIM_PROTECTION)) => {
-                wake.add(change.key.clone());
-            }
-            Object::Pod(pod) if change.new.is_none() => {
+            Object::Pod(pod) => {
                 for (claim, _) in pod.claims() {
                     wake.add(Key::new(Kind::PersistentVolumeClaim, pod.meta.namespace.clone(), claim));
                 }
             }
-            _ => {}
+            _ => wake.add(change.key.clone()),
         }
     }
 

@@ -15,7 +15,7 @@ pub(super) fn endpoint_slice(from: discovery::EndpointSlice) -> Decoded<Endpoint
     Ok(EndpointSlice {
         meta: namespaced(&from.metadata)?,
         ports: Arc::new(each(&from.ports, "ports", port)?),
-        endpoints: Arc::new(each(&from.endpoints, "endpoints", endpoint)?),
+        endpoints: Arc::new(each(&from.endpoints, "endpoints", |one| endpoint(one).map(Arc::new))?),
     })
 }
 

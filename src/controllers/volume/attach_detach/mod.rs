@@ -68,27 +68,30 @@ impl Controller for AttachDetach {
         ]
     }
 
+    fn follows(&self, change: &Change) -> bool {
+        match change.object() {
+            Object::Pod(pod) => {
+                let facts = |pod: &Pod| (pod.node.clone(), wishes::ended(pod));
+                let old = change.old.as_ref().and_then(Object::pod);
+                let same = change.new.is_some() && old.is_some_and(|old| facts(old) == facts(pod));
+                !same && pod.claims().next().is_some()
+            }
+            Object::Node(node) => {
+                let facts = |node: &Node| (node.volumes_in_use.clone(), node.ready(), out_of_service(node));
+                let used = |node: &Node| !node.volumes_in_use.is_empty();
+                let touched = used(node) || !node.volumes_attached.is_empty();
+                let old = change.old.as_ref().and_then(Object::node);
+                old.is_none_or(|old| facts(old) != facts(node) && (touched || used(old)))
+            }
+            object => matches!(object, Object::PersistentVolumeClaim(_) | Object::VolumeAttachment(_)),
+        }
+    }
+
     fn wake(&mut self, change: &Change, view: View<'_>, wake: &mut Wake<'_>) {
         let mut look = |node: &Name| wake.add_after(node_key(node), PERIOD);
         match change.object() {
-            Object::Pod(pod) if pod.claims().next().is_some() => {
-                let old = change.old.as_ref().and_then(Object::pod);
-                let same = change.new.is_some()
-                    && old.is_some_and(|old| old.node == pod.node && wishes::ended(old) == wishes::ended(pod));
-                if !same {
-                    pod.node.iter().for_each(look);
-                }
-            }
-            Object::Node(node) => {
-                let old = change.old.as_ref().and_then(Object::node);
-                let facts = |node: &Arc<Node>| (node.volumes_in_use.clone(), node.ready(), out_of_service(node));
-                let touched = !node.volumes_in_use.is_empty() || !node.volumes_attached.is_empty();
-                if old.map(facts) != Some(facts(node))
-                    && (touched || old.is_none_or(|old| !old.volumes_in_use.is_empty()))
-                {
-                    look(&node.meta.name);
-                }
-            }
+            Object::Pod(pod) => pod.node.iter().for_each(look),
+            Object::Node(node) => look(&node.meta.name),
             Object::PersistentVolumeClaim(claim) => {
                 let users = view.list_in::<Pod>(&claim.meta.namespace);
                 for pod in users.filter(|pod| pod.claims().any(|(name, _)| name == claim.meta.name)) {

@@ -40,7 +40,7 @@ impl Controller for VolumeBinder {
     }
 
     fn watches(&self) -> &'static [Kind] {
-        &[Kind::PersistentVolume, Kind::PersistentVolumeClaim, Kind::StorageClass, Kind::Pod]
+        &[Kind::PersistentVolume, Kind::PersistentVolumeClaim]
     }
 
     fn wake(&mut self, change: &Change, view: View<'_>, wake: &mut Wake<'_>) {
