@@ -147,6 +147,8 @@ impl Patch {
                 let Object::Incident(incident) = object else { panic!("output patched on a {}", object.kind()) };
                 let incident = Arc::make_mut(incident);
                 incident.output.extend(lines.iter().cloned());
+                // Two lines can overtake each other on their way here, on a terminal they cannot.
+                incident.output.sort_by_key(|(at, _)| *at);
                 incident.ended = incident.ended.or(*ended);
             }
         }

@@ -110,9 +110,14 @@ impl World {
                 break;
             }
         }
-        let incident = self.runtime.store.live().fetch_key::<Incident>(&key).expect("the command was begun").clone();
-        let printed = incident.output.iter().map(|(t, line)| (t.as_secs_f64(), line.to_string()));
-        self.marks.extend(printed.map(|(t, detail)| Mark { t, mark: "kubectl".to_string(), detail }));
+    }
+
+    /// What all commands printed: read when the last line has long been written down.
+    fn printed(&self) -> Vec<Mark> {
+        let incidents: Vec<_> = self.runtime.store.live().list::<Incident>().collect();
+        let lines = incidents.iter().flat_map(|incident| &incident.output);
+        let mark = |(t, line): &(SimTime, Name)| (t.as_secs_f64(), line.to_string());
+        lines.map(mark).map(|(t, detail)| Mark { t, mark: "kubectl".to_string(), detail }).collect()
     }
 
     fn drain(&mut self, node: &Name, timeout: Option<i64>) {
@@ -159,6 +164,7 @@ fn replay(recorded: &[Mark], namespace: &str, manifests: &[Value], seed: u64) ->
     world.drain(&second, None);
     world.wait(6.0);
     world.runtime.finish();
+    world.marks.extend(world.printed());
     (world.marks, world.rows.take())
 }
 
