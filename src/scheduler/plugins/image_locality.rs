@@ -38,9 +38,11 @@ impl Plugin for ImageLocality {
         };
         let worth: SmallVec<[(ImageId, i64); 4]> = spec.images.iter().map(worth).collect();
         let judge = |sum: i64| MAX_NODE_SCORE * (sum.clamp(LEAST, most.max(LEAST)) - LEAST) / (most - LEAST);
-        if spec.images.iter().all(|image| snapshot.images[image.0 as usize].nodes as usize == snapshot.order().len()) {
-            let everything = worth.iter().map(|(_, worth)| worth).sum();
-            return out[..nodes.len()].fill(judge(everything));
+        let everything = judge(worth.iter().map(|(_, worth)| worth).sum());
+        let everywhere = |image: &ImageId| snapshot.images[image.0 as usize].nodes as usize == snapshot.order().len();
+        // Small images count for nothing wherever they are.
+        if everything == judge(0) || spec.images.iter().all(everywhere) {
+            return out[..nodes.len()].fill(everything);
         }
         // Most nodes have the same of these images.
         let mut last = (0, judge(0));
