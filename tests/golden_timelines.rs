@@ -2,9 +2,9 @@
 //!
 //! For every folder of a known kind: the driver's actions are done again on our cluster, at the same instants and
 //! with kubelets that behave like the recorded ones; the same milestones are taken from our change log and from
-//! the recording; each of ours must lie within the spread of all recordings of that kind, widened by a second,
-//! and the steps must come in the same order. `$KUBESIM_TIMELINES_OUT` names a folder where each replay is
-//! written in the form of a recording.
+//! the recording; ours must lie within the spread of all recordings of that kind, widened by a second (one in forty
+//! may be lower, one higher), and the steps must come in the same order. `$KUBESIM_TIMELINES_OUT` names a folder where
+//! each replay is written in the form of a recording.
 
 #[path = "timelines/compare.rs"]
 mod compare;

@@ -259,7 +259,6 @@ pub(super) const CASES: &[(u8, Play, Play)] = &[
     (
         7,
         |rig| {
-            // Jumps over a change that it minds without seeing it.
             let mut checker = rig.checker.borrow_mut();
             let newest = rig.play.store.revision();
             checker.seated("x");
