@@ -49,7 +49,8 @@ impl Controller for ResourceQuotaController {
     }
 
     fn follows(&self, change: &Change) -> bool {
-        let hard = |object: &Option<Object>| object.as_ref().and_then(ResourceQuota::of).map(|quota| quota.hard.clone());
+        let hard =
+            |object: &Option<Object>| object.as_ref().and_then(ResourceQuota::of).map(|quota| quota.hard.clone());
         match (&change.old, &change.new) {
             (Some(Object::Pod(old)), Some(Object::Pod(new))) => {
                 old.status.phase.terminal() != new.status.phase.terminal() || old.meta.deletion != new.meta.deletion

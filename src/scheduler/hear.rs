@@ -18,9 +18,7 @@ impl Scheduler {
     /// Takes a change in. Whether the queue may have changed.
     pub(super) fn hear(&mut self, change: &Change, now: SimTime) -> bool {
         match change.key.kind {
-            Kind::Pod => {
-                self.hear_pod(live(&change.old).cloned(), live(&change.new).cloned(), now)
-            }
+            Kind::Pod => self.hear_pod(live(&change.old).cloned(), live(&change.new).cloned(), now),
             Kind::Node => self.hear_node(change, now),
             _ => self.hear_lister(change, now),
         }
