@@ -15,6 +15,7 @@
 //! | utilization, DaemonSets in it | `pods_keep_their_nodes`, `daemon_pods_count_or_not` |
 //! | drainability: budgets, storage, annotations, system pods, bare pods | `pods_keep_their_nodes`, `words_on_pods_decide` |
 //! | drain, one at a time, delay after delete | `nodes_with_pods_are_drained`, `a_delay_after_each_deletion` |
+//! | grace of drained pods, delay after a failure | `grace_is_cut_short`, `a_delay_after_a_failed_deletion` |
 //! | delay after add | `nothing_goes_soon_after_something_came` |
 //! | placeholders | `scenarios/cost-of-headroom.yaml` |
 
@@ -343,6 +344,61 @@ fn a_delay_after_each_deletion() {
     assert!(later.len() == 2 && later[1] - later[0] >= 300, "{later:?}");
 }
 
+/// Two nodes with a pod each that wants half an hour to end, and takes it; the first node could take both.
+fn slow_to_end(grace: u32, settings: &str) -> Outcome {
+    let pool = "name: worker, count: 2, capacity: {cpu: 4, memory: 16Gi}, autoscale: {min: 1, max: 2}";
+    let slow = format!("terminationGracePeriodSeconds: {grace}, {SPREAD}");
+    let rest = format!("{}behavior: [{{terminationTime: 30m}}]\n", manifests(&[deployment("web", 2, 1500, &slow)]));
+    scenario(22, &pools(&format!("scaleDownUnneededTime: 2m, {settings}"), &[pool]), &rest)
+}
+
+#[test]
+fn grace_is_cut_short() {
+    // Unneeded for two minutes from the first look on, the node is drained from 2:15 on. The pod has what it asks for, but
+    // ten minutes at most, or as the setting says; then the node goes.
+    let drained = |grace: u32, settings: &str| -> Vec<i64> {
+        let outcome = slow_to_end(grace, settings);
+        let removed = events(&outcome, "ScaleDown").into_iter().filter(|(_, text)| text.ends_with("with drain"));
+        removed.map(|(second, _)| second).collect()
+    };
+    for (grace, settings, least) in [
+        (60, "", 120 + 60),
+        (1800, "", 120 + 600),
+        (1800, "maxGracefulTermination: 2m", 120 + 120),
+        (60, "maxGracefulTermination: 2m", 120 + 60),
+    ] {
+        let found = drained(grace, settings);
+        assert!(found.len() == 1 && (least..=least + 45).contains(&found[0]), "{grace} {settings}: {found:?}");
+    }
+}
+
+#[test]
+fn a_delay_after_a_failed_deletion() {
+    // A node is marked soon after 2:10 and its pod is to be evicted half a minute later. Before that the budget is changed
+    // so that it allows nothing: two minutes later the autoscaler gives up, and the node may be used again. The next one
+    // is marked three minutes after that, or as the setting says.
+    let pool = "name: worker, count: 2, capacity: {cpu: 4, memory: 16Gi}, autoscale: {min: 1, max: 2}";
+    let budget = "  - {apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: web}, spec: {minAvailable: 1, \
+                  selector: {matchLabels: {app: web}}}}\n";
+    let rest = format!(
+        "{}timeline:\n- {{at: 2m25s, patch: {{object: pdb/web, patch: {{spec: {{minAvailable: 2}}}}}}}}\n\
+         - {{at: 5m, patch: {{object: pdb/web, patch: {{spec: {{minAvailable: 1}}}}}}}}\n",
+        manifests(&[deployment("web", 2, 1500, SPREAD), budget.to_string()])
+    );
+    for (setting, delay) in [("", 180), ("scaleDownDelayAfterFailure: 6m", 360)] {
+        let all = format!("scaleDownUnneededTime: 2m, nodeDeleteDelayAfterTaint: 30s, {setting}");
+        let outcome = scenario(14, &pools(&all, &[pool]), &rest);
+        let failed = events(&outcome, "ScaleDownFailed");
+        assert!(failed.len() == 1 && failed[0].1.starts_with("failed to delete the node: failed to evict pods: web-"));
+        let marked = |(second, text): &(i64, String)| *second > failed[0].0 && text.starts_with("marked the node");
+        let again = events(&outcome, "ScaleDown").into_iter().find(marked).map(|(second, _)| second - failed[0].0);
+        assert!(
+            again.is_some_and(|after| (delay..=delay + 20).contains(&after)),
+            "{setting}: {again:?} s after {failed:?}"
+        );
+    }
+}
+
 #[test]
 fn nodes_that_are_not_ready_go_after_twenty_minutes() {
     let pool = "name: worker, count: 2, capacity: {cpu: 4, memory: 16Gi}, autoscale: {min: 1, max: 6}";
@@ -427,6 +483,35 @@ fn machines_are_bought_to_measure() {
     // Whoever only removes empty nodes keeps the large one.
     let kept = scenario(12, &karpenter("budgetPercent: 100, consolidationPolicy: WhenEmpty", ""), &rest);
     assert_eq!(prices(&kept, 700), [200_000]);
+}
+
+#[test]
+fn a_single_machine_is_given_up_or_replaced() {
+    // A pod of 3.6 cores has a machine of four. Two minutes later others need a second one; at minute 5 some of them go.
+    let rest = |first: u32, more: &str| {
+        format!(
+            "{}timeline:\n- {{at: 2m, scale: {{object: deployment/part, replicas: {first}}}}}\n{more}\
+             - {{at: 5m, scale: {{object: deployment/part, replicas: 1}}}}\n",
+            manifests(&[
+                deployment("big", 1, 3600, ""),
+                deployment("part", 0, 1500, ""),
+                deployment("bit", 0, 300, "")
+            ])
+        )
+    };
+    // 3.6 and 1.5 cores fit on no machine that is cheaper than both; but 1.5 fit on one of two cores.
+    let outcome = scenario(14, &karpenter("budgetPercent: 100", ""), &rest(2, ""));
+    let mut at_end = prices(&outcome, 830);
+    at_end.sort_unstable();
+    assert_eq!((prices(&outcome, 240), at_end), (vec![200_000; 2], vec![100_000, 200_000]));
+    assert_eq!(events(&outcome, "DisruptionTerminating").len(), 1);
+    // 3.6 and 0.3 cores fit on one machine of four, but both are of that type: one of them goes, and its pod moves to the
+    // other. Nothing new is bought.
+    let more = "- {at: 4m, scale: {object: deployment/bit, replicas: 1}}\n";
+    let gone = rest(2, more).replace("part, replicas: 1", "part, replicas: 0");
+    let outcome = scenario(14, &karpenter("budgetPercent: 100", ""), &gone);
+    assert_eq!((prices(&outcome, 240), prices(&outcome, 830)), (vec![200_000; 2], vec![200_000]));
+    assert_eq!((events(&outcome, "DisruptionTerminating").len(), outcome.record.nodes.len()), (1, 2));
 }
 
 #[test]

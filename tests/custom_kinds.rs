@@ -305,3 +305,49 @@ fn kubectl_knows_custom_kinds_by_what_is_served() {
     let unknown = "kubectl delete backup/a: error: the server doesn't have a resource type \"backup\"";
     assert_eq!(printed(json!([]), timeline)[0], unknown);
 }
+
+/// A kind with a scale is scaled by a HorizontalPodAutoscaler: its pods are those that its status selects.
+#[test]
+fn a_horizontal_autoscaler_scales_custom_kinds() {
+    let fleet = |selector_path: bool| {
+        let mut crd = definition("fleets", "Fleet");
+        let version = &mut crd["spec"]["versions"][0];
+        version["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"]["selector"] =
+            json!({"type": "string"});
+        if selector_path {
+            version["subresources"]["scale"]["labelSelectorPath"] = json!(".status.selector");
+        }
+        crd["spec"]["names"]["shortNames"] = json!(["fl"]);
+        crd
+    };
+    let pods = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {"replicas": 2,
+        "selector": {"matchLabels": {"app": "web"}}, "template": {"metadata": {"labels": {"app": "web"}},
+        "spec": {"containers": [{"name": "c", "image": "web:1", "resources": {"requests": {"cpu": "100m"}}}]}}}});
+    let autoscaler = json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "f"},
+        "spec": {"scaleTargetRef": {"apiVersion": "example.com/v1", "kind": "Fleet", "name": "f"}, "minReplicas": 1,
+            "maxReplicas": 4, "metrics": [{"type": "Resource", "resource": {"name": "cpu",
+                "target": {"type": "Utilization", "averageUtilization": 50}}}]}});
+    let mut object = backup("f", json!({"schedule": "x"}));
+    object["kind"] = json!("Fleet");
+    // Its controller would say this: two pods, and which.
+    let said = json!([{"at": "5s", "patch": {"object": "fl/f", "type": "merge", "subresource": "status",
+        "patch": {"status": {"replicas": 2, "selector": "app=web"}}}}]);
+    let look = |crd: Value| {
+        let text = json!({"name": "x", "duration": "2m", "cluster": {"pools": [{"name": "n", "count": 1,
+            "capacity": {"cpu": 4, "memory": "8Gi"}}]}, "behavior": [{"cpu": {"absolute": "90m"}}],
+            "manifests": {"inline": [crd, object, pods, autoscaler]}, "timeline": said});
+        let scenario = load::load("x.yaml", &text.to_string(), &[], &NoFiles).unwrap_or_else(|error| panic!("{error}"));
+        let mut cluster = Cluster::new(&scenario, &Options::of(&scenario), Vec::new()).unwrap();
+        cluster.run(&mut |_, _| true).unwrap();
+        let view = cluster.runtime().store.live();
+        let kind = view.custom_kinds().of_group("example.com", "Fleet").unwrap();
+        let Some(Object::Custom(found)) = view.objects(kind).next() else { panic!("a fleet") };
+        let hpa = view.list::<kubesim::model::autoscaling::HorizontalPodAutoscaler>().next().unwrap();
+        let active = condition::find(&hpa.status.conditions, "ScalingActive").map(|one| one.reason.to_string());
+        (found.body["spec"]["replicas"].clone(), active.unwrap_or_default())
+    };
+    // 90m of 100m are used and half is wanted: 2 * 0.9 / 0.5 = 3.6 pods, rounded up.
+    assert_eq!(look(fleet(true)), (json!(4), "ValidMetricFound".to_string()));
+    // Without a path to the selector it is not known whose pods they are.
+    assert_eq!(look(fleet(false)), (json!(2), "InvalidSelector".to_string()));
+}

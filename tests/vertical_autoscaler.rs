@@ -8,6 +8,7 @@ use kubesim::autoscaler::vertical::usage::{Aggregate, Peaks, Scales};
 use kubesim::cluster::{Cluster, Options};
 use kubesim::model::pod::{ContainerState, ContainerStatus, Terminated, Usage};
 use kubesim::model::vertical::{Amounts, Recommended, VerticalPodAutoscaler};
+use kubesim::model::vertical_bounds::Bounds;
 use kubesim::model::{Condition, CustomResource, Kind, Name, Object, Phase, Pod, Truth, builder};
 use kubesim::scenario::load;
 use kubesim::time::SimTime;
@@ -174,6 +175,45 @@ fn policies_and_limits_bound_what_pods_get() {
     let own = json!({"resourcePolicy": {"containerPolicies": [
         {"containerName": "*", "maxAllowed": {"cpu": "50m"}}, {"containerName": "app", "maxAllowed": {"cpu": "70m"}}]}});
     assert_eq!(vertical(own, recommended(["300m", "200Mi"])).resources(&pod(&plain).spec)[0].1[0], Some(70));
+}
+
+#[test]
+fn limit_ranges_bound_what_pods_get() {
+    let both = |cpu: i64, mib: i64| -> Amounts { [Some(cpu), Some(mib << 20)] };
+    let plain = json!({"requests": {"cpu": "100m", "memory": "100Mi"}});
+    let limited = json!({"requests": {"cpu": "100m", "memory": "100Mi"}, "limits": {"cpu": "250m", "memory": "100Mi"}});
+    // 300m and 200 MiB are recommended. (item of the range, what the container has, requests, limits)
+    let rows = [
+        // A limit of at most 500m: a request of 100 * 500 / 250.
+        (json!({"type": "Container", "max": {"cpu": "500m"}}), &limited, both(200, 200), both(500, 200)),
+        // Without a limit there is none to be kept.
+        (json!({"type": "Container", "min": {"cpu": "100m"}}), &plain, both(300, 200), [None; 2]),
+        // The default is its limit then, which is the most if nothing is said: 100 * 200 / 200.
+        (json!({"type": "Container", "max": {"cpu": "200m"}}), &plain, both(100, 200), [Some(200), None]),
+        // 100 * 500 / 200; and the limit keeps its distance: 200 * 250 / 100.
+        (
+            json!({"type": "Container", "max": {"cpu": "500m"}, "default": {"cpu": "200m"}}),
+            &plain,
+            both(250, 200),
+            [Some(500), None],
+        ),
+        // At least: of a limit of 1, 100 * 1000 / 250 = 400m; but the request itself must be 500m, too.
+        (json!({"type": "Container", "min": {"cpu": "500m"}}), &limited, both(500, 200), both(1250, 200)),
+        (json!({"type": "Container", "min": {"cpu": "1"}}), &limited, both(1000, 200), both(2500, 200)),
+        // Of a whole pod: its limit would be 750m, so it gets 300 * 500 / 750.
+        (json!({"type": "Pod", "max": {"cpu": "500m"}}), &limited, both(200, 200), both(500, 200)),
+        // 400 MiB at least, in proportion; what has no limit stays.
+        (json!({"type": "Pod", "min": {"memory": "400Mi"}}), &limited, both(300, 400), both(750, 400)),
+        (json!({"type": "Pod", "min": {"memory": "400Mi"}}), &plain, both(300, 200), [None; 2]),
+    ];
+    for (item, resources, requests, limits) in rows {
+        let range = json!({"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "r", "namespace": "default"},
+            "spec": {"limits": [item]}});
+        let Ok(Object::LimitRange(range)) = decode::object(&range) else { panic!("{range}") };
+        let mut vertical = vertical(json!({}), recommended(["300m", "200Mi"]));
+        vertical.bounds = Bounds::of([range].iter());
+        assert_eq!(vertical.resources(&pod(resources).spec), [(0, requests, limits)], "{item} {resources}");
+    }
 }
 
 #[test]

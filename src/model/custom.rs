@@ -152,6 +152,8 @@ pub struct ScalePaths {
     pub spec: Name,
     /// `.status.replicas`.
     pub status: Name,
+    /// `.status.selector`; empty if it says nothing of one.
+    pub selector: Name,
 }
 
 /// One version of a custom kind.

@@ -46,6 +46,7 @@ pub mod sets;
 pub mod spec_edit;
 pub mod storage;
 pub mod vertical;
+pub mod vertical_bounds;
 pub mod workload;
 
 /// A name, label, reason or message: shared text, one word wide.

@@ -4,6 +4,7 @@
 //! A worked example: a container requests 100m with a limit of 200m, 350m are recommended for it, and its policy allows
 //! at most 300m. A new pod of it requests 300m, and its limit keeps its distance: 200m * 300m / 100m = 600m.
 
+use super::vertical_bounds::{Bounds, proportional};
 use super::{Condition, Container, Meta, Name, PodSpec};
 
 /// The group of the kind.
@@ -92,6 +93,8 @@ pub struct VerticalPodAutoscaler {
     pub recommendation: Option<Vec<Recommended>>,
     /// Conditions, by type.
     pub conditions: Vec<Condition>,
+    /// What its namespace allows, where that was looked up.
+    pub bounds: Bounds,
 }
 
 impl VerticalPodAutoscaler {
@@ -112,12 +115,15 @@ impl VerticalPodAutoscaler {
         recommended
     }
 
-    /// What is recommended for the containers of one pod, capped once more, and by limits that are to stay
-    /// (`cappingRecommendationProcessor`). Limit ranges are not asked.
+    /// What is recommended for the containers of one pod, capped by the limit ranges of its namespace, once more by its
+    /// policy, and by limits that are to stay (`cappingRecommendationProcessor`).
     pub fn for_pod(&self, spec: &PodSpec) -> Vec<Recommended> {
-        let of = |recommended: &Recommended| {
+        let of = |mut recommended: Recommended| {
             let container = spec.containers.iter().find(|one| one.name == recommended.container)?;
-            let mut capped = self.allowed(recommended.clone());
+            for amounts in [&mut recommended.target, &mut recommended.lower, &mut recommended.upper] {
+                self.bounds.for_container(amounts, container);
+            }
+            let mut capped = self.allowed(recommended);
             if self.policy(&container.name).is_some_and(|policy| policy.requests_only) {
                 for amounts in [&mut capped.target, &mut capped.lower, &mut capped.upper] {
                     let limits = limits(container);
@@ -128,7 +134,8 @@ impl VerticalPodAutoscaler {
             }
             Some(capped)
         };
-        self.recommendation.iter().flatten().filter_map(of).collect()
+        let all = self.recommendation.iter().flatten().cloned().collect();
+        self.bounds.for_pod(all, spec).into_iter().filter_map(of).collect()
     }
 
     /// The requests and limits that the containers of a pod should have, by their place
@@ -139,7 +146,10 @@ impl VerticalPodAutoscaler {
             let container = &spec.containers[at];
             let limits = match self.policy(&container.name).is_some_and(|policy| policy.requests_only) {
                 true => [None; 2],
-                false => proportional(container, recommended.target),
+                false => [0, 1].map(|at| {
+                    let wanted = recommended.target[at].filter(|wanted| *wanted != 0)?;
+                    proportional(container, at, wanted, self.bounds.default(at))
+                }),
             };
             Some((at, recommended.target, limits))
         };
@@ -174,22 +184,4 @@ pub fn requests(container: &Container) -> Amounts {
 /// What a container may use at most.
 pub fn limits(container: &Container) -> Amounts {
     named(&container.limited, &container.limits)
-}
-
-/// Limits that are to new requests as the old ones are to the old requests (`getProportionalResourceLimit`).
-fn proportional(container: &Container, target: Amounts) -> Amounts {
-    let (requests, limits) = (requests(container), limits(container));
-    let mut new = [None; 2];
-    for at in 0..2 {
-        let known = |amount: Option<i64>| amount.filter(|amount| *amount != 0);
-        let (Some(limit), Some(target)) = (known(limits[at]), known(target[at])) else { continue };
-        new[at] = Some(match known(requests[at]) {
-            Some(request) if request != limit => {
-                let scaled = i128::from(limit) * i128::from(target) / i128::from(request);
-                i64::try_from(scaled).unwrap_or(i64::MAX)
-            }
-            _ => target,
-        });
-    }
-    new
 }

@@ -36,6 +36,42 @@ impl<'a> View<'a> {
     }
 }
 
+/// The `Scale` of an object of a custom kind.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CustomScale {
+    /// `spec.replicas`.
+    pub spec: i32,
+    /// `status.replicas`.
+    pub status: i32,
+    /// `status.selector`, as written.
+    pub selector: String,
+}
+
+impl View<'_> {
+    /// Where the replicas of an object of a custom kind stand, if it can be scaled.
+    fn scale_paths(&self, object: &CustomResource) -> Option<ScalePaths> {
+        let definition = self.definition(object.kind)?;
+        definition.version(&object.version)?.scale.clone()
+    }
+
+    /// How an object of a custom kind is scaled
+    /// (`staging/src/k8s.io/apiextensions-apiserver/pkg/registry/customresource/etcd.go`, `scaleFromCustomResource`).
+    ///
+    /// # Errors
+    /// Its kind has no scale, or it does not say how many there should be; in the API server's words.
+    pub fn custom_scale(&self, object: &CustomResource) -> Result<CustomScale, String> {
+        let paths = self.scale_paths(object).ok_or(NO_RESOURCE)?;
+        let content = encode::custom_content(&Object::Custom(Arc::new(object.clone())));
+        let number = |path: &Name| replicas_at(&content, path).as_i64().and_then(|count| i32::try_from(count).ok());
+        let spec = number(&paths.spec).ok_or_else(|| {
+            format!("Internal error occurred: the spec replicas field {:?} does not exist", paths.spec.as_str())
+        })?;
+        let selector =
+            if paths.selector.is_empty() { "" } else { replicas_at(&content, &paths.selector).as_str().unwrap_or("") };
+        Ok(CustomScale { spec, status: number(&paths.status).unwrap_or(0), selector: selector.to_string() })
+    }
+}
+
 impl Store {
     /// Refuses requests for objects of kinds that are not served.
     pub(super) fn check_served(&self, write: &Write) -> Result<(), StoreError> {
@@ -90,8 +126,13 @@ impl Store {
 
     /// Where the replicas of an object of a custom kind stand, if it can be scaled.
     pub(super) fn scale_paths(&self, object: &CustomResource) -> Option<ScalePaths> {
-        let definition = self.live().definition(object.kind)?;
-        definition.version(&object.version)?.scale.clone()
+        self.live().scale_paths(object)
+    }
+
+    /// The object of a custom kind with so many replicas wished for, if it can be scaled.
+    pub(super) fn scaled_to(&self, object: &CustomResource, replicas: i32) -> Option<Object> {
+        let paths = self.scale_paths(object)?;
+        Some(Object::Custom(Arc::new(with_replicas(object, &paths.spec, replicas))))
     }
 }
 

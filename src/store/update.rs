@@ -3,7 +3,7 @@
 
 use super::apply::{Written, check_preconditions};
 use super::document::check_rules;
-use super::errors::{MODIFIED, StoreError};
+use super::errors::{MODIFIED, Refusal, StoreError};
 use super::patch::Patch;
 use super::slots::{SlotId, Store};
 use super::write::Preconditions;
@@ -59,7 +59,14 @@ impl Store {
         check_preconditions(&key, old, preconditions)?;
         let old = old.clone();
         let mut new = old.clone();
-        patch.apply(&mut new);
+        match (patch, &old) {
+            (Patch::Replicas(wanted), Object::Custom(custom)) => {
+                let scaled = self.scaled_to(custom, *wanted);
+                new = scaled.ok_or_else(|| Refusal::new(404, super::custom::NO_RESOURCE).of(key.clone()))?;
+                self.shape_custom(Some(&old), &mut new)?;
+            }
+            _ => patch.apply(&mut new),
+        }
         if !patch.is_status() {
             super::workloads::prepare(Some(&old), &mut new);
             count_generation(&old, &mut new);

@@ -7,7 +7,9 @@
 use super::slots::Store;
 use super::view::View;
 use crate::model::quantity::Quantity;
+use crate::model::quota::LimitRange;
 use crate::model::vertical::{Amounts, GROUP, KIND, RESOURCES, UpdateMode, VerticalPodAutoscaler};
+use crate::model::vertical_bounds::Bounds;
 use crate::model::{Key, Kind, Name, Object, Pod, PodSpec, Selector, hash};
 use crate::wire::decode;
 use serde_json::{Value, json};
@@ -20,9 +22,13 @@ impl View<'_> {
     /// All vertical pod autoscalers, in order of creation.
     pub fn verticals(&self) -> Vec<VerticalPodAutoscaler> {
         let objects = self.custom_kinds().of_group(GROUP, KIND).into_iter().flat_map(|kind| self.objects(kind));
-        objects
-            .filter_map(|object| if let Object::Custom(one) = object { Some(decode::vertical(one)) } else { None })
-            .collect()
+        let verticals = objects
+            .filter_map(|object| if let Object::Custom(one) = object { Some(decode::vertical(one)) } else { None });
+        let within = |vertical: VerticalPodAutoscaler| {
+            let ranges: Vec<_> = self.list_in::<LimitRange>(&vertical.meta.namespace).collect();
+            VerticalPodAutoscaler { bounds: Bounds::of(ranges.into_iter()), ..vertical }
+        };
+        verticals.map(within).collect()
     }
 
     /// What a vertical pod autoscaler looks after, and which pods those are.

@@ -186,13 +186,28 @@ impl Karpenter {
                 let spot = nodes.iter().any(|one| self.is_spot(&one.name, cx));
                 let all: &[Offering] = &self.offerings;
                 let fit = claim.offerings.iter().copied().filter(|at| !(spot && all[*at].spot));
-                let cheapest = fit.filter(|at| all[*at].price_micros < price).min_by_key(|at| all[*at].price_micros);
+                let cheaper: Vec<usize> = fit.filter(|at| all[*at].price_micros < price).collect();
+                let price = price.min(self.of_same_type(nodes, &cheaper, cx));
+                let cheaper = cheaper.into_iter().filter(|at| all[*at].price_micros < price);
+                let cheapest = cheaper.min_by_key(|at| all[*at].price_micros);
                 Some(cheapest?)
             }
             _ => return None,
         };
         let nodes = nodes.iter().map(|one| one.name.clone()).collect();
         Some(Command { nodes, replacement, due: cx.now + VALIDATION, launched: None, empty: false })
+    }
+
+    /// Of several nodes one that is of a type that could also take their place is better kept: what replaces them must be
+    /// cheaper than the cheapest of those (`filterOutSameInstanceType`).
+    fn of_same_type(&self, nodes: &[&Candidate], offered: &[usize], cx: &Cx<'_>) -> i64 {
+        let kind = |labels: &crate::model::Labels| labels.get("node.kubernetes.io/instance-type").cloned();
+        let offered: BTreeSet<Option<Name>> =
+            offered.iter().map(|at| kind(&self.offerings[*at].machine.node.meta.labels)).collect();
+        let same =
+            |one: &&&Candidate| cx.view.node(&one.name).is_some_and(|node| offered.contains(&kind(&node.meta.labels)));
+        let prices = nodes.iter().filter(|_| nodes.len() > 1).filter(same).map(|one| one.price_micros);
+        prices.min().unwrap_or(i64::MAX)
     }
 
     /// Looks at a command again, carries it out, or waits for its replacement.

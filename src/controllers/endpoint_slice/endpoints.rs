@@ -67,3 +67,71 @@ pub fn give_hints(distribution: &str, endpoint: &mut Endpoint) -> bool {
     (endpoint.hint_zones, endpoint.hint_nodes) = (zones, nodes);
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::meta::Deletion;
+    use crate::model::{Condition, Truth, builder};
+    use crate::time::SimTime;
+
+    #[test]
+    fn what_is_ready_serves_or_ends() {
+        // (pod is ready, is being deleted, publishNotReadyAddresses; endpoint is ready, serves, ends)
+        let table = [
+            ((true, false, false), [true, true, false]),
+            ((false, false, false), [false, false, false]),
+            // A pod that ends is never ready, but serves as long as its probe says so.
+            ((true, true, false), [false, true, true]),
+            ((false, true, false), [false, false, true]),
+            // Unless its address is published whatever it is.
+            ((false, false, true), [true, false, false]),
+            ((true, true, true), [true, true, true]),
+            ((false, true, true), [true, false, true]),
+        ];
+        for ((ready, deleted, publish), expected) in table {
+            let mut pod = builder::pod("web-0", builder::spec("web:1", 100, 0));
+            pod.status.pod_ip = Some([10, 0, 0, 1].into());
+            let truth = if ready { Truth::True } else { Truth::False };
+            pod.status.conditions = vec![Condition::new("Ready".into(), truth, Name::new(), "", SimTime::ZERO)];
+            pod.meta.deletion = deleted.then_some(Deletion { at: SimTime::ZERO, grace_seconds: 30 });
+            let service = Service { publish_not_ready: publish, ..builder::service("default", "web") };
+            let found = endpoint(&service, &pod, Name::from("a")).map(|one| [one.ready, one.serving, one.terminating]);
+            assert_eq!(found, Some(expected), "ready {ready}, deleted {deleted}, published {publish}");
+            pod.status.pod_ip = None;
+            assert!(endpoint(&service, &pod, Name::from("a")).is_none());
+        }
+    }
+
+    #[test]
+    fn distributions_hint_at_zones_and_nodes() {
+        // (trafficDistribution, ready, zone, hints before; zones and nodes after, whether that is new)
+        let table: [(&str, bool, &str, &[&str], &[&str], &[&str], bool); 9] = [
+            ("", true, "a", &[], &[], &[], false),
+            ("", true, "a", &["a"], &[], &[], true),
+            ("PreferSameZone", true, "a", &[], &["a"], &[], true),
+            ("PreferSameZone", true, "a", &["a"], &["a"], &[], false),
+            ("PreferSameZone", true, "a", &["b"], &["a"], &[], true),
+            // The older name of the same.
+            ("PreferClose", true, "a", &[], &["a"], &[], true),
+            // The node first, and its zone for those who do not know hints at nodes.
+            ("PreferSameNode", true, "a", &[], &["a"], &["a1"], true),
+            // Nodes without a zone, endpoints that are not ready.
+            ("PreferSameZone", true, "", &[], &[], &[], false),
+            ("PreferSameZone", false, "a", &["b"], &["b"], &[], false),
+        ];
+        for (distribution, ready, zone, before, zones, nodes, new) in table {
+            let mut pod = builder::pod("web-0", builder::spec("web:1", 100, 0));
+            (pod.status.pod_ip, pod.node) = (Some([10, 0, 0, 1].into()), Some(Name::from("a1")));
+            let mut one = endpoint(&builder::service("default", "web"), &pod, Name::from(zone)).unwrap();
+            (one.ready, one.hint_zones) = (ready, before.iter().copied().map(Name::from).collect());
+            let row = format!("{distribution:?} {ready} {zone:?} {before:?}");
+            assert_eq!(give_hints(distribution, &mut one), new, "{row}");
+            assert_eq!(
+                (one.hint_zones, one.hint_nodes),
+                (zones.iter().copied().map(Name::from).collect(), nodes.iter().copied().map(Name::from).collect()),
+                "{row}"
+            );
+        }
+    }
+}

@@ -2,7 +2,7 @@
 //! `scaleForResourceMappings`).
 
 use crate::model::autoscaling::HorizontalPodAutoscaler;
-use crate::model::{Key, Kind, Object, Selector, Uid};
+use crate::model::{Key, Kind, Object, Selector, Uid, selector_parse};
 use crate::store::View;
 
 /// A target.
@@ -27,7 +27,9 @@ impl Target {
     /// There is no such object, or its kind has no scale; in the API server's words.
     pub fn of(hpa: &HorizontalPodAutoscaler, view: View<'_>) -> Result<Target, String> {
         let (group, _) = hpa.target_version.rsplit_once('/').unwrap_or(("", &hpa.target_version));
-        let served = Kind::ALL.iter().copied().find(|kind| kind.as_str() == hpa.target_kind && kind.group() == group);
+        let is = |kind: &Kind| kind.as_str() == hpa.target_kind && kind.group() == group;
+        let custom = || view.custom_kinds().of_group(group, &hpa.target_kind).filter(|kind| view.serves(*kind));
+        let served = Kind::ALL.iter().copied().find(is).or_else(custom);
         let Some(kind) = served.filter(|kind| kind.is_api()) else {
             return Err(format!("no matches for kind {:?} in group {group:?}", hpa.target_kind.as_str()));
         };
@@ -42,6 +44,11 @@ impl Target {
             Object::StatefulSet(one) => (one.replicas, one.status.replicas, one.selector.clone()),
             Object::ReplicationController(one) => {
                 (one.replicas, one.status.replicas, Selector::from_labels(&one.selector))
+            }
+            Object::Custom(one) => {
+                let scale = view.custom_scale(one)?;
+                // A text that is no selector selects nothing, as none does.
+                (scale.spec, scale.status, selector_parse::parse(&scale.selector).unwrap_or_default())
             }
             _ => return Err("the server could not find the requested resource".to_string()),
         };

@@ -81,6 +81,7 @@ fn custom_version(from: &apiext::CustomResourceDefinitionVersion, schema: Value)
         scale: parts.and_then(|parts| parts.scale.as_ref()).map(|scale| ScalePaths {
             spec: Name::from(scale.spec_replicas_path.as_str()),
             status: Name::from(scale.status_replicas_path.as_str()),
+            selector: name(&scale.label_selector_path),
         }),
     }
 }

@@ -16,6 +16,7 @@ pub fn vertical(object: &CustomResource) -> VerticalPodAutoscaler {
     let recommendation = &status["recommendation"];
     VerticalPodAutoscaler {
         meta: object.meta.clone(),
+        bounds: Default::default(),
         target: ["apiVersion", "kind", "name"].map(|field| text(&spec["targetRef"][field])),
         mode: match update["updateMode"].as_str() {
             Some("Off") => UpdateMode::Off,
