@@ -288,7 +288,10 @@ impl Engine {
             let since = server.process.as_ref().map(|process| process.listens.max(now));
             server.serving(since.unwrap_or(now), since.is_some());
             server.memory = 0;
-            server.own_cpu = self.meters.milli_cpu(server.pod, &server.container, now);
+            if self.fluid.is_some() {
+                // A new process has new meters.
+                server.metered = f64::NAN;
+            }
         }
     }
 

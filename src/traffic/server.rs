@@ -86,8 +86,6 @@ pub(super) struct Server {
     /// What of it the meters know, and what they know of memory that requests take.
     pub metered: f64,
     pub memory: i64,
-    /// Milli-CPU that its process takes beside requests.
-    pub own_cpu: i64,
     /// Requests in it at once, at most.
     pub most: u32,
     /// Since when it takes requests, and how long it did before.
@@ -122,7 +120,6 @@ impl Server {
             cpu: 0.0,
             metered: 0.0,
             memory: 0,
-            own_cpu: 0,
             most: 0,
             since: None,
             served: 0,

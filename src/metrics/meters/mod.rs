@@ -78,6 +78,8 @@ struct Meter {
     started: SimTime,
     running: bool,
     own: Usage,
+    /// Milli-CPU that requests take, where they are flows.
+    flow: i64,
     /// The load it has a part of, and its processor limit (0 for none).
     load: Option<(LoadId, i64)>,
     stretches: SmallVec<[Stretch; 1]>,
@@ -128,8 +130,8 @@ impl Meter {
     fn rate(&self) -> Rate {
         match self.load {
             _ if !self.running => Rate::Own(0),
-            Some((load, cap)) => Rate::Shared { load, cap, own: self.own.milli_cpu },
-            None => Rate::Own(self.own.milli_cpu),
+            Some((load, cap)) => Rate::Shared { load, cap, own: self.own.milli_cpu + self.flow },
+            None => Rate::Own(self.own.milli_cpu + self.flow),
         }
     }
 
@@ -209,10 +211,11 @@ impl Meter {
 
     /// Milli-CPU at `at`, without what requests take.
     fn milli_cpu(&self, at: SimTime, loads: &[Load]) -> i64 {
-        match self.rate() {
+        let all = match self.rate() {
             Rate::Own(milli) => milli,
             Rate::Shared { load, cap, own } => own + loads[load.0].milli_cpu_each(cap, at),
-        }
+        };
+        all - if self.running { self.flow } else { 0 }
     }
 
     /// Bytes at `at`, with what requests take.
@@ -290,6 +293,14 @@ impl Meters {
     pub fn set_cpu(&self, pod: Uid, container: &Name, at: SimTime, milli_cpu: i64) {
         self.with(pod, container, |meter, loads| {
             meter.own.milli_cpu = milli_cpu;
+            meter.turn(at, loads);
+        });
+    }
+
+    /// The requests in a container take this many milli-CPU from `at` on.
+    pub fn set_flow(&self, pod: Uid, container: &Name, at: SimTime, milli_cpu: i64) {
+        self.with(pod, container, |meter, loads| {
+            meter.flow = milli_cpu;
             meter.turn(at, loads);
         });
     }
@@ -479,6 +490,21 @@ mod tests {
         assert_eq!((meters.started(pod, &APP), meters.cpu_total(pod, &APP, at(80))), (Some(at(70)), Some(CORE_SECOND)));
         meters.forget(pod);
         assert_eq!(meters.cpu_total(pod, &APP, at(80)), None);
+    }
+
+    #[test]
+    fn what_requests_take_is_told_apart() {
+        let (meters, pod) = (Meters::default(), Uid(1));
+        meters.start(pod, &APP, at(0), usage(100, 50));
+        meters.set_flow(pod, &APP, at(10), 400);
+        meters.hold_memory(pod, &APP, at(10), 7);
+        // 10 s at 100m, then at 500m; of its own it takes 100m all the time.
+        assert_eq!(meters.cpu_total(pod, &APP, at(20)), Some(6 * CORE_SECOND));
+        assert_eq!(meters.milli_cpu(pod, &APP, at(20)), 100);
+        assert_eq!([5, 20].map(|second| meters.memory(pod, &APP, at(second)).unwrap()), [50, 57]);
+        assert_eq!(meters.own_memory(pod, &APP, at(20)), 50);
+        meters.end(pod, &APP, at(30));
+        assert_eq!((meters.milli_cpu(pod, &APP, at(31)), meters.memory(pod, &APP, at(31))), (0, Some(0)));
     }
 
     #[test]

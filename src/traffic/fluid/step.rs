@@ -287,7 +287,7 @@ impl Engine {
         let milli = (pool.plan.cpu() * 1000.0 + 0.5) as i64;
         if server.metered != milli as f64 {
             server.metered = milli as f64;
-            self.meters.set_cpu(server.pod, &server.container, now, server.own_cpu + milli);
+            self.meters.set_flow(server.pod, &server.container, now, milli);
         }
     }
 
