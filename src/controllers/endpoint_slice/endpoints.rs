@@ -106,21 +106,22 @@ mod tests {
     #[test]
     fn distributions_hint_at_zones_and_nodes() {
         // (trafficDistribution, ready, zone, hints before; zones and nodes after, whether that is new)
-        let table: [(&str, bool, &str, &[&str], &[&str], &[&str], bool); 9] = [
-            ("", true, "a", &[], &[], &[], false),
-            ("", true, "a", &["a"], &[], &[], true),
-            ("PreferSameZone", true, "a", &[], &["a"], &[], true),
-            ("PreferSameZone", true, "a", &["a"], &["a"], &[], false),
-            ("PreferSameZone", true, "a", &["b"], &["a"], &[], true),
+        type Row = (&'static str, bool, &'static str, [&'static [&'static str]; 3], bool);
+        let table: [Row; 9] = [
+            ("", true, "a", [&[], &[], &[]], false),
+            ("", true, "a", [&["a"], &[], &[]], true),
+            ("PreferSameZone", true, "a", [&[], &["a"], &[]], true),
+            ("PreferSameZone", true, "a", [&["a"], &["a"], &[]], false),
+            ("PreferSameZone", true, "a", [&["b"], &["a"], &[]], true),
             // The older name of the same.
-            ("PreferClose", true, "a", &[], &["a"], &[], true),
+            ("PreferClose", true, "a", [&[], &["a"], &[]], true),
             // The node first, and its zone for those who do not know hints at nodes.
-            ("PreferSameNode", true, "a", &[], &["a"], &["a1"], true),
+            ("PreferSameNode", true, "a", [&[], &["a"], &["a1"]], true),
             // Nodes without a zone, endpoints that are not ready.
-            ("PreferSameZone", true, "", &[], &[], &[], false),
-            ("PreferSameZone", false, "a", &["b"], &["b"], &[], false),
+            ("PreferSameZone", true, "", [&[], &[], &[]], false),
+            ("PreferSameZone", false, "a", [&["b"], &["b"], &[]], false),
         ];
-        for (distribution, ready, zone, before, zones, nodes, new) in table {
+        for (distribution, ready, zone, [before, zones, nodes], new) in table {
             let mut pod = builder::pod("web-0", builder::spec("web:1", 100, 0));
             (pod.status.pod_ip, pod.node) = (Some([10, 0, 0, 1].into()), Some(Name::from("a1")));
             let mut one = endpoint(&builder::service("default", "web"), &pod, Name::from(zone)).unwrap();
