@@ -17,6 +17,8 @@ pub mod queue;
 pub mod run_loop;
 mod server;
 pub mod settings;
+#[cfg(test)]
+mod tests;
 
 pub use context::{Batch, Cx, Group, Order, Told};
 pub use control::Command;
