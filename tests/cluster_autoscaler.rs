@@ -17,25 +17,34 @@
 //! | drain, one at a time, delay after delete | `nodes_with_pods_are_drained`, `a_delay_after_each_deletion` |
 //! | grace of drained pods, delay after a failure | `grace_is_cut_short`, `a_delay_after_a_failed_deletion` |
 //! | delay after add | `nothing_goes_soon_after_something_came` |
+//! | what it says of itself | `it_says_how_things_are`, `src/autoscaler/status.rs` |
 //! | placeholders | `scenarios/cost-of-headroom.yaml` |
 
 use kubesim::checks::Checks;
 use kubesim::cluster::{self, Options};
+use kubesim::model::Name;
+use kubesim::model::core::ConfigMap;
 use kubesim::outcome::Outcome;
+use kubesim::scenario::Scenario;
 use kubesim::scenario::load::load;
+use serde_json::{Value, json};
 
 /// A cluster of one full node of four cores, whose machines take exactly a minute, with these settings and manifests.
 fn scenario(minutes: u32, cluster: &str, rest: &str) -> Outcome {
+    let scenario = written(minutes, cluster, rest);
+    let options = Options { checks: Checks::All, ..Options::of(&scenario) };
+    let (outcome, stop) = cluster::run(&scenario, &options, &mut |_, _| true).unwrap();
+    assert_eq!((stop, outcome.violations.clone()), (None, Vec::new()), "{cluster}\n{rest}");
+    outcome
+}
+
+fn written(minutes: u32, cluster: &str, rest: &str) -> Scenario {
     let text = format!(
         "name: rules\nduration: {minutes}m\ncluster:\n  controlPlane: {{replicas: 0}}\n{cluster}\n{rest}\n\
          expect: [\"nodes >= 0 at end\"]\n"
     );
     let files = kubesim::cli::files::Folder::of("rules.yaml");
-    let scenario = load("rules.yaml", &text, &[], &files).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    let options = Options { checks: Checks::All, ..Options::of(&scenario) };
-    let (outcome, stop) = cluster::run(&scenario, &options, &mut |_, _| true).unwrap();
-    assert_eq!((stop, outcome.violations.clone()), (None, Vec::new()), "{text}");
-    outcome
+    load("rules.yaml", &text, &[], &files).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
 const CLOUD: &str = "  cloud: {machines: {createTime: 10s, bootTime: 50s, deleteTime: 30s}}";
@@ -329,6 +338,46 @@ fn daemon_pods_count_or_not() {
     for (setting, left) in [("", 4), ("ignoreDaemonsetsUtilization: true", 1)] {
         assert_eq!(ready(&idle(15, setting, std::slice::from_ref(&daemon)), 14 * 60), left, "{setting}");
     }
+}
+
+#[test]
+fn it_says_how_things_are() {
+    let status = |cluster: &str, seconds: u32| -> Value {
+        let scenario = written(seconds, cluster, &manifests(&[deployment("web", 2, 3000, "")]));
+        let until = Some(kubesim::time::SimTime::from_secs(i64::from(seconds)));
+        let options = Options { until, ..Options::of(&scenario) };
+        let mut cluster = cluster::Cluster::new(&scenario, &options, Vec::new()).unwrap();
+        cluster.run(&mut |_, _| true).unwrap();
+        let view = cluster.runtime().store.live();
+        let map = view.fetch::<ConfigMap>(&Name::from("kube-system"), &Name::from("cluster-autoscaler-status"));
+        serde_yaml::from_str(&map.unwrap().data[&Name::from("status")]).unwrap()
+    };
+    let facts = |status: &Value| {
+        let group = &status["nodeGroups"][0];
+        let counts = &group["health"]["nodeCounts"];
+        json!([
+            group["name"],
+            status["clusterWide"]["scaleUp"]["status"],
+            group["scaleUp"]["status"],
+            group["health"]["cloudProviderTarget"],
+            counts["registered"]["ready"],
+            counts["unregistered"],
+            group["scaleDown"]["status"]
+        ])
+    };
+    // Asked for at 10 s, ready a minute later.
+    let coming = status(&pools("", &[WORKER]), 40);
+    assert_eq!(facts(&coming), json!(["worker", "InProgress", "InProgress", 2, 1, 1, "NoCandidates"]));
+    assert_eq!(coming["autoscalerStatus"], "Running");
+    let there = status(&pools("", &[WORKER]), 100);
+    assert_eq!(facts(&there), json!(["worker", "NoActivity", "NoActivity", 2, 2, 0, "NoCandidates"]));
+    // Without stock the group is left alone for five minutes.
+    let cloud = CLOUD.replace("deleteTime: 30s", "deleteTime: 30s, stockOuts: [{pool: worker, from: 0s, until: 1h}]");
+    let empty = pools("", &[WORKER]).replace(CLOUD, &cloud);
+    let alone = status(&empty, 100);
+    assert_eq!(facts(&alone), json!(["worker", "NoActivity", "Backoff", 1, 1, 0, "NoCandidates"]));
+    let why = alone["nodeGroups"][0]["scaleUp"]["backoffInfo"]["errorMessage"].as_str().unwrap();
+    assert!(why.contains("no capacity left"), "{why}");
 }
 
 #[test]

@@ -8,8 +8,9 @@ use crate::scenario::autoscaler::Autoscaler;
 use crate::time::{SimDuration, SimTime};
 use std::collections::BTreeMap;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Backoff {
+    why: Name,
     length: SimDuration,
     until: SimTime,
     failed: SimTime,
@@ -21,7 +22,7 @@ pub struct Backoffs(BTreeMap<Name, Backoff>);
 
 impl Backoffs {
     /// A group could not grow.
-    pub fn failed(&mut self, group: &Name, now: SimTime, settings: &Autoscaler) {
+    pub fn failed(&mut self, group: &Name, why: Name, now: SimTime, settings: &Autoscaler) {
         let first = settings.initial_node_group_backoff.0;
         let known = self.0.get(group).filter(|known| known.failed + settings.node_group_backoff_reset.0 > now);
         let length = match known {
@@ -30,12 +31,17 @@ impl Backoffs {
             Some(known) => (known.length * 2).min(settings.max_node_group_backoff.0),
             None => first,
         };
-        self.0.insert(group.clone(), Backoff { length, until: now + length, failed: now });
+        self.0.insert(group.clone(), Backoff { why, length, until: now + length, failed: now });
     }
 
     /// Whether a group is left alone.
     pub fn holds(&self, group: &Name, now: SimTime) -> bool {
         self.0.get(group).is_some_and(|known| known.until > now)
+    }
+
+    /// Why a group is left alone, if it is.
+    pub fn why(&self, group: &Name, now: SimTime) -> Option<Name> {
+        self.0.get(group).filter(|known| known.until > now).map(|known| known.why.clone())
     }
 
     /// When the next group may be tried again.
@@ -55,9 +61,9 @@ mod tests {
         // (failure at minute, left alone until minute)
         for (at, until) in [(0, 5), (6, 16), (17, 37), (40, 70), (80, 110), (300, 305)] {
             assert!(!backoffs.holds(&pool, minute(at)), "{at}");
-            backoffs.failed(&pool, minute(at), &settings);
+            backoffs.failed(&pool, crate::name!("full"), minute(at), &settings);
             // A second machine of the same attempt.
-            backoffs.failed(&pool, minute(at), &settings);
+            backoffs.failed(&pool, crate::name!("full"), minute(at), &settings);
             assert_eq!(backoffs.next(minute(at)), Some(minute(until)), "failure at {at}");
             assert!(backoffs.holds(&pool, minute(until - 1)) && !backoffs.holds(&pool, minute(until)));
         }

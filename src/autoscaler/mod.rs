@@ -7,7 +7,7 @@
 //! scale_up.rs   which group grows for whom      estimator.rs  by how many nodes
 //! expander.rs   which of several groups         backoff.rs    which group is left alone
 //! scale_down.rs which nodes are unneeded        drain_rules.rs which pods keep their node
-//! removal.rs    taint, evict, give back
+//! removal.rs    taint, evict, give back         status.rs      what it says of itself
 //! karpenter/    the other way: machines that suit the pods, instead of groups
 //! vertical/     requests that follow what pods use: the Vertical Pod Autoscaler
 //! ```
@@ -30,6 +30,7 @@ pub mod karpenter;
 mod removal;
 pub mod scale_down;
 pub mod scale_up;
+mod status;
 pub mod vertical;
 pub mod world;
 
@@ -86,6 +87,7 @@ pub struct ClusterAutoscaler {
     last_deleted: Option<SimTime>,
     last_failed: Option<SimTime>,
     unhealthy: bool,
+    said: status::Said,
 }
 
 /// Its machinery: one loop, and one worker for each node that is being removed.
@@ -113,6 +115,7 @@ impl ClusterAutoscaler {
             last_deleted: None,
             last_failed: None,
             unhealthy: false,
+            said: status::Said::default(),
         }
     }
 
@@ -127,11 +130,19 @@ impl ClusterAutoscaler {
     fn look(&mut self, cx: &mut Cx<'_>) -> Option<SimTime> {
         self.last_run = cx.now;
         let mut world = World::new(cx.view, cx.now, &self.groups, &self.settings, self.removals.nodes());
-        self.give_up_machines(&world, cx);
-        if self.is_unhealthy(&world, cx) {
+        let next = self.act(&mut world, cx);
+        self.say(&world, cx);
+        // When a group is no longer left alone, that is said.
+        next.into_iter().chain(self.backoffs.next(cx.now)).min()
+    }
+
+    /// What is to be done.
+    fn act(&mut self, world: &mut World, cx: &mut Cx<'_>) -> Option<SimTime> {
+        self.give_up_machines(world, cx);
+        if self.is_unhealthy(world, cx) {
             return None;
         }
-        let waiting = self.waiting(&mut world, cx);
+        let waiting = self.waiting(world, cx);
         let oldest = waiting.iter().map(|pod| pod.meta.created).min();
         if oldest.is_some_and(|oldest| oldest + YOUNG > cx.now) {
             return Some(cx.now + SimDuration(1));
@@ -139,13 +150,13 @@ impl ClusterAutoscaler {
         let mut again = None;
         if !waiting.is_empty() {
             let full = self.settings.max_nodes_total.is_some_and(|most| world.nodes.len() >= most as usize);
-            if !full && self.scale_up(&mut world, &waiting, cx) {
+            if !full && self.scale_up(world, &waiting, cx) {
                 self.last_added = Some(cx.now);
                 return Some(cx.now);
             }
             again = self.backoffs.next(cx.now);
         }
-        let delayed = self.settings.scale_down_enabled.then(|| self.scale_down(&mut world, cx)).flatten();
+        let delayed = self.settings.scale_down_enabled.then(|| self.scale_down(world, cx)).flatten();
         [again, delayed, world.next_give_up, self.grown_up(cx)].into_iter().flatten().min()
     }
 
@@ -204,7 +215,11 @@ impl ClusterAutoscaler {
                 cx.write(give_back(machine));
             }
             if !group.failed.is_empty() || !group.overdue.is_empty() {
-                self.backoffs.failed(&name, cx.now, &self.settings);
+                let why = group
+                    .failed
+                    .first()
+                    .map_or(crate::name!("the machine did not register in time"), |(_, why)| why.clone());
+                self.backoffs.failed(&name, why, cx.now, &self.settings);
             }
         }
     }

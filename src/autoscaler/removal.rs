@@ -52,6 +52,11 @@ impl Removals {
         self.under_way.values().filter(|removal| removal.occupied && !removal.given_back).count()
     }
 
+    /// Those of a group.
+    pub fn of_group<'a>(&'a self, group: &'a Name) -> impl Iterator<Item = &'a Name> {
+        self.under_way.iter().filter(move |(_, removal)| removal.group == *group).map(|(name, _)| name)
+    }
+
     fn forget(&mut self, name: &Name) {
         self.under_way.remove(name);
         self.names.remove(name);

@@ -53,6 +53,13 @@ pub struct Unneeded {
     tainted: BTreeSet<Name>,
 }
 
+impl Unneeded {
+    /// The nodes that nobody needs.
+    pub fn candidates(&self) -> impl Iterator<Item = &Name> {
+        self.since.keys()
+    }
+}
+
 /// The larger share of cpu or memory that is requested, in millionths (`simulator/utilization/info.go`). A node with
 /// GPUs is judged by those alone.
 pub fn utilization(node: &Node, pods: &[Arc<Pod>], settings: &Autoscaler, now: SimTime) -> i128 {

@@ -34,6 +34,11 @@ fn timestamp(at: SimTime) -> Timestamp {
     Timestamp::from_nanosecond(nanoseconds).expect("64 bits of nanoseconds around this century are a date")
 }
 
+/// An instant as text (RFC 3339).
+pub fn rfc3339(at: SimTime) -> String {
+    timestamp(at).to_string()
+}
+
 pub(super) fn time(at: SimTime) -> Time {
     Time(timestamp(at.truncated()))
 }

@@ -21,6 +21,8 @@ mod workload;
 pub use custom::custom_content;
 pub use vertical::{amounts, vertical_status};
 
+pub use meta::rfc3339;
+
 use crate::model::{Object, PodTemplate, Toleration};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
