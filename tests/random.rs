@@ -9,10 +9,12 @@ pub mod faults;
 #[path = "random/plan.rs"]
 mod plan;
 
-use kubesim::checks::{Checker, Checks};
+use kubesim::checks::{Bounds, Checker, Checks};
 use kubesim::cluster::digest::Digest;
 use kubesim::cluster::{Cluster, Options};
-use kubesim::scenario::{Scenario, load::load};
+use kubesim::model::Effect;
+use kubesim::scenario::{Action, Scenario, load::load};
+use kubesim::time::SimDuration;
 use plan::Plan;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
@@ -29,10 +31,24 @@ fn read(name: &str, text: &str) -> Scenario {
     load(name, text, &[], &kubesim::cli::files::Folder::of(name)).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
+/// What takes several requests takes as much longer as each of them, where an API server is slow.
+fn bounds(scenario: &Scenario) -> Bounds {
+    let faults = scenario.timeline.iter().filter_map(|entry| match &entry.action {
+        Action::Fault(fault) => Some(fault.form().effect()),
+        _ => None,
+    });
+    let delays = faults.filter_map(|effect| match effect {
+        Effect::Hindrance(gate) => Some(gate.delay.1),
+        _ => None,
+    });
+    let usual = Bounds::default();
+    Bounds { stale: usual.stale + delays.max().unwrap_or(SimDuration::ZERO) * 8, ..usual }
+}
+
 /// Runs with all invariants watched; the fingerprint, or what was broken.
 fn run(scenario: &Scenario, eager: bool) -> Result<String, String> {
     let options = Options { eager, ..Options::of(scenario) };
-    let (checker, findings) = Checker::new(Checks::All);
+    let (checker, findings) = Checker::within(Checks::All, bounds(scenario));
     let digest = Digest::default();
     let mut cluster = Cluster::new(scenario, &options, vec![Box::new(checker), Box::new(digest.clone())])
         .map_err(|error| error.to_string())?;

@@ -124,8 +124,12 @@ impl Observer for Checker {
         }
     }
 
-    fn refused(&mut self, _: SimTime, writer: &'static str, key: &Key, _: &StoreError) {
-        self.nodes.refused(writer, key);
+    fn refused(&mut self, now: SimTime, writer: &'static str, key: &Key, error: &StoreError) {
+        if self.level == Checks::All {
+            self.nodes.refused(writer, key);
+            // A name that the server makes is known only to its answer.
+            self.log.refused(writer, error.key().unwrap_or(key), now);
+        }
     }
 
     fn delivered(&mut self, now: SimTime, actor: &'static str, from: u64, to: u64) {

@@ -1,9 +1,9 @@
 //! The log and the store: order, identity, deletion (invariants 1-5, 9, and 31 where an owner goes).
 
 use super::{Bounds, Findings};
-use crate::model::{Key, Meta, Object, Uid};
+use crate::model::{Key, Kind, Meta, Object, Uid};
 use crate::store::{Change, FOREGROUND, Store, Verb};
-use crate::time::SimTime;
+use crate::time::{SimDuration, SimTime};
 use rustc_hash::FxHashMap;
 
 /// What the log said so far.
@@ -14,12 +14,34 @@ pub struct LogChecks {
     live: FxHashMap<Key, (Object, SimTime)>,
     /// Every uid that ever was, and when it went.
     uids: FxHashMap<Uid, Option<SimTime>>,
+    /// When a write to an object was last refused.
+    refused: FxHashMap<Key, SimTime>,
 }
+
+/// How long a key that failed waits at most.
+const LONGEST_BACKOFF: SimDuration = SimDuration::from_secs(1000);
 
 impl LogChecks {
     /// When an object last changed, if it is there.
     pub fn touched(&self, key: &Key) -> Option<SimTime> {
         self.live.get(key).map(|(_, time)| *time)
+    }
+
+    /// A write to an object was refused. A pod that a set may not make is the set's refusal.
+    pub fn refused(&mut self, writer: &str, key: &Key, now: SimTime) {
+        let set = key.name.rsplit_once('-').filter(|_| key.kind == Kind::Pod && writer == "replicaset-controller");
+        let key = match set {
+            Some((set, _)) => Key::new(Kind::ReplicaSet, key.namespace.clone(), set),
+            None => key.clone(),
+        };
+        self.refused.insert(key, now);
+    }
+
+    /// Whether nothing came of the last write to an object: who asked for it waits, and has one appointment at a time
+    /// (`staging/src/k8s.io/client-go/util/workqueue/default_rate_limiters.go`: what failed often waits up to 1000 s).
+    pub fn waits(&self, key: &Key, now: SimTime) -> bool {
+        let refused = self.refused.get(key).filter(|refused| self.touched(key).is_none_or(|at| at <= **refused));
+        refused.is_some_and(|refused| now - *refused <= LONGEST_BACKOFF)
     }
 
     /// When an object went, if it was ever there and is not now.

@@ -50,6 +50,11 @@ impl Rest<'_> {
         self.log.touched(key).is_some_and(|touched| self.now - touched >= self.bounds.rest)
     }
 
+    /// Rested, and nobody waits to try again.
+    fn settled(&self, key: &Key) -> bool {
+        self.rested(key) && !self.log.waits(key, self.now)
+    }
+
     fn all_rested<'b, T: Resource + 'b>(&self, objects: impl IntoIterator<Item = &'b std::sync::Arc<T>>) -> bool {
         objects.into_iter().all(|object| self.rested(&object.key()))
     }
@@ -62,7 +67,7 @@ impl Rest<'_> {
             let Some(name) = &pod.node else { continue };
             let Some(node) = view.node(name) else {
                 let since = self.nodes.gone(name).unwrap_or(pod.meta.created).max(pod.meta.created);
-                if self.now - since > NOW_AND_THEN {
+                if self.now - since > NOW_AND_THEN && !held(pod) {
                     findings.violate(18, &[&pod.key()], format!("{} is on {name}, which is gone", pod.key()));
                 }
                 continue;
@@ -85,7 +90,7 @@ impl Rest<'_> {
     /// 27 of replica sets.
     fn replica_sets(&self, findings: &mut Findings) {
         let view = self.store.live();
-        for set in view.list::<ReplicaSet>().filter(|set| !set.meta.deleting() && self.rested(&set.key())) {
+        for set in view.list::<ReplicaSet>().filter(|set| !set.meta.deleting() && self.settled(&set.key())) {
             let pods: Vec<_> = view.controlled::<Pod>(set.meta.uid).collect();
             if !self.all_rested(pods.iter().copied()) {
                 continue;
@@ -118,7 +123,7 @@ impl Rest<'_> {
     /// 27 of deployments.
     fn deployments(&self, findings: &mut Findings) {
         let view = self.store.live();
-        for deployment in view.list::<Deployment>().filter(|one| !one.meta.deleting() && self.rested(&one.key())) {
+        for deployment in view.list::<Deployment>().filter(|one| !one.meta.deleting() && self.settled(&one.key())) {
             let sets: Vec<_> = view.controlled::<ReplicaSet>(deployment.meta.uid).collect();
             if !self.all_rested(sets.iter().copied()) {
                 continue;
@@ -220,6 +225,11 @@ impl Rest<'_> {
             }
         }
     }
+}
+
+/// Whether somebody who is no part of Kubernetes holds a pod that is to go.
+fn held(pod: &Pod) -> bool {
+    pod.meta.deleting() && pod.meta.finalizers.iter().any(|finalizer| !finalizer.contains("kubernetes.io/"))
 }
 
 /// How long a pod tolerates a taint; `None` is for ever.

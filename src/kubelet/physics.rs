@@ -117,7 +117,14 @@ impl Kubelet {
     /// One look at a node.
     pub(super) fn physics(&mut self, at: usize, cx: &mut Cx<'_>) -> Requeue {
         self.repace(at, cx);
-        while self.kill_for_memory(at, cx) {}
+        let mut killed = false;
+        while self.kill_for_memory(at, cx) {
+            killed = true;
+        }
+        if killed {
+            // What those had of the processors is for others now, and not when somebody looks again.
+            self.repace(at, cx);
+        }
         if self.nodes[at].up {
             self.housekeeping(at, cx);
         }

@@ -64,7 +64,7 @@ impl Plan {
         let mut deeds = self.deeds.clone();
         deeds.sort_by_key(|deed| deed.at);
         let last = deeds.last().map_or(0, |deed| deed.at);
-        json!({
+        let mut scenario = json!({
             "name": "random",
             "seed": self.seed,
             "duration": format!("{}s", last + REST),
@@ -75,7 +75,20 @@ impl Plan {
             "behavior": behavior,
             "faults": self.rules(),
             "timeline": deeds.iter().filter_map(|deed| self.entry(deed)).collect::<Vec<_>>(),
-        })
+        });
+        if Plan::fills_disks(&scenario) {
+            without_surge(&mut scenario);
+        }
+        scenario
+    }
+
+    /// Where a node refuses its pods, a daemon set that surges makes another at once, ten a second as long as it lasts
+    /// (`kubernetes/kubernetes#124388`): a case of minutes. `kept/daemon-surge-on-a-full-disk.yaml` has it in small.
+    fn fills_disks(scenario: &Value) -> bool {
+        let full = |entry: &Value| entry.get("diskFull").is_some();
+        let grows = |rule: &Value| rule.get("diskGrowth").is_some();
+        let any = |list: &Value, of: &dyn Fn(&Value) -> bool| list.as_array().is_some_and(|list| list.iter().any(of));
+        any(&scenario["timeline"], &full) || any(&scenario["behavior"], &grows)
     }
 
     /// Half of the scenarios have something that goes wrong by chance, too.
@@ -92,5 +105,21 @@ impl Plan {
     fn entry(&self, deed: &Deed) -> Option<Value> {
         let at = deed.target % self.loads.len();
         deeds::entry(deed, &self.loads[at], &Plan::name(at), self.nodes.len())
+    }
+}
+
+/// Daemon sets update without surge, wherever they stand.
+fn without_surge(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            if let Some(strategy) =
+                fields.get_mut("updateStrategy").filter(|one| one.pointer("/rollingUpdate/maxSurge").is_some())
+            {
+                *strategy = json!({});
+            }
+            fields.values_mut().for_each(without_surge);
+        }
+        Value::Array(list) => list.iter_mut().for_each(without_surge),
+        _ => {}
     }
 }

@@ -172,15 +172,16 @@ impl DaemonSets {
         control: &PodControl,
         cx: &mut Cx<'_>,
     ) -> Option<SimDuration> {
-        let mut longest = None;
+        let mut shortest: Option<SimDuration> = None;
+        let generation = input.set.status.observed_generation;
         for (node, pod) in std::mem::take(&mut plan.over) {
+            let failed = sync::failed(&pod);
+            if let Some(wait) = failed.then(|| self.failed.wait(key, generation, &node, cx.now)).flatten() {
+                shortest = Some(shortest.map_or(wait, |known| known.min(wait)));
+                continue;
+            }
             let place = format!("{}/{} on node {node}", pod.meta.namespace, pod.meta.name);
-            if sync::failed(&pod) {
-                let generation = input.set.status.observed_generation;
-                if let Some(wait) = self.failed.wait(key, generation, &node, cx.now) {
-                    longest = Some(longest.map_or(wait, |known: SimDuration| known.min(wait)));
-                    continue;
-                }
+            if failed {
                 let message = format!("Found failed daemon pod {place}, will try to kill it");
                 cx.tell(control.event(true, crate::name!("FailedDaemonPod"), message));
             } else {
@@ -189,6 +190,6 @@ impl DaemonSets {
             }
             plan.delete.push(pod);
         }
-        longest
+        shortest
     }
 }

@@ -53,7 +53,8 @@ pub fn by_node<'a>(pods: impl Iterator<Item = &'a Arc<Pod>>) -> BTreeMap<Name, V
         }
     }
     for pods in nodes.values_mut() {
-        pods.sort_by_key(|pod| (pod.node.is_none(), pod.meta.created.truncated(), pod.meta.name.clone()));
+        let place = |pod: &Pod| (pod.node.is_none(), pod.meta.created.truncated());
+        pods.sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| a.meta.name.cmp(&b.meta.name)));
     }
     nodes
 }
