@@ -10,12 +10,15 @@ use super::{Bounds, Findings};
 use crate::model::pod_spec::ContainerPort;
 use crate::model::{Key, Kind, Name, Node, Object, Pod, Resources, Taint, TaintEffect};
 use crate::store::{Change, Store};
-use crate::time::SimTime;
+use crate::time::{SimDuration, SimTime};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
 /// How often the eviction of a pod is tried (`pkg/controller/tainteviction/taint_eviction.go`, `retries`).
 const EVICTION_TRIES: u32 = 5;
+
+/// How long a binding waits for volumes (`pkg/scheduler/apis/config/v1/defaults.go`, `bindTimeoutSeconds`).
+const VOLUME_BIND_TIMEOUT: SimDuration = SimDuration::from_secs(600);
 
 /// Sums kept beside the store.
 #[derive(Debug, Default)]
@@ -150,10 +153,12 @@ impl NodeChecks {
         if store.live().node(node).is_none() {
             return;
         }
+        // Where it is to run is decided before its volumes are made.
+        let waited = if pod.claims().next().is_some() { VOLUME_BIND_TIMEOUT } else { SimDuration::ZERO };
         let bars = self.bars.get(node).into_iter().flatten();
         let tolerated = |bar: &Taint| pod.spec.tolerations.iter().any(|toleration| toleration.tolerates(bar));
         for (bar, since) in bars.filter(|(bar, _)| !tolerated(bar)) {
-            if change.time - *since > bounds.stale {
+            if change.time - *since > bounds.stale + waited {
                 let message = format!("{} was bound to {node}, barred by {} since {since}", change.key, bar.key);
                 findings.violate(19, &[&change.key, &Key::cluster(Kind::Node, node.clone())], message);
             }
