@@ -3,6 +3,10 @@
 // A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
 
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod bad;
 mod chaos;
 mod checks;

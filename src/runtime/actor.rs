@@ -20,6 +20,8 @@ pub(super) struct Actor {
     pub(super) queue: WorkQueue,
     pub(super) clients: FxHashMap<u64, TokenBucket>,
     pub(super) cursor: Revision,
+    /// Up to where it was told, beside its watch, of what is no object of the API.
+    pub(super) told: Revision,
     /// How far behind its watch is now; drawn anew for each delivery.
     pub(super) lag: SimDuration,
     /// Lengths of its requests and its work.
@@ -47,7 +49,8 @@ pub(super) struct Actor {
 impl Actor {
     /// Whether a change is delivered to it.
     pub(super) fn minds(&self, change: &Change) -> bool {
-        self.watched.contains(change.key.kind) && self.controller.follows(change)
+        let known = change.revision <= self.told && !change.key.kind.is_api();
+        !known && self.watched.contains(change.key.kind) && self.controller.follows(change)
     }
 
     /// The client of a lane, with its rate limit.

@@ -166,6 +166,7 @@ impl Runtime {
     fn cut(&mut self, now: SimTime, name: &'static str, why: Option<Name>) {
         for id in self.members(name) {
             self.catch_up(now, id);
+            self.tell(now, id, self.store.revision());
             let label = format!("{}#{id}@{}", self.actors[id].controller.name(), now.0);
             let stream = self.seed.stream("reconnect", &label);
             let actor = &mut self.actors[id];

@@ -6,7 +6,7 @@ use super::context::{Batch, Order};
 use super::controller::{Requeue, Wake};
 use super::run_loop::{Event, Runtime};
 use crate::model::Key;
-use crate::store::{StoreError, Write, Written};
+use crate::store::{Revision, StoreError, Write, Written};
 use crate::time::SimTime;
 use smallvec::SmallVec;
 
@@ -148,9 +148,31 @@ impl Runtime {
                 }
                 self.catch_up_to(now, id, revision - 1);
                 self.schedule_delivery(id, now);
+                if !key.kind.is_api() && self.actors[id].is_deaf(now) {
+                    self.tell(now, id, revision);
+                }
             }
         }
         result
+    }
+
+    /// A machine that loses power needs no API server to know it: such changes, up to a revision, reach an actor whose
+    /// watch is broken, too.
+    pub(super) fn tell(&mut self, now: SimTime, id: usize, revision: Revision) {
+        let actor = &mut self.actors[id];
+        if actor.halted {
+            return;
+        }
+        let mut added = Vec::new();
+        for unknown in actor.cursor.max(actor.told) + 1..=revision {
+            let change = self.store.log().get(unknown).expect("what an actor has not passed is in the log");
+            if !change.key.kind.is_api() && actor.minds(change) {
+                let mut wake = Wake { now, added: &mut added };
+                actor.controller.wake(change, self.store.view(actor.cursor), &mut wake);
+            }
+        }
+        actor.told = revision;
+        self.enqueue(id, added);
     }
 
     /// A flight is over: remember how far it wrote, tell the controller, free the worker.

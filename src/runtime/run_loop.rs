@@ -150,6 +150,7 @@ impl Runtime {
             queue: WorkQueue::default(),
             clients: FxHashMap::default(),
             cursor: 0,
+            told: 0,
             lag: SimDuration::ZERO,
             stream: self.seed.stream("latency", &name),
             watch_stream: self.seed.stream("watch", &name),
