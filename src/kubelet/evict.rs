@@ -131,7 +131,8 @@ impl NodeState {
         let room = (capacity * (101 - self.setup.image_gc_high_percent) + 99) / 100;
         let full =
             self.first_below(Signal::ImageFsAvailable, room, from).filter(|_| self.setup.image_gc_high_percent < 100);
-        full.map(|at| tick(self.since, IMAGE_GC_PERIOD, at.max(from)))
+        // Not with the kubelet's first breath: the first is a period later.
+        full.map(|at| tick(self.since, IMAGE_GC_PERIOD, at.max(from).max(self.since + SimDuration(1))))
     }
 
     /// An evicted pod is gone at `now`. Tells whether that lets the kubelet look again.
