@@ -82,7 +82,7 @@ fn local_volumes(pod: &Pod) -> Vec<&str> {
 
 /// What becomes of a pod.
 pub fn fate(view: View<'_>, pod: &Pod, budgets: &Budgets, settings: &Autoscaler, now: SimTime) -> Fate {
-    if pod.meta.annotations.get("kubernetes.io/config.mirror").is_some() {
+    if pod.is_mirror() {
         return Fate::Stays;
     }
     if let Some(deletion) = pod.meta.deletion

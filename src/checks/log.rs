@@ -27,12 +27,15 @@ impl LogChecks {
         self.live.get(key).map(|(_, time)| *time)
     }
 
-    /// A write to an object was refused. A pod that a set may not make is the set's refusal.
+    /// A write to an object was refused. A pod that a set may not make is the set's refusal; if the request was turned
+    /// away before the pod had a name, it may be that of any set of the namespace.
     pub fn refused(&mut self, writer: &str, key: &Key, now: SimTime) {
-        let set = key.name.rsplit_once('-').filter(|_| key.kind == Kind::Pod && writer == "replicaset-controller");
-        let key = match set {
-            Some((set, _)) => Key::new(Kind::ReplicaSet, key.namespace.clone(), set),
-            None => key.clone(),
+        let key = match key.kind == Kind::Pod && writer == "replicaset-controller" {
+            true => {
+                let set = key.name.rsplit_once('-').map_or("", |(set, _)| set);
+                Key::new(Kind::ReplicaSet, key.namespace.clone(), set)
+            }
+            false => key.clone(),
         };
         self.refused.insert(key, now);
     }
@@ -40,7 +43,9 @@ impl LogChecks {
     /// Whether nothing came of the last write to an object: who asked for it waits, and has one appointment at a time
     /// (`staging/src/k8s.io/client-go/util/workqueue/default_rate_limiters.go`: what failed often waits up to 1000 s).
     pub fn waits(&self, key: &Key, now: SimTime) -> bool {
-        let refused = self.refused.get(key).filter(|refused| self.touched(key).is_none_or(|at| at <= **refused));
+        let nameless = Key::new(key.kind, key.namespace.clone(), "");
+        let refused = [key, &nameless].into_iter().filter_map(|key| self.refused.get(key)).max();
+        let refused = refused.filter(|refused| self.touched(key).is_none_or(|at| at <= **refused));
         refused.is_some_and(|refused| now - *refused <= LONGEST_BACKOFF)
     }
 

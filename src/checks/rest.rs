@@ -5,6 +5,7 @@
 use super::log::LogChecks;
 use super::nodes::NodeChecks;
 use super::{Bounds, Findings};
+use crate::model::batch::{COMPLETION_INDEX, JOB_TRACKING};
 use crate::model::core::{Lease, Namespace};
 use crate::model::service::{EndpointSlice, SERVICE_NAME, Service};
 use crate::model::workload::keys::REVISION;
@@ -12,7 +13,7 @@ use crate::model::{
     Deployment, Key, Kind, Machine, Name, Node, Object, Pod, ReplicaSet, Resource, Selector, Taint, TaintEffect, Truth,
     Uid, condition,
 };
-use crate::store::Store;
+use crate::store::{Store, View};
 use crate::time::{SimDuration, SimTime};
 use std::collections::BTreeSet;
 
@@ -67,7 +68,7 @@ impl Rest<'_> {
             let Some(name) = &pod.node else { continue };
             let Some(node) = view.node(name) else {
                 let since = self.nodes.gone(name).unwrap_or(pod.meta.created).max(pod.meta.created);
-                if self.now - since > NOW_AND_THEN && !held(pod) {
+                if self.now - since > NOW_AND_THEN && !held(pod) && !last_of_its_index(view, pod) {
                     findings.violate(18, &[&pod.key()], format!("{} is on {name}, which is gone", pod.key()));
                 }
                 continue;
@@ -230,6 +231,19 @@ impl Rest<'_> {
 /// Whether somebody who is no part of Kubernetes holds a pod that is to go.
 fn held(pod: &Pod) -> bool {
     pod.meta.deleting() && pod.meta.finalizers.iter().any(|finalizer| !finalizer.contains("kubernetes.io/"))
+}
+
+/// Whether a pod carries its index's count of failures until there is a successor, which may never come
+/// (`pkg/controller/job/job_controller.go`, `podsWithDelayedDeletionPerIndex`).
+fn last_of_its_index(view: View<'_>, pod: &Pod) -> bool {
+    let index = pod.meta.annotations.get(&COMPLETION_INDEX);
+    let Some(Object::Job(job)) = pod.meta.controller().and_then(|owner| view.by_uid(owner.uid)) else { return false };
+    if job.spec.backoff_limit_per_index.is_none() || index.is_none() {
+        return false;
+    }
+    let mut others = view.controlled::<Pod>(job.meta.uid).filter(|other| other.meta.uid != pod.meta.uid);
+    pod.meta.finalizers.contains(&JOB_TRACKING)
+        && others.all(|other| other.meta.annotations.get(&COMPLETION_INDEX) != index)
 }
 
 /// How long a pod tolerates a taint; `None` is for ever.

@@ -15,6 +15,7 @@ use super::node::{NodeState, SOURCE};
 use super::pressure::{self, Observation, PERIOD};
 use super::{Kubelet, Order};
 use crate::model::machine::{Signal, Threshold};
+use crate::model::pod::CONFIG_SOURCE;
 use crate::model::quantity::Quantity;
 use crate::model::{Key, Name, Object, Pod};
 use crate::runtime::Cx;
@@ -67,9 +68,9 @@ pub fn is_critical(pod: &Pod) -> bool {
     pod.spec.priority >= CRITICAL || is_static(pod)
 }
 
-/// Whether the API only mirrors a pod that a kubelet runs by itself.
+/// Whether a kubelet runs a pod of itself, which the API only mirrors.
 pub fn is_static(pod: &Pod) -> bool {
-    pod.meta.annotations.get("kubernetes.io/config.mirror").is_some()
+    pod.meta.annotations.get(&CONFIG_SOURCE).is_some() || pod.is_mirror()
 }
 
 /// The first tick of a grid at or after `from`.
@@ -257,7 +258,7 @@ impl Kubelet {
     fn active(&self, at: usize, cx: &Cx<'_>) -> Vec<Active> {
         let node = &self.nodes[at];
         let active = |key: &Key| {
-            let (pod, worker) = (cx.view.fetch_key::<Pod>(key)?.clone(), self.workers.get(key)?);
+            let (pod, worker) = (self.statics.pod(cx.view, key)?.clone(), self.workers.get(key)?);
             let takes = |stock| node.load.pod(key).map_or(0, |pod| pod.takes(stock, cx.now));
             // Before its sandbox is there nothing can be measured of it.
             let measured = worker.sandbox.then(|| Measured {
@@ -293,7 +294,7 @@ impl Kubelet {
                     })?;
                     format!("Container {name} exceeded its local ephemeral storage limit {:?}. ", amount(limit))
                 };
-            let object = cx.view.fetch_key::<Pod>(key).filter(|pod| !is_critical(pod));
+            let object = self.statics.pod(cx.view, key).filter(|pod| !is_critical(pod));
             object.map(|_| (key.clone(), Eviction { grace_seconds: 1, message: message.into(), disruption: None }))
         };
         load.pods().filter_map(|(key, pod)| over(key, pod)).collect()

@@ -12,12 +12,13 @@
 //! images.rs  probes.rs  behavior.rs  settings.rs
 //! load.rs     what containers take of a node        physics.rs  processors shared, the kernel out of memory: oom.rs
 //! pressure.rs what a kubelet finds short: pure      evict.rs    whom it evicts then: eviction_rank.rs
+//! static_pods.rs  pods from files of the machine, and their mirrors
 //! ```
 //!
 //! One thing to know: a worker's time is not the caller's. Whatever fell due since the last look happens at
 //! its own instant, so busy clients and slow requests delay reports, never the containers.
 //!
-//! Not here yet: device managers, static pods.
+//! Not here yet: device managers.
 
 pub mod admission;
 pub mod behavior;
@@ -41,6 +42,7 @@ pub mod restart;
 pub mod settings;
 pub mod shutdown;
 pub mod starting;
+mod static_pods;
 pub mod status;
 pub mod termination;
 pub mod volumes;
@@ -54,7 +56,7 @@ pub use behavior::{AnnotatedBehavior, BehaviorSource, ContainerBehavior, Scenari
 pub use settings::KubeletSettings;
 
 use crate::metrics::Meters;
-use crate::model::{Key, Kind, Machine, Name, Node, Object, Pod, Truth};
+use crate::model::{Key, Kind, Machine, Name, Node, Object, Pod, PodStatus, Truth};
 use crate::network::listeners::Listeners;
 use crate::rng::Seed;
 use crate::runtime::{Controller, Cx, Requeue, Wake};
@@ -67,6 +69,7 @@ use node::NodeState;
 use pod_worker::{Env, PodWorker, Stage};
 use registry::Registry;
 use rustc_hash::FxHashMap;
+use static_pods::StaticPods;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -95,6 +98,7 @@ pub struct Kubelet {
     listeners: Option<Listeners>,
     registry: Registry,
     slow_starts: Vec<SlowStart>,
+    statics: StaticPods,
 }
 
 /// What is to be done to a pod that the API knows nothing of.
@@ -155,6 +159,7 @@ impl Kubelet {
             listeners: None,
             registry: Registry::default(),
             slow_starts: Vec::new(),
+            statics: StaticPods::default(),
         }
     }
 
@@ -182,6 +187,7 @@ impl Kubelet {
             let node = NodeState::new(machine, self.next_block, size, self.seed, &self.settings);
             self.next_block = self.next_block.wrapping_add(size);
             self.by_name.insert(name.clone(), self.nodes.len());
+            self.statics.read(self.nodes.len(), machine);
             self.nodes.push(node);
             return;
         };
@@ -220,8 +226,12 @@ impl Kubelet {
 
     fn reconcile_pod(&mut self, key: &Key, cx: &mut Cx<'_>) -> Requeue {
         let view = cx.view;
-        let pod = view.fetch_key::<Pod>(key);
-        if self.workers.get(key).is_some_and(|worker| pod.is_none_or(|pod| pod.meta.uid != worker.uid)) {
+        let is_static = self.statics.look(view, key);
+        let pod = self.statics.pod(view, key).cloned();
+        let pod = pod.as_ref();
+        if let Some(pod) = pod.filter(|_| is_static) {
+            self.follow_mirror(key, pod.meta.uid);
+        } else if self.workers.get(key).is_some_and(|worker| pod.is_none_or(|pod| pod.meta.uid != worker.uid)) {
             // Removed behind the kubelet's back: its containers are killed without a word.
             self.forget(key);
         }
@@ -249,6 +259,7 @@ impl Kubelet {
             node: &mut self.nodes[node],
             registry: &mut self.registry,
             slow_starts: &self.slow_starts,
+            statics: &self.statics,
             pod,
             view,
             events: Vec::new(),
@@ -271,12 +282,21 @@ impl Kubelet {
                 self.meters.set_cpu(worker.uid, name, *at, *given);
             }
         }
-        report(&mut worker, pod, host, cx);
+        let again = match is_static {
+            true => {
+                let again = self.next_sync(key, cx.now);
+                self.static_pod(key).and_then(|own| own.report(&mut worker, host, again, cx))
+            }
+            false => {
+                report(&mut worker, pod, host, cx);
+                None
+            }
+        };
         for victim in std::mem::take(&mut worker.preempts) {
             self.orders.entry(victim.clone()).or_default().push((cx.now, Order::Preempt));
             cx.wake(victim, cx.now);
         }
-        let next = worker.next;
+        let next = worker.next.into_iter().chain(again.map(|again| cx.now + again)).min();
         let waits = matches!(worker.stage, Stage::Volumes { .. });
         self.follow_volumes(key, pod, waits);
         let over = worker.concluded();
@@ -389,16 +409,18 @@ fn begin(worker: &mut PodWorker, env: &mut Env<'_>, cx: &Cx<'_>) {
     }
 }
 
+/// What there is to report of a pod, unless it is best left until more of it has started.
+fn current_status(worker: &mut PodWorker, pod: &Pod, host: Option<Ipv4Addr>, now: SimTime) -> Option<PodStatus> {
+    let starting = matches!(worker.stage, Stage::Volumes { .. } | Stage::Sandbox { .. } | Stage::Pass { .. });
+    (std::mem::take(&mut worker.publish) || !starting).then(|| status::generate(worker, pod, host, now))
+}
+
 /// Writes what is new: the status, or the removal of a pod that is over.
 fn report(worker: &mut PodWorker, pod: &Arc<Pod>, host: Option<Ipv4Addr>, cx: &mut Cx<'_>) {
     let key = Key { kind: Kind::Pod, namespace: pod.meta.namespace.clone(), name: pod.meta.name.clone() };
     let preconditions = Preconditions::uid(pod.meta.uid);
-    let starting = matches!(worker.stage, Stage::Volumes { .. } | Stage::Sandbox { .. } | Stage::Pass { .. });
-    if std::mem::take(&mut worker.publish) || !starting {
-        let status = status::generate(worker, pod, host, cx.now);
-        if status != pod.status {
-            cx.write(Write::Patch(key.clone(), Patch::PodStatus(Box::new(status)), preconditions));
-        }
+    if let Some(status) = current_status(worker, pod, host, cx.now).filter(|status| *status != pod.status) {
+        cx.write(Write::Patch(key.clone(), Patch::PodStatus(Box::new(status)), preconditions));
     }
     if let Stage::Final { removal: Some(at) } = worker.stage
         && at <= cx.now
@@ -432,8 +454,9 @@ impl Controller for Kubelet {
 
     fn follows(&self, change: &Change) -> bool {
         let Object::Pod(pod) = change.object() else { return true };
-        // Its own reports tell a kubelet nothing.
-        change.new.is_none() || (pod.node.is_some() && change.writer != self.name())
+        // Its own reports tell a kubelet nothing, but that a mirror has come does.
+        let (comes, goes) = (change.old.is_none(), change.new.is_none());
+        goes || pod.node.is_some() && (comes || change.writer != self.name())
     }
 
     fn wake(&mut self, change: &Change, view: View<'_>, wake: &mut Wake<'_>) {
@@ -454,6 +477,7 @@ impl Controller for Kubelet {
                 if change.verb == Verb::Deleted {
                     if let Some(at) = self.node_of(&machine.meta.name) {
                         self.nodes[at].up = false;
+                        self.statics.leave(at).into_iter().for_each(|key| wake.add(key));
                     }
                 } else if machine.up {
                     wake.add(change.key.clone());
@@ -464,6 +488,8 @@ impl Controller for Kubelet {
                     for pod in view.pods_on(&machine.meta.name) {
                         wake.add(Key::new(Kind::Pod, pod.meta.namespace.clone(), pod.meta.name.clone()));
                     }
+                    let own = self.node_of(&machine.meta.name).into_iter().flat_map(|at| self.statics.of(at));
+                    own.for_each(|key| wake.add(key.clone()));
                 }
             }
             Object::Pod(pod) => {
@@ -486,6 +512,9 @@ impl Controller for Kubelet {
                     waiting.for_each(|pod| wake.add(pod.clone()));
                 }
                 let Some(at) = self.node_of(&node.meta.name) else { return };
+                if change.verb == Verb::Added {
+                    self.statics.of(at).for_each(|key| wake.add(key.clone()));
+                }
                 let state = &self.nodes[at];
                 if state.up && change.verb != Verb::Deleted && node.ready() != Truth::True {
                     let tick = state.next_status_tick(wake.now(), &self.settings);
@@ -531,7 +560,8 @@ impl Controller for Kubelet {
         at.map_or(0, |at| at as u64 + 1)
     }
 
-    fn settled(&mut self, key: &Key, _result: Result<&[Written], &StoreError>, wake: &mut Wake<'_>) {
+    fn settled(&mut self, key: &Key, result: Result<&[Written], &StoreError>, wake: &mut Wake<'_>) {
+        self.mirror_settled(key, &result, wake);
         let Some(worker) = self.workers.get(key) else { return };
         if let Some(at) = worker.next {
             wake.add_after(key.clone(), at - wake.now());

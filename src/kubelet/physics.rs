@@ -165,7 +165,7 @@ impl Kubelet {
             return false;
         }
         let Some((key, container)) = oom::victim(&node.load, capacity, now) else { return false };
-        let (Some(worker), Some(pod)) = (self.workers.get_mut(&key), cx.view.fetch_key::<Pod>(&key)) else {
+        let (Some(worker), Some(pod)) = (self.workers.get_mut(&key), self.statics.pod(cx.view, &key)) else {
             node.load.remove(&key);
             return true;
         };

@@ -18,6 +18,7 @@ use super::probes::{self, ProbeKind};
 use super::registry::Registry;
 use super::resize::Resize;
 use super::settings::KubeletSettings;
+use super::static_pods::StaticPods;
 use super::volumes::{Mounts, Waiting};
 use crate::metrics::Meters;
 use crate::model::pod::{ConfigSeen, Usage};
@@ -183,7 +184,9 @@ pub struct Env<'a> {
     pub registry: &'a mut Registry,
     /// What makes containers start slowly.
     pub slow_starts: &'a [SlowStart],
-    /// The pod as the API has it.
+    /// The pods that kubelets run of themselves.
+    pub(super) statics: &'a StaticPods,
+    /// The pod as the API has it, or its kubelet if it is its own.
     pub pod: &'a Pod,
     /// The cluster as the kubelet's watches show it.
     pub view: View<'a>,

@@ -109,7 +109,7 @@ impl PodWorker {
         if env.node.accepted().any(|key| self.victims.contains(key)) {
             return;
         }
-        let there = env.node.accepted().filter_map(|key| Some((key.clone(), env.view.fetch_key::<Pod>(key)?.clone())));
+        let there = env.node.accepted().filter_map(|key| Some((key.clone(), env.statics.pod(env.view, key)?.clone())));
         match victims(env.pod, short, &there.collect::<Vec<_>>()) {
             Some(chosen) => {
                 self.preempts = chosen.clone();

@@ -8,7 +8,7 @@ use super::evict::{CRITICAL, Eviction};
 use super::node::{NodeState, SOURCE};
 use super::{Kubelet, Order};
 use crate::model::machine::Trouble;
-use crate::model::{Key, Kind, Name, Object, Pod};
+use crate::model::{Key, Kind, Name, Object};
 use crate::runtime::Cx;
 use crate::time::{SimDuration, SimTime};
 
@@ -96,7 +96,7 @@ impl Kubelet {
     /// The pods of a group that are not over.
     fn group<'a>(&'a self, at: usize, turn: Turn, cx: &'a Cx<'_>) -> impl Iterator<Item = (Key, i64)> {
         let mine = move |key: &Key| {
-            let pod = cx.view.fetch_key::<Pod>(key)?;
+            let pod = self.statics.pod(cx.view, key)?;
             let over = self.workers.get(key).is_none_or(|worker| worker.concluded());
             let critical = pod.spec.priority >= CRITICAL;
             (!over && critical == (turn == Turn::Critical)).then(|| (key.clone(), pod.spec.grace_seconds))

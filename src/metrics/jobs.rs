@@ -142,16 +142,25 @@ impl Jobs {
         }
     }
 
-    /// A pod changed: its time counts as work or as lost once it has ended.
-    pub(super) fn pod(&mut self, now: SimTime, old: Option<&Arc<Pod>>, new: Option<&Arc<Pod>>, record: &mut Record) {
-        let Some(pod) = new.or(old) else { return };
-        let Some(at) = pod.meta.controller().and_then(|owner| self.by_uid.get(&owner.uid)).copied() else { return };
+    /// A pod changed: its time counts as work or as lost once it has ended. Gives what of it is lost for good.
+    pub(super) fn pod(
+        &mut self,
+        now: SimTime,
+        old: Option<&Arc<Pod>>,
+        new: Option<&Arc<Pod>>,
+        record: &mut Record,
+    ) -> Option<SimDuration> {
+        let pod = new.or(old)?;
+        let at = pod.meta.controller().and_then(|owner| self.by_uid.get(&owner.uid)).copied()?;
         let uid = pod.meta.uid;
         match new.map(|pod| pod.status.phase) {
-            Some(Phase::Pending) => {}
-            Some(Phase::Running) => _ = self.running.entry(uid).or_insert((at, now)),
+            Some(Phase::Pending) => None,
+            Some(Phase::Running) => {
+                self.running.entry(uid).or_insert((at, now));
+                Some(SimDuration::ZERO)
+            }
             ended => {
-                let Some((_, begun)) = self.running.remove(&uid) else { return };
+                let (_, begun) = self.running.remove(&uid)?;
                 let useful = match ended {
                     // What ran before the last restart was in vain; and one that was asked to end ended well too early.
                     Some(Phase::Succeeded) if !pod.meta.deleting() => {
@@ -161,6 +170,7 @@ impl Jobs {
                 };
                 record.jobs[at].lost += useful - begun;
                 record.jobs[at].work += now - useful;
+                Some(useful - begun)
             }
         }
     }

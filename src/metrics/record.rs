@@ -291,6 +291,8 @@ pub struct PodRecord {
     pub ended: Option<SimTime>,
     /// Restarts of all containers.
     pub restarts: u32,
+    /// How long it ran in vain, as far as it has ended; none if it never ran for a job.
+    pub work_lost: Option<SimDuration>,
     /// Its phase, from each instant on.
     pub phases: SmallVec<[(SimTime, Phase); 2]>,
     /// It was evicted: by a taint, a drain or preemption (condition `DisruptionTarget`).

@@ -124,7 +124,9 @@ impl Recorder {
         let up = |pod: &Pod| pod.node.as_ref().and_then(|name| self.nodes.get(name)).map(|at| nodes[*at].up.last());
         let serving = [old.and_then(|pod| up(pod)), new.and_then(|pod| up(pod))].map(|up| up.unwrap_or(1) == 1);
         self.workloads.pod(now, (old, new), serving, &mut self.record);
-        self.jobs.pod(now, old, new, &mut self.record);
+        if let (Some(lost), Some(pod)) = (self.jobs.pod(now, old, new, &mut self.record), new.or(old)) {
+            self.workloads.lost_work(pod.meta.uid, lost, &mut self.record);
+        }
     }
 
     fn node_of(&mut self, pod: &Pod) -> Option<usize> {

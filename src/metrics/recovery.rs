@@ -67,6 +67,8 @@ pub struct PodRecovery {
     pub ready: Option<SimTime>,
     /// The replacement (or the pod itself) was a ready endpoint.
     pub endpoint_added: Option<SimTime>,
+    /// How long it had run in vain, if it is a job's.
+    pub work_lost: SimDuration,
 }
 
 /// What an incident meant to one workload.
@@ -197,6 +199,11 @@ impl Recovery {
         self.pods.iter().filter(|pod| pod.replacement.is_some() && pod.scheduled.is_some()).count()
     }
 
+    /// Time that pods of jobs had run in vain.
+    pub fn work_lost(&self) -> SimDuration {
+        SimDuration(self.pods.iter().map(|pod| pod.work_lost.0).sum())
+    }
+
     /// The worst share of a workload's replicas that it took at one moment, in millionths.
     pub fn blast(&self) -> i64 {
         self.impacts.iter().map(Impact::blast).max().unwrap_or(0)
@@ -312,14 +319,29 @@ fn match_replacements(
                 _ => None,
             };
             taken.extend(replacement);
+            let recovery = pod_recovery(record, pod, replacement, fault);
             PodRecovery {
                 evicted: row.deleted.filter(|at| *at >= fault && lost_at(pod).is_some()),
-                ..pod_recovery(record, pod, replacement, fault)
+                work_lost: work_lost(row, lost_at(pod), &recovery),
+                ..recovery
             }
         })
         .collect();
     recoveries.sort_by_key(|recovery| recovery.pod);
     recoveries
+}
+
+/// What a fault made of a job's pod that had run: everything if it ended by it, else what ran before its new start.
+fn work_lost(row: &PodRecord, lost: Option<SimTime>, recovery: &PodRecovery) -> SimDuration {
+    let Some(in_vain) = row.work_lost else { return SimDuration::ZERO };
+    match (lost, recovery.started) {
+        (Some(_), _) => in_vain,
+        (None, Some(again)) => {
+            let before = row.restarts_at.iter().rev().find(|at| **at < again).copied().or(row.started);
+            before.map_or(SimDuration::ZERO, |before| again - before)
+        }
+        (None, None) => SimDuration::ZERO,
+    }
 }
 
 fn pod_recovery(record: &Record, pod: usize, replacement: Option<usize>, fault: SimTime) -> PodRecovery {

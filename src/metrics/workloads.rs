@@ -42,6 +42,13 @@ impl Workloads {
         self.pods.get(&uid).and_then(|at| record.pods[*at].workload)
     }
 
+    /// A pod of a job has run so long in vain.
+    pub(super) fn lost_work(&self, uid: Uid, lost: SimDuration, record: &mut Record) {
+        if let Some(at) = self.pods.get(&uid) {
+            record.pods[*at].work_lost = Some(lost);
+        }
+    }
+
     /// Lets pods become available whose time has come.
     pub(super) fn pass_time(&mut self, now: SimTime, record: &mut Record) {
         while let Some((time, uid)) = self.maturing.first().copied().filter(|first| first.0 <= now) {

@@ -6,6 +6,8 @@
 
 use super::Name;
 use crate::time::SimDuration;
+use serde_json::Value;
+use std::sync::Arc;
 
 /// What a kubelet watches to see whether its node runs short (`pkg/kubelet/eviction/api/types.go`).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -119,6 +121,8 @@ pub struct KubeletSetup {
     pub system_disk: i64,
     /// How many processes there can be.
     pub pids: i64,
+    /// The manifests in the folder of its `staticPodPath`.
+    pub static_pods: Vec<Arc<Value>>,
 }
 
 impl Default for KubeletSetup {
@@ -141,6 +145,7 @@ impl Default for KubeletSetup {
             system_memory: 0,
             system_disk: 0,
             pids: 32_768,
+            static_pods: Vec::new(),
         }
     }
 }

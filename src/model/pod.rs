@@ -157,7 +157,18 @@ pub struct PodStatus {
     pub config: Vec<ConfigSeen>,
 }
 
+/// The annotation of a pod that only mirrors one that a kubelet was given by a file
+/// (`pkg/kubelet/types/pod_update.go`, `ConfigMirrorAnnotationKey`).
+pub const CONFIG_MIRROR: Name = crate::name!("kubernetes.io/config.mirror");
+/// The annotation that says where a kubelet got a pod from.
+pub const CONFIG_SOURCE: Name = crate::name!("kubernetes.io/config.source");
+
 impl Pod {
+    /// Whether it only mirrors a pod that its kubelet runs by itself.
+    pub fn is_mirror(&self) -> bool {
+        self.meta.annotations.get(&CONFIG_MIRROR).is_some()
+    }
+
     /// Condition Ready is True.
     pub fn is_ready(&self) -> bool {
         condition::is_true(&self.status.conditions, "Ready")

@@ -130,6 +130,7 @@ pub fn faults_csv(record: &Record, out: &mut dyn Write) -> io::Result<()> {
             "pods_lost",
             "pods_restarted",
             "pods_rescheduled",
+            "work_lost_s",
             "blast_radius",
         ],
     )?;
@@ -151,6 +152,7 @@ pub fn faults_csv(record: &Record, out: &mut dyn Write) -> io::Result<()> {
             count(Recovery::lost),
             count(Recovery::restarted),
             count(Recovery::rescheduled),
+            recovery.map_or(0.0, |recovery| recovery.work_lost().as_secs_f64()).to_string(),
             share(recovery.map_or(0, Recovery::blast)).to_string(),
         ])?;
     }
@@ -195,8 +197,12 @@ pub fn table(record: &Record) -> Vec<String> {
         time(found.recover),
         time(found.between)
     ));
+    let work = match found.work_lost {
+        SimDuration::ZERO => String::new(),
+        work => format!(", work {}", length(work)),
+    };
     lines.push(format!(
-        "  pods lost {}, restarted {}, rescheduled {}; {} more nodes can be lost",
+        "  pods lost {}{work}, restarted {}, rescheduled {}; {} more nodes can be lost",
         found.lost, found.restarted, found.rescheduled, found.headroom
     ));
     lines

@@ -215,6 +215,9 @@ fn recovery_table(record: &Record, recovery: &Recovery) -> Vec<String> {
         let name = format!("{} {what} after", plural(hit, "pod"));
         lines.push(figure(&name, recovery.time_to_replace().map(length), "never", BOLD));
     }
+    if recovery.work_lost() > SimDuration::ZERO {
+        lines.push(figure("work of jobs lost", Some(length(recovery.work_lost())), "", BOLD));
+    }
     if !recovery.impacts.is_empty() {
         lines.push(String::new());
         lines.extend(impacts(record, recovery));

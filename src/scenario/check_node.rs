@@ -7,15 +7,11 @@ use crate::wire::places::Places;
 /// Everything that is wrong with them.
 pub fn problems(scenario: &Scenario, places: &Places) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let pools = scenario.cluster.pools.iter().enumerate();
-    let nodes = scenario.cluster.nodes.iter().enumerate();
-    let pools = pools.map(|(index, pool)| (format!("cluster.pools[{index}]"), &pool.kubelet));
-    let nodes = nodes.map(|(index, node)| (format!("cluster.nodes[{index}]"), &node.kubelet));
-    for (path, kubelet) in pools.chain(nodes) {
+    for (path, kubelet) in scenario.cluster.kubelets() {
         for (field, message, help) in kubelet.faults() {
             // Names of signals have dots; they stand in one map.
             let (field, signal) = field.split_once('.').unwrap_or((field.as_str(), ""));
-            let path = format!("{path}.kubelet.{field}");
+            let path = format!("{path}.{field}");
             let path = match signal {
                 "" => path,
                 signal => crate::wire::places::join(&path, &crate::wire::places::Step::Key(signal)),

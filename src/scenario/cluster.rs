@@ -307,6 +307,22 @@ impl Capacity {
 }
 
 impl Cluster {
+    /// The configuration of every kubelet, and where it stands in the scenario.
+    pub fn kubelets(&self) -> impl Iterator<Item = (String, &KubeletConfig)> {
+        let pools = self.pools.iter().enumerate();
+        let nodes = self.nodes.iter().enumerate();
+        let pools = pools.map(|(index, pool)| (format!("cluster.pools[{index}].kubelet"), &pool.kubelet));
+        pools.chain(nodes.map(|(index, node)| (format!("cluster.nodes[{index}].kubelet"), &node.kubelet)))
+    }
+
+    /// The same, to be completed.
+    pub(super) fn kubelets_mut(&mut self) -> impl Iterator<Item = (String, &mut KubeletConfig)> {
+        let pools = self.pools.iter_mut().enumerate();
+        let nodes = self.nodes.iter_mut().enumerate();
+        let pools = pools.map(|(index, pool)| (format!("cluster.pools[{index}].kubelet"), &mut pool.kubelet));
+        pools.chain(nodes.map(|(index, node)| (format!("cluster.nodes[{index}].kubelet"), &mut node.kubelet)))
+    }
+
     /// How many worker nodes there are at the start.
     pub fn node_count(&self) -> u64 {
         self.pools.iter().map(|pool| u64::from(pool.count)).sum::<u64>() + self.nodes.len() as u64

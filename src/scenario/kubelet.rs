@@ -13,10 +13,12 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::manifests::Manifests;
 use super::units::Duration;
 use crate::error::did_you_mean;
 use crate::model::machine::{KubeletSetup, Level, Signal, Threshold};
@@ -59,6 +61,8 @@ pub struct KubeletConfig {
     pub shutdown_grace_period_critical_pods: Option<Duration>,
     /// How many processes the machine can run. Default 32768.
     pub pid_max: Option<u32>,
+    /// Pods that the kubelet runs of itself, from the folder of its `staticPodPath`: files, or pods written in place.
+    pub static_pods: Manifests,
 }
 
 /// A fault of the configuration: field, message, help.
@@ -161,6 +165,7 @@ impl KubeletConfig {
             shutdown_grace: time(self.shutdown_grace_period, plain.shutdown_grace),
             shutdown_grace_critical: time(self.shutdown_grace_period_critical_pods, plain.shutdown_grace_critical),
             pids: self.pid_max.map_or(plain.pids, i64::from),
+            static_pods: self.static_pods.objects.iter().map(|document| Arc::new(document.value.clone())).collect(),
             ..plain
         }
     }

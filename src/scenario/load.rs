@@ -21,6 +21,7 @@ use super::loads::MetricOf;
 use super::manifests::{ManifestDocument, Manifests};
 use super::scheduler::{SchedulerConfig, WrittenConfig};
 use super::set::set;
+use super::static_pods;
 use super::timeline::Action;
 use super::traffic::Serving;
 use crate::error::{Error, Problem, Result};
@@ -80,6 +81,11 @@ pub fn load(file: &str, text: &str, assignments: &[String], files: &dyn SourceFi
             _ => continue,
         };
         resolver.resolve(manifests, &format!("timeline[{index}].{key}"), &places, &value);
+    }
+    for (path, kubelet) in scenario.cluster.kubelets_mut() {
+        let path = format!("{path}.staticPods");
+        resolver.resolve(&mut kubelet.static_pods, &path, &places, &value);
+        resolver.problems.extend(static_pods::problems(&kubelet.static_pods.objects));
     }
     for (index, rule) in scenario.faults.iter_mut().enumerate() {
         if let When::Trace(trace) = &mut rule.when {

@@ -30,6 +30,7 @@ pub mod schema;
 pub mod selector;
 pub mod set;
 pub mod slo;
+mod static_pods;
 pub mod timeline;
 pub mod timing;
 pub mod traffic;
@@ -124,6 +125,11 @@ impl Scenario {
     /// The seed of the run.
     pub fn seed(&self) -> Seed {
         Seed(self.seed)
+    }
+
+    /// Every pod that a kubelet runs of itself.
+    pub fn static_pods(&self) -> impl Iterator<Item = &ManifestDocument> {
+        self.cluster.kubelets().flat_map(|(_, kubelet)| &kubelet.static_pods.objects)
     }
 
     /// Every object of the manifests and of later applies.

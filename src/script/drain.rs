@@ -314,7 +314,7 @@ impl Drain {
                 Some(_) => return Fate::Forbids(DAEMON_SET_FATAL.to_string()),
             }
         }
-        if pod.meta.annotations.get("kubernetes.io/config.mirror").is_some() {
+        if pod.is_mirror() {
             return Fate::Stays;
         }
         if has_empty_dir(pod) && !ended && !self.options.delete_empty_dir_data {

@@ -81,7 +81,7 @@ impl Store {
     fn admit_pod(&mut self, pod: &mut Pod) -> Result<(), StoreError> {
         self.limit_pod(pod)?;
         self.right_size(pod);
-        let cache_key = (pod.spec.hash, pod.meta.labels.clone());
+        let cache_key = (pod.spec.hash ^ u64::from(pod.is_mirror()), pod.meta.labels.clone());
         pod.spec = match self.admitted.get(&cache_key) {
             Some(admitted) => admitted.clone(),
             None => {
@@ -110,6 +110,10 @@ impl Store {
     /// server waits until its controller has made it; so it is not asked for here.
     fn check_account(&self, pod: &Pod) -> Result<(), StoreError> {
         let (namespace, name) = (&pod.meta.namespace, &pod.spec.service_account);
+        if pod.is_mirror() && pod.spec.raw.get("serviceAccountName").is_some() {
+            let why = "a mirror pod may not reference service accounts";
+            return Err(StoreError::Forbidden(pod.key(), why.to_string()));
+        }
         if name.is_empty() || name == "default" || self.live().fetch::<ServiceAccount>(namespace, name).is_some() {
             return Ok(());
         }
@@ -132,8 +136,11 @@ impl Store {
             if !spec.priority_class.is_empty() {
                 fields.insert("priorityClassName".into(), json!(spec.priority_class.as_str()));
             }
-            let account = fields.entry("serviceAccountName").or_insert_with(|| json!("default")).clone();
-            fields.entry("serviceAccount").or_insert(account);
+            // That of a mirror stays as it is (`plugin/pkg/admission/serviceaccount/admission.go`, `shouldIgnore`).
+            if !pod.is_mirror() {
+                let account = fields.entry("serviceAccountName").or_insert_with(|| json!("default")).clone();
+                fields.entry("serviceAccount").or_insert(account);
+            }
             for toleration in missing_default_tolerations(&spec) {
                 let list = fields.entry("tolerations").or_insert_with(|| json!([]));
                 if let Some(list) = list.as_array_mut() {

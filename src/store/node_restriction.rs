@@ -10,6 +10,7 @@ use super::errors::StoreError;
 use super::patch::Patch;
 use super::slots::Store;
 use super::write::Write;
+use crate::model::pod::CONFIG_MIRROR;
 use crate::model::rbac::User;
 use crate::model::{Key, Kind, Name, Object};
 use crate::wire::patch::Subresource;
@@ -116,8 +117,12 @@ impl Store {
             _ => false,
         };
         match write {
-            Write::Create(object) if !object.meta().annotations.iter().any(|(name, _)| name == MIRROR) => {
-                refuse(format!("pod does not have {MIRROR:?} annotation, node {node:?} can only create mirror pods"))
+            Write::Create(object) if object.meta().annotations.get(&CONFIG_MIRROR).is_none() => {
+                let mirror = CONFIG_MIRROR;
+                refuse(format!(
+                    "pod does not have {:?} annotation, node {node:?} can only create mirror pods",
+                    mirror.as_str()
+                ))
             }
             Write::Create(Object::Pod(pod)) if pod.spec.node_name.as_deref() != Some(node) => {
                 refuse(format!("node {node:?} can only create pods with spec.nodeName set to itself"))
@@ -138,6 +143,3 @@ impl Store {
         }
     }
 }
-
-/// The annotation of a pod that only mirrors one that a kubelet was given by a file.
-const MIRROR: &str = "kubernetes.io/config.mirror";

@@ -188,3 +188,30 @@ fn maintenance_leaves_a_node_that_a_budget_holds() {
     assert!((120.0..127.0).contains(&ended), "{ended}");
     assert!(fault_of(&given_up).output[0].1.contains("cannot be drained"));
 }
+
+/// Each fault answers for what it threw away: a pod that fails has run in vain, one that starts anew in its place up to
+/// its new start. Ends are seen within a second, starts after a crash within two.
+#[test]
+fn a_fault_answers_for_the_work_it_undid() {
+    let job = |name: &str, policy: &str| {
+        format!(
+            "  - {{apiVersion: batch/v1, kind: Job, metadata: {{name: {name}}}, spec: {{template: {{metadata: {{labels: \
+             {{app: {name}}}}}, spec: {{restartPolicy: {policy}, containers: [{{name: c, image: \"a:1\"}}]}}}}}}}}\n"
+        )
+    };
+    let jobs = format!("manifests:\n  inline:\n{}{}", job("new", "Never"), job("again", "OnFailure"));
+    let timeline =
+        "timeline:\n- {at: 60s, podCrash: {selector: app=new}}\n- {at: 90s, podCrash: {selector: app=again}}\n";
+    let record = record("20m", &format!("{jobs}{timeline}"));
+    let lost: Vec<f64> = record.recoveries.iter().map(|one| one.work_lost().as_secs_f64()).collect();
+    let begun =
+        |app: &str| record.pods.iter().find(|pod| pod.name.starts_with(app)).unwrap().started.unwrap().as_secs_f64();
+    assert_eq!(lost.len(), 2);
+    for (lost, fault, app) in [(lost[0], 60.0, "new"), (lost[1], 90.0, "again")] {
+        let wasted = fault - begun(app);
+        assert!((wasted..=wasted + 2.0).contains(&lost), "{app}: {lost} s, of {wasted}");
+    }
+    // The second still runs, and nobody knows yet what will come of it.
+    let known: f64 = record.jobs.iter().map(|job| job.lost.as_secs_f64()).sum();
+    assert!((known - lost[0]).abs() < 1.0, "{known} s");
+}

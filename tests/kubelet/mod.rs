@@ -5,6 +5,7 @@ mod cpu;
 mod disk;
 mod lifecycle;
 mod memory;
+mod static_pods;
 
 use kubesim::cluster::digest::Digest;
 use kubesim::cluster::{Cluster, Options};

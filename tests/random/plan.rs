@@ -34,7 +34,7 @@ pub fn plans() -> impl Strategy<Value = Plan> {
         target,
         amount,
     });
-    (0u64..1000, 0u8..8, vec((1u32..9, 0u8..3), 1..6), vec(load, 1..5), vec(deed, 0..12))
+    (0u64..1000, 0u8..16, vec((1u32..9, 0u8..3), 1..6), vec(load, 1..5), vec(deed, 0..12))
         .prop_map(|(seed, policies, nodes, loads, deeds)| Plan { seed, policies, nodes, loads, deeds })
 }
 
@@ -50,9 +50,13 @@ impl Plan {
 
     fn scenario(&self) -> Value {
         let pool = |(at, (cpu, zone)): (usize, &(u32, u8))| {
-            json!({"name": format!("p{at}"), "count": 1, "zones": [format!("zone-{zone}")],
+            let mut pool = json!({"name": format!("p{at}"), "count": 1, "zones": [format!("zone-{zone}")],
                 "labels": {"rack": format!("rack-{}", at % 2)},
-                "capacity": {"cpu": cpu, "memory": "8Gi", "ephemeralStorage": "20Gi"}})
+                "capacity": {"cpu": cpu, "memory": "8Gi", "ephemeralStorage": "20Gi"}});
+            if self.policies & 8 != 0 {
+                pool["kubelet"] = json!({"staticPods": {"inline": [self.static_pod()]}});
+            }
+            pool
         };
         let mut objects = loads::surroundings(self.policies, self.loads.iter().any(Load::is_custom));
         let named = || self.loads.iter().enumerate().map(|(at, load)| (Plan::name(at), load));
@@ -89,6 +93,15 @@ impl Plan {
         let grows = |rule: &Value| rule.get("diskGrowth").is_some();
         let any = |list: &Value, of: &dyn Fn(&Value) -> bool| list.as_array().is_some_and(|list| list.iter().any(of));
         any(&scenario["timeline"], &full) || any(&scenario["behavior"], &grows)
+    }
+
+    /// A pod of the node's own that looks like one of the first workload, in one of three namespaces.
+    fn static_pod(&self) -> Value {
+        let namespace = ["kube-system", "apps", "default"][(self.seed % 3) as usize];
+        json!({"apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": "own", "namespace": namespace, "labels": {"app": "w0", "tier": "random"}},
+            "spec": {"containers": [{"name": "main", "image": "registry.example.com/own:v1",
+                "resources": {"requests": {"cpu": "200m", "memory": "64Mi"}}}]}})
     }
 
     /// Half of the scenarios have something that goes wrong by chance, too.
