@@ -152,12 +152,13 @@ impl World {
     /// (`processors/nodeinfosprovider/mixed_nodeinfos_processor.go`).
     fn template(&mut self, view: View<'_>, at: usize, group: &Group) -> Template {
         let example = self.nodes.values().find(|seen| seen.group == Some(at) && seen.ready).map(|seen| &seen.node);
-        let daemons = |pod: &&Arc<Pod>| {
-            let owner = pod.meta.controller();
-            owner.is_some_and(|owner| owner.kind == Kind::DaemonSet) && !pod.meta.deleting()
+        // `simulator/nodes.go`, `podsExpectedOnFreshNode`.
+        let expected = |pod: &&Arc<Pod>| {
+            let daemon = pod.meta.controller().is_some_and(|owner| owner.kind == Kind::DaemonSet);
+            pod.is_mirror() || daemon && !pod.meta.deleting()
         };
         if let Some(node) = example {
-            let pods = view.pods_on(&node.meta.name).filter(daemons).map(|pod| Pod::clone(pod)).collect();
+            let pods = view.pods_on(&node.meta.name).filter(expected).map(|pod| Pod::clone(pod)).collect();
             return Template { node: Node::clone(&clean(node)), pods };
         }
         let mut node = Node::clone(&(group.make)(group.next).node);

@@ -213,10 +213,15 @@ fn machine(setup: &NodeSetup, index: usize) -> Machine {
     }
 }
 
+/// How much room `mkfs.ext4` counts for a file (`inode_ratio`).
+const BYTES_PER_INODE: i64 = 16 << 10;
+
 /// The kubelet's configuration. What is reserved for the system is what the system uses.
 fn kubelet_setup(setup: &NodeSetup) -> KubeletSetup {
     let (system, kube) = (&setup.reserved.system, &setup.reserved.kube);
+    let inodes = setup.capacity.ephemeral_storage.0.whole() / BYTES_PER_INODE;
     KubeletSetup {
+        inodes: setup.kubelet.inodes.map_or(inodes, |count| count.0.whole()),
         thresholds: setup.thresholds(),
         system_memory: system.memory.0.whole() + kube.memory.0.whole(),
         system_disk: system.ephemeral_storage.0.whole() + kube.ephemeral_storage.0.whole(),

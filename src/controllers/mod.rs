@@ -23,6 +23,7 @@ pub mod service_load_balancer;
 pub mod shared;
 pub mod stateful_set;
 pub mod taint_eviction;
+pub mod ttl;
 pub mod ttl_after_finished;
 pub mod volume;
 
@@ -57,6 +58,7 @@ pub fn all(timing: &Timing, metrics: Box<dyn MetricsApi>) -> Vec<(Box<dyn Contro
         (Box::new(job::Jobs::default()), job::settings()),
         (Box::new(ttl_after_finished::TtlAfterFinished), own),
         (Box::new(root_ca::RootCaPublisher), root_ca::settings()),
+        (Box::new(ttl::TtlController::default()), ttl::settings()),
         (Box::new(resource_quota::ResourceQuotaController), resource_quota::settings()),
         (Box::new(cluster_role_aggregation::ClusterRoleAggregation), cluster_role_aggregation::settings()),
         (Box::new(disruption::DisruptionController::default()), disruption::settings()),

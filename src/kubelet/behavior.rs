@@ -8,9 +8,9 @@ use crate::model::{Container, Name, Pod};
 use crate::rng::{Seed, Stream};
 use crate::scenario::Behavior;
 use crate::scenario::behavior::{HookBehavior, ImagePull, Readiness};
-use crate::scenario::growth::Rate;
+use crate::scenario::growth::{Growth, Rate};
 use crate::scenario::traffic::Serving;
-use crate::scenario::units::{self, Distribution, Unit};
+use crate::scenario::units::{self, Distribution, Quantity, Unit};
 use crate::time::SimDuration;
 use std::sync::Arc;
 
@@ -50,6 +50,8 @@ pub struct ContainerBehavior {
     pub disk: Option<Arc<Curve>>,
     /// The volume that this goes into, if it is not its own layer.
     pub disk_volume: Option<Name>,
+    /// How many files it has there.
+    pub files: Option<Arc<Curve>>,
     /// What is kept of its log.
     pub logs: Option<Arc<Curve>>,
     /// How many processes it runs.
@@ -105,6 +107,7 @@ impl ContainerBehavior {
             memory: None,
             disk: None,
             disk_volume: None,
+            files: None,
             logs: None,
             processes: 1,
             probe_time: SimDuration::from_millis(10),
@@ -215,11 +218,15 @@ fn use_over_time(rule: &Behavior, behavior: &mut ContainerBehavior) {
     if let Some(growth) = &rule.memory_growth {
         behavior.memory = Some(Arc::new(growth.curve(behavior.usage.memory)));
     }
-    let written = rule.disk.map_or(0, |disk| disk.0.whole());
-    behavior.disk = match &rule.disk_growth {
-        Some(growth) => Some(Arc::new(growth.curve(written))),
-        None => (written > 0).then(|| Arc::new(Curve::constant(written))),
+    let over_time = |first: Option<Quantity>, growth: Option<&Growth>| {
+        let first = first.map_or(0, |amount| amount.0.whole());
+        match growth {
+            Some(growth) => Some(Arc::new(growth.curve(first))),
+            None => (first > 0).then(|| Arc::new(Curve::constant(first))),
+        }
     };
+    behavior.disk = over_time(rule.disk, rule.disk_growth.as_ref());
+    behavior.files = over_time(rule.files, rule.file_growth.as_ref());
     behavior.disk_volume = rule.disk_volume.as_deref().map(Name::from);
     let log = |rate: Rate| Arc::new(Curve::ramp(0, SimDuration::ZERO, rate.amount, rate.each, LOG_KEPT));
     behavior.logs = rule.logs.map(log);

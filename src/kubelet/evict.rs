@@ -205,7 +205,7 @@ impl Kubelet {
             let message = format!("Attempting to reclaim {resource}");
             cx.event(&object, true, SOURCE, crate::name!("EvictionThresholdMet"), message);
         }
-        if matches!(first.signal, Signal::NodeFsAvailable | Signal::ImageFsAvailable) {
+        if first.signal.of_disk() {
             let free = i64::MAX;
             self.remove_images(at, free, now);
             self.report_images(at, cx);
@@ -241,7 +241,7 @@ impl Kubelet {
         let stock = match first.signal {
             Signal::MemoryAvailable => Stock::Memory,
             Signal::NodeFsAvailable | Signal::ImageFsAvailable => Stock::Disk,
-            Signal::PidAvailable => return message,
+            _ => return message,
         };
         let resource = first.signal.resource();
         for share in self.nodes[at].load.pod(&chosen.key).into_iter().flat_map(|pod| &pod.shares) {
@@ -265,6 +265,7 @@ impl Kubelet {
                 memory: takes(Stock::Memory),
                 disk: takes(Stock::Disk),
                 processes: takes(Stock::Pids).unsigned_abs(),
+                inodes: takes(Stock::Inodes),
             });
             (!worker.concluded()).then(|| Active { key: key.clone(), pod, measured })
         };

@@ -12,10 +12,12 @@ use std::cmp::{Ordering, Reverse};
 pub enum Pressure {
     /// Memory.
     Memory,
-    /// Room or inodes on a disk.
+    /// Room on a disk.
     Disk,
     /// Process ids.
     Pid,
+    /// Files that a disk can hold.
+    Inodes,
 }
 
 /// What the kubelet measured of one pod, in bytes and processes.
@@ -27,6 +29,8 @@ pub struct Measured {
     pub disk: i64,
     /// Processes.
     pub processes: u64,
+    /// Files in writable layers and local volumes.
+    pub inodes: i64,
 }
 
 /// One pod.
@@ -62,6 +66,8 @@ pub fn compare(pressure: Pressure, a: &Candidate, b: &Candidate) -> Ordering {
     match pressure {
         Pressure::Memory => by_excess(a, b, |pod| pod.measured.map(|m| m.memory - pod.memory_request), by_priority),
         Pressure::Disk => by_excess(a, b, |pod| pod.measured.map(|m| m.disk - pod.disk_request), by_priority),
+        // Nobody can request files.
+        Pressure::Inodes => by_excess(a, b, |pod| pod.measured.map(|m| m.inodes), by_priority),
         Pressure::Pid => by_priority().then_with(|| {
             let processes = |pod: &Candidate| pod.measured.map(|measured| Reverse(measured.processes));
             // `None` is least: no measurement goes first.

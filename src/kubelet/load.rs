@@ -56,6 +56,8 @@ pub enum Stock {
     Disk,
     /// Processes.
     Pids,
+    /// Files on the disk.
+    Inodes,
 }
 
 /// What one running container takes.
@@ -73,6 +75,8 @@ pub struct Share {
     pub disk: Amount,
     /// The volume that this is in, if it is not its own layer.
     pub volume: Option<Name>,
+    /// How many files it wrote.
+    pub files: Amount,
     /// Its log.
     pub logs: Amount,
     /// Its processes.
@@ -112,7 +116,7 @@ pub struct PodLoad {
 pub struct Load {
     pods: BTreeMap<Key, PodLoad>,
     /// What they take at most, now or later: while that is little, nobody needs to look closer.
-    most: [i64; 3],
+    most: [i64; 4],
     /// What they want of the processors.
     wanted: i64,
     /// How many may not write as much to the disk as they like.
@@ -136,6 +140,7 @@ impl Share {
             Stock::Memory => self.memory.at(age),
             Stock::Disk => self.disk.at(age) + self.logs.at(age),
             Stock::Pids => self.processes,
+            Stock::Inodes => self.files.at(age),
         }
     }
 
@@ -144,6 +149,7 @@ impl Share {
             Stock::Memory => self.memory.most(),
             Stock::Disk => self.disk.most().saturating_add(self.logs.most()),
             Stock::Pids => self.processes,
+            Stock::Inodes => self.files.most(),
         }
     }
 
@@ -162,6 +168,7 @@ impl Share {
             Stock::Memory => &[&self.memory],
             Stock::Disk => &[&self.disk, &self.logs],
             Stock::Pids => &[],
+            Stock::Inodes => &[&self.files],
         };
         let age = now - self.since;
         let mut bends: Vec<SimDuration> = self.until.map(|until| until - now).into_iter().collect();
@@ -249,6 +256,7 @@ fn share(at: usize, container: &Container, instance: &Instance, oom_score_adj: i
         memory: Amount::of(instance.run.memory.as_ref(), behavior.usage.memory),
         disk: Amount::of(behavior.disk.as_ref(), 0),
         volume: behavior.disk_volume.clone(),
+        files: Amount::of(behavior.files.as_ref(), 0),
         logs: Amount::of(behavior.logs.as_ref(), 0),
         processes: behavior.processes,
         demand: demand(container, behavior.usage.milli_cpu),
@@ -262,7 +270,7 @@ pub fn demand(container: &Container, wanted: i64) -> Demand {
     Demand { wanted, request: container.requests.milli_cpu, limit: container.limits.milli_cpu }
 }
 
-const STOCKS: [Stock; 3] = [Stock::Memory, Stock::Disk, Stock::Pids];
+const STOCKS: [Stock; 4] = [Stock::Memory, Stock::Disk, Stock::Pids, Stock::Inodes];
 
 impl Load {
     /// What a pod takes from now on. Tells whether that is something new.

@@ -42,6 +42,9 @@ impl NodeState {
                 let taken = self.setup.system_disk + self.troubles.disk_taken() + self.images.bytes(now);
                 (Stock::Disk, capacity, capacity - taken)
             }
+            Signal::NodeFsInodesFree | Signal::ImageFsInodesFree => {
+                (Stock::Inodes, self.setup.inodes, self.setup.inodes)
+            }
             Signal::PidAvailable => (Stock::Pids, self.setup.pids, self.setup.pids),
         }
     }

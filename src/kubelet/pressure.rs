@@ -7,7 +7,7 @@
 //! arithmetic; who is evicted stands in `evict.rs`.
 
 use super::eviction_rank::Pressure;
-use crate::model::machine::{Signal, Threshold};
+use crate::model::machine::{Level, Signal, Threshold};
 use crate::model::quantity::Quantity;
 use crate::time::{SimDuration, SimTime};
 
@@ -52,8 +52,8 @@ pub struct PressureState {
 fn condition(signal: Signal) -> Pressure {
     match signal {
         Signal::MemoryAvailable => Pressure::Memory,
-        Signal::NodeFsAvailable | Signal::ImageFsAvailable => Pressure::Disk,
         Signal::PidAvailable => Pressure::Pid,
+        _ => Pressure::Disk,
     }
 }
 
@@ -111,7 +111,10 @@ impl PressureState {
 
 /// Which ranking a signal asks for.
 pub fn ranking(signal: Signal) -> Pressure {
-    condition(signal)
+    match signal {
+        Signal::NodeFsInodesFree | Signal::ImageFsInodesFree => Pressure::Inodes,
+        other => condition(other),
+    }
 }
 
 /// The first sentences of an eviction's message.
@@ -120,12 +123,14 @@ pub fn low_message(threshold: &Threshold, acting: &[&Threshold], seen: &dyn Obse
     let mut message = format!("The node was low on resource: {resource}. ");
     if let Some(first) = acting.iter().find(|other| other.signal.resource() == resource) {
         let seen = seen.of(first.signal);
-        let amount = |amount: i64| match first.signal {
-            Signal::PidAvailable => amount.to_string(),
-            _ => Quantity::bytes(amount).to_string(),
-        };
-        let below = amount(first.below.of(seen.capacity));
-        message.push_str(&format!("Threshold quantity: {below}, available: {}. ", amount(seen.available)));
+        // Counted things have decimal amounts; a share is of bytes, whatever it is a share of
+        // (`pkg/kubelet/eviction/api/types.go`, `GetThresholdQuantity`).
+        let counted = matches!(first.signal.resource(), "pids" | "inodes");
+        let amount =
+            |amount: i64, decimal: bool| if decimal { Quantity::units(amount) } else { Quantity::bytes(amount) };
+        let share = matches!(first.below, Level::Share { .. });
+        let (below, left) = (amount(first.below.of(seen.capacity), counted && !share), amount(seen.available, counted));
+        message.push_str(&format!("Threshold quantity: {below}, available: {left}. "));
     }
     message
 }

@@ -16,23 +16,35 @@ pub enum Signal {
     MemoryAvailable,
     /// `nodefs.available`: free room on the disk.
     NodeFsAvailable,
+    /// `nodefs.inodesFree`: files that the disk can still hold.
+    NodeFsInodesFree,
     /// `imagefs.available`: the same disk, since images have none of their own.
     ImageFsAvailable,
+    /// `imagefs.inodesFree`: the same.
+    ImageFsInodesFree,
     /// `pid.available`: processes that could still be started.
     PidAvailable,
 }
 
 impl Signal {
     /// Every signal, in the order of their names.
-    pub const ALL: [Signal; 4] =
-        [Signal::ImageFsAvailable, Signal::MemoryAvailable, Signal::NodeFsAvailable, Signal::PidAvailable];
+    pub const ALL: [Signal; 6] = [
+        Signal::ImageFsAvailable,
+        Signal::ImageFsInodesFree,
+        Signal::MemoryAvailable,
+        Signal::NodeFsAvailable,
+        Signal::NodeFsInodesFree,
+        Signal::PidAvailable,
+    ];
 
     /// As Kubernetes writes it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Signal::MemoryAvailable => "memory.available",
             Signal::NodeFsAvailable => "nodefs.available",
+            Signal::NodeFsInodesFree => "nodefs.inodesFree",
             Signal::ImageFsAvailable => "imagefs.available",
+            Signal::ImageFsInodesFree => "imagefs.inodesFree",
             Signal::PidAvailable => "pid.available",
         }
     }
@@ -42,8 +54,14 @@ impl Signal {
         match self {
             Signal::MemoryAvailable => "memory",
             Signal::NodeFsAvailable | Signal::ImageFsAvailable => "ephemeral-storage",
+            Signal::NodeFsInodesFree | Signal::ImageFsInodesFree => "inodes",
             Signal::PidAvailable => "pids",
         }
+    }
+
+    /// Whether it is about the disk.
+    pub const fn of_disk(self) -> bool {
+        !matches!(self, Signal::MemoryAvailable | Signal::PidAvailable)
     }
 }
 
@@ -121,6 +139,8 @@ pub struct KubeletSetup {
     pub system_disk: i64,
     /// How many processes there can be.
     pub pids: i64,
+    /// How many files the disk can hold; 0 is not known.
+    pub inodes: i64,
     /// The manifests in the folder of its `staticPodPath`.
     pub static_pods: Vec<Arc<Value>>,
 }
@@ -131,8 +151,10 @@ impl Default for KubeletSetup {
         KubeletSetup {
             thresholds: vec![
                 hard(Signal::ImageFsAvailable, Level::percent(15.0)),
+                hard(Signal::ImageFsInodesFree, Level::percent(5.0)),
                 hard(Signal::MemoryAvailable, Level::Amount(100 << 20)),
                 hard(Signal::NodeFsAvailable, Level::percent(10.0)),
+                hard(Signal::NodeFsInodesFree, Level::percent(5.0)),
             ],
             eviction_grace_seconds: 0,
             pressure_transition: SimDuration::from_secs(300),
@@ -145,6 +167,7 @@ impl Default for KubeletSetup {
             system_memory: 0,
             system_disk: 0,
             pids: 32_768,
+            inodes: 0,
             static_pods: Vec::new(),
         }
     }

@@ -52,6 +52,10 @@ pub struct Behavior {
     pub disk_growth: Option<Growth>,
     /// The emptyDir volume that all of it goes into. Absent: into its own layer.
     pub disk_volume: Option<String>,
+    /// How many files that are. Default 0.
+    pub files: Option<Quantity>,
+    /// How their number changes while the container runs.
+    pub file_growth: Option<Growth>,
     /// How fast it writes its log: `1Mi/m`. The kubelet keeps 50Mi of it. Default: nothing.
     pub logs: Option<Rate>,
     /// How many processes it runs. Default 1.
@@ -124,7 +128,7 @@ impl Behavior {
             ($($field:ident)*) => { $( if other.$field.is_some() { self.$field = other.$field.clone(); } )* };
         }
         take!(start_time ready image_size image_layers image_pull run_time exit_code failure_probability runs termination_time cpu memory
-            memory_growth disk disk_growth disk_volume logs processes
+            memory_growth disk disk_growth disk_volume files file_growth logs processes
             post_start pre_stop probe_time);
     }
 }

@@ -20,7 +20,12 @@ pub fn problems(scenario: &Scenario, places: &Places) -> Vec<Problem> {
         }
     }
     for (index, entry) in scenario.behavior.iter().enumerate() {
-        for (field, growth) in [("memoryGrowth", &entry.memory_growth), ("diskGrowth", &entry.disk_growth)] {
+        let growths = [
+            ("memoryGrowth", &entry.memory_growth),
+            ("diskGrowth", &entry.disk_growth),
+            ("fileGrowth", &entry.file_growth),
+        ];
+        for (field, growth) in growths {
             if let Some((at, message, help)) = growth.as_ref().and_then(|growth| growth.fault()) {
                 problems.push(places.problem(&format!("behavior[{index}].{field}{at}"), message, help));
             }

@@ -19,7 +19,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::manifests::Manifests;
-use super::units::Duration;
+use super::units::{Duration, Quantity};
 use crate::error::did_you_mean;
 use crate::model::machine::{KubeletSetup, Level, Signal, Threshold};
 use crate::model::quantity::parse_quantity;
@@ -29,8 +29,9 @@ use crate::time::SimDuration;
 #[derive(Clone, PartialEq, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct KubeletConfig {
-    /// Below these amounts pods are evicted at once: `memory.available`, `nodefs.available`, `imagefs.available`,
-    /// `pid.available`, as amounts or percentages. Default: memory 100Mi, nodefs 10%, imagefs 15%.
+    /// Below these amounts pods are evicted at once: `memory.available`, `nodefs.available`, `nodefs.inodesFree`,
+    /// `imagefs.available`, `imagefs.inodesFree`, `pid.available`, as amounts or percentages. Default: memory 100Mi,
+    /// nodefs 10%, imagefs 15%, inodes 5%.
     pub eviction_hard: Option<BTreeMap<String, String>>,
     /// Below these amounts pods are evicted after the grace period of the signal.
     pub eviction_soft: BTreeMap<String, String>,
@@ -61,6 +62,8 @@ pub struct KubeletConfig {
     pub shutdown_grace_period_critical_pods: Option<Duration>,
     /// How many processes the machine can run. Default 32768.
     pub pid_max: Option<u32>,
+    /// How many files its disk can hold. Default: one for each 16 KiB, as ext4 has it.
+    pub inodes: Option<Quantity>,
     /// Pods that the kubelet runs of itself, from the folder of its `staticPodPath`: files, or pods written in place.
     pub static_pods: Manifests,
 }
@@ -165,6 +168,7 @@ impl KubeletConfig {
             shutdown_grace: time(self.shutdown_grace_period, plain.shutdown_grace),
             shutdown_grace_critical: time(self.shutdown_grace_period_critical_pods, plain.shutdown_grace_critical),
             pids: self.pid_max.map_or(plain.pids, i64::from),
+            inodes: self.inodes.map_or(plain.inodes, |count| count.0.whole()),
             static_pods: self.static_pods.objects.iter().map(|document| Arc::new(document.value.clone())).collect(),
             ..plain
         }

@@ -34,6 +34,7 @@ fn candidate(pod: &Value) -> Candidate {
         memory: number(&pod["mem_working_set"]),
         disk: sum("rootfs") + sum("logs") + volume,
         processes: pod["processes"].as_u64().unwrap_or(0),
+        ..Measured::default()
     };
     let quantities = |memory: &Value, disk: &Value| {
         let given = [("memory", memory), ("ephemeral-storage", disk)].into_iter().filter(|(_, value)| !value.is_null());

@@ -92,3 +92,26 @@ fn unused_images_are_collected() {
     let images: Vec<&str> = node.images.iter().flat_map(|image| image.names.iter().map(|name| name.as_str())).collect();
     assert_eq!(images, ["docker.io/library/app:1"]);
 }
+
+/// A disk of 20 GiB holds a file for each 16 KiB, 1 310 720; 5 % of them, 65 536, have to be free. 10 000 files a second
+/// leave less after 124.5 s, which the next look finds; room there is enough. Who has the most files goes.
+#[test]
+fn a_disk_runs_out_of_files() {
+    let text = format!(
+        "{NODE}{}{}behavior: [{{match: {{pod: many}}, fileGrowth: {{rate: 10k/s}}}}, {{match: {{pod: few}}, files: 1k}}]\n",
+        pod("few", "", ""),
+        pod("many", "", "")
+    );
+    let run = run(&text);
+    let started = run.at("many", "event Started");
+    let look = (started + 124_518) / 10_000 * 10_000 + 10_000;
+    let left = 1_310_720 - 1_000 - (look - started) * 10;
+    let evicted = run.of("many", "event Evicted The node was low on resource: inodes. Threshold quantity: 64Ki, ");
+    let [(at, message)] = evicted[..] else { panic!("{evicted:?}") };
+    let available: i64 = message.split("available: ").nth(1).unwrap().trim_end_matches(". ").parse().unwrap();
+    // The start is known to the millisecond, which is ten files.
+    assert!(at == look && (left..=left + 10).contains(&available), "{message} at {at}, {left} of {look}");
+    assert_eq!(run.at("node-0", "event EvictionThresholdMet Attempting to reclaim inodes"), look);
+    assert!(run.at("node-0", "node DiskPressure") >= look);
+    assert!(run.of("few", "event Evicted").is_empty());
+}

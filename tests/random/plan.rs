@@ -53,7 +53,7 @@ impl Plan {
             let mut pool = json!({"name": format!("p{at}"), "count": 1, "zones": [format!("zone-{zone}")],
                 "labels": {"rack": format!("rack-{}", at % 2)},
                 "capacity": {"cpu": cpu, "memory": "8Gi", "ephemeralStorage": "20Gi"}});
-            if self.policies & 8 != 0 {
+            if self.has_static_pods() {
                 pool["kubelet"] = json!({"staticPods": {"inline": [self.static_pod()]}});
             }
             pool
@@ -80,13 +80,17 @@ impl Plan {
             "faults": self.rules(),
             "timeline": deeds.iter().filter_map(|deed| self.entry(deed)).collect::<Vec<_>>(),
         });
-        if Plan::fills_disks(&scenario) {
+        if self.has_static_pods() || Plan::fills_disks(&scenario) {
             without_surge(&mut scenario);
         }
         scenario
     }
 
-    /// Where a node refuses its pods, a daemon set that surges makes another at once, ten a second as long as it lasts
+    fn has_static_pods(&self) -> bool {
+        self.policies & 8 != 0
+    }
+
+    /// Where a node refuses its pods, be it for a static pod that nobody else knows of, a daemon set that surges makes another at once, ten a second as long as it lasts
     /// (`kubernetes/kubernetes#124388`): a case of minutes. `kept/daemon-surge-on-a-full-disk.yaml` has it in small.
     fn fills_disks(scenario: &Value) -> bool {
         let full = |entry: &Value| entry.get("diskFull").is_some();
