@@ -87,10 +87,6 @@ impl PodChecks {
             return;
         }
         let (Some(last), Some(started)) = (&is.last, started(&is.state)) else { return };
-        if last.started >= started {
-            // One run, shown as the last while it waited and as the end of the pod.
-            return;
-        }
         if last.finished - last.started >= bounds.crash_max {
             crashes[at].1 = 1;
             return;

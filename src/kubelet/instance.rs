@@ -18,6 +18,8 @@ pub struct Instance {
     pub state: State,
     /// How the run before ended.
     pub last: Option<Box<Terminated>>,
+    /// How the one before that ended, while it waits to be started again.
+    pub older: Option<Box<Terminated>>,
     /// How often it was started.
     pub starts: u32,
     /// In which sandbox it was last started.

@@ -174,7 +174,7 @@ impl PodWorker {
         }
         let instance = &mut self.instances[at];
         if let State::Ended { how, .. } = std::mem::replace(&mut instance.state, State::Waiting(Wait::CrashLoop)) {
-            instance.last = Some(how);
+            instance.older = instance.last.replace(how);
         }
         let meta = &env.pod.meta;
         let message = format!(

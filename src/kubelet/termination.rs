@@ -232,8 +232,9 @@ impl PodWorker {
                 };
                 instance.state = State::Ended { how: Box::new(how), seen: now };
             } else if let State::Waiting(Wait::CrashLoop) = instance.state
-                && let Some(how) = instance.last.clone()
+                && let Some(how) = instance.last.take()
             {
+                instance.last = instance.older.take();
                 instance.state = State::Ended { how, seen: now };
             }
         }
