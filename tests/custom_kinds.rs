@@ -20,7 +20,14 @@ const NOW: SimTime = SimTime::ZERO;
 fn definition(plural: &str, kind: &str) -> Value {
     let schema = json!({"type": "object", "properties": {
         "spec": {"type": "object", "required": ["schedule"], "properties": {
-            "schedule": {"type": "string"}, "replicas": {"type": "integer", "minimum": 1, "maximum": 5, "default": 2}}},
+            "schedule": {"type": "string"},
+            "targets": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"], "items":
+                {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}, "size": {"type": "integer"}}}},
+            "zones": {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}},
+            "steps": {"type": "array", "items": {"type": "string"}},
+            "from": {"type": "object", "x-kubernetes-map-type": "atomic", "properties":
+                {"name": {"type": "string"}, "key": {"type": "string"}}},
+            "replicas": {"type": "integer", "minimum": 1, "maximum": 5, "default": 2}}},
         "status": {"type": "object", "properties": {"replicas": {"type": "integer"}}}}});
     json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
         "metadata": {"name": format!("{plural}.example.com")},
@@ -222,6 +229,38 @@ fn requests_change_what_they_are_for() {
     );
     world.send(&key, apply("ci", true)).unwrap();
     assert_eq!(world.json(&key)["spec"]["schedule"], "weekly");
+}
+
+/// What two managers apply, side by side (`staging/src/k8s.io/kube-openapi`: list and map types of a schema): items of a
+/// list of maps and values of a set are owned one by one, plain lists and atomic maps as a whole.
+#[test]
+fn a_schema_says_how_lists_are_applied() {
+    let (mut world, _, _) = world();
+    let key = world.create(backup("a", json!({"schedule": "0 1 * * *"})));
+    let apply =
+        |manager: &str, spec: Value, force: bool| Document::new(Form::Apply { force }, backup("a", spec), manager);
+    let first = json!({"targets": [{"name": "x", "size": 1}], "zones": ["a"], "steps": ["one"], "from": {"name": "n"}});
+    world.send(&key, apply("first", first, false)).unwrap();
+    let beside = json!({"targets": [{"name": "y", "size": 2}], "zones": ["b"]});
+    world.send(&key, apply("second", beside, false)).unwrap();
+    let spec = |world: &World| world.json(&key)["spec"].clone();
+    assert_eq!(spec(&world)["targets"], json!([{"name": "x", "size": 1}, {"name": "y", "size": 2}]));
+    assert_eq!(spec(&world)["zones"], json!(["a", "b"]));
+    // Each of these is somebody else's.
+    let rows = [
+        (json!({"targets": [{"name": "x", "size": 3}]}), ".spec.targets[name=\"x\"].size"),
+        (json!({"steps": ["two"]}), ".spec.steps"),
+        (json!({"from": {"key": "k"}}), ".spec.from"),
+    ];
+    for (spec, path) in rows {
+        let why = world.send(&key, apply("third", spec, false)).unwrap_err();
+        assert_eq!(why, format!("Apply failed with 1 conflict: conflict with \"first\": {path}"));
+    }
+    // What the first states no more goes, and what is the second's stays.
+    world.send(&key, apply("first", json!({"steps": ["one"]}), false)).unwrap();
+    assert_eq!(spec(&world)["targets"], json!([{"name": "y", "size": 2}]));
+    assert_eq!(spec(&world)["zones"], json!(["b"]));
+    assert_eq!(spec(&world).get("from"), None);
 }
 
 #[test]

@@ -121,7 +121,9 @@ impl WorkloadChecks {
             return;
         }
         // A loss excuses deletions that were decided before it.
-        let excused = self.lost.get(&uid).is_some_and(|lost| change.time - *lost <= bounds.stale);
+        // One that is ready, and not yet for long enough, takes nothing away.
+        let counted = old.is_available(deployment.min_ready_seconds, change.time);
+        let excused = !counted || self.lost.get(&uid).is_some_and(|lost| change.time - *lost <= bounds.stale);
         if excused || deployment.strategy == Strategy::Recreate || !self.settled(uid, change.time, bounds) {
             return;
         }

@@ -14,6 +14,7 @@ use super::write::Write;
 use crate::model::custom::{CLEANUP, CustomKind, ScalePaths, TERMINATING};
 use crate::model::{Condition, CustomResource, CustomResourceDefinition, Kind, Meta, Name, Object, Truth, condition};
 use crate::time::SimTime;
+use crate::wire::patch::shape::Place;
 use crate::wire::{custom, encode};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -122,6 +123,14 @@ impl Store {
             object.version = preferred.name.clone();
         }
         Ok(())
+    }
+
+    /// How the fields of an object are merged.
+    pub(super) fn place_of(&self, object: &Object) -> Place<'_> {
+        let Object::Custom(custom) = object else { return Place::Top(object.kind()) };
+        let definition = self.live().definition(custom.kind);
+        let version = definition.and_then(|one| one.version(&custom.version).or(one.storage_version()));
+        version.map_or(Place::Top(object.kind()), |version| Place::Custom(&version.schema))
     }
 
     /// Where the replicas of an object of a custom kind stand, if it can be scaled.

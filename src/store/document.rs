@@ -89,7 +89,7 @@ impl Store {
         if !errors.is_empty() {
             return Err(StoreError::Invalid(key, errors));
         }
-        let owners = managed::created(key.kind, &body, &document.manager, now);
+        let owners = managed::created(self.place_of(&object), &body, &document.manager, now);
         object.meta_mut().managed = Some(Arc::new(owners));
         self.commit(now, Write::Create(object), writer)
     }
@@ -245,7 +245,8 @@ impl Store {
                 let had = old.meta().managed.as_ref().map(|owners| owners.as_slice());
                 let by = (&document.manager, force);
                 let (after, owners) =
-                    managed::apply(key.kind, &before, had, &document.body, by, now).map_err(refuse)?;
+                    managed::apply((key.kind, self.place_of(old)), &before, had, &document.body, by, now)
+                        .map_err(refuse)?;
                 (after, Some(owners))
             }
             _ => (patch::apply(key.kind, &before, document).map_err(refuse)?, None),

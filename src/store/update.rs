@@ -87,7 +87,7 @@ impl Store {
             && new != *old
         {
             let both = (&encode::object(old), &encode::object(&new));
-            let owners = managed::update(key.kind, both, owners, author, now);
+            let owners = managed::update(self.place_of(&new), both, owners, author, now);
             new.meta_mut().managed = Some(Arc::new(owners));
         }
         if new == *old {

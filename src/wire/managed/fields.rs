@@ -2,7 +2,7 @@
 //! (`sigs.k8s.io/structured-merge-diff`, `typed/tofieldset.go`, `typed/compare.go`).
 
 use crate::model::FieldSet;
-use crate::wire::patch::shape::{Place, Shape};
+use crate::wire::patch::shape::{Keys, Place, Shape};
 use serde_json::{Map, Value};
 
 /// Metadata that nobody owns: it is the server's, or names the object.
@@ -36,7 +36,7 @@ pub(super) fn owned(object: &Value) -> Value {
 }
 
 /// Every field that `value` states.
-pub(super) fn all(value: &Value, place: Place) -> FieldSet {
+pub(super) fn all(value: &Value, place: Place<'_>) -> FieldSet {
     let mut set = FieldSet::default();
     for (field, below) in value.as_object().into_iter().flatten() {
         set.insert(format!("f:{field}"), field_set(below, place, field));
@@ -44,7 +44,7 @@ pub(super) fn all(value: &Value, place: Place) -> FieldSet {
     set
 }
 
-fn field_set(value: &Value, place: Place, field: &str) -> FieldSet {
+fn field_set(value: &Value, place: Place<'_>, field: &str) -> FieldSet {
     match (place.shape(field), value) {
         (Some(Shape::Whole), _) => FieldSet::leaf(),
         (_, Value::Object(fields)) if !fields.is_empty() => all(value, place.below(field)),
@@ -65,8 +65,8 @@ fn field_set(value: &Value, place: Place, field: &str) -> FieldSet {
 }
 
 /// The step to an item: `k:{"name":"web"}`.
-pub(super) fn key(item: &Value, keys: &[&str]) -> String {
-    let pairs: Map<String, Value> = keys.iter().map(|key| ((*key).to_string(), key_value(item, key))).collect();
+pub(super) fn key(item: &Value, keys: Keys<'_>) -> String {
+    let pairs: Map<String, Value> = keys.iter().map(|key| (key.to_string(), key_value(item, key))).collect();
     format!("k:{}", Value::Object(pairs))
 }
 
@@ -79,12 +79,12 @@ pub(super) fn key_value(item: &Value, key: &str) -> Value {
 }
 
 /// Whether two items have the same keys.
-pub(super) fn same_item(a: &Value, b: &Value, keys: &[&str]) -> bool {
+pub(super) fn same_item(a: &Value, b: &Value, keys: Keys<'_>) -> bool {
     keys.iter().all(|key| key_value(a, key) == key_value(b, key))
 }
 
 /// What of `new` is other than in `old`, or not there.
-pub(super) fn changed(old: &Value, new: &Value, place: Place) -> FieldSet {
+pub(super) fn changed(old: &Value, new: &Value, place: Place<'_>) -> FieldSet {
     let mut set = FieldSet::default();
     for (field, value) in new.as_object().into_iter().flatten() {
         let step = format!("f:{field}");
@@ -98,7 +98,7 @@ pub(super) fn changed(old: &Value, new: &Value, place: Place) -> FieldSet {
     set
 }
 
-fn changed_field(old: &Value, new: &Value, place: Place, field: &str) -> FieldSet {
+fn changed_field(old: &Value, new: &Value, place: Place<'_>, field: &str) -> FieldSet {
     match (place.shape(field), old, new) {
         (Some(Shape::Whole), ..) => FieldSet::leaf(),
         (_, Value::Object(_), Value::Object(_)) => changed(old, new, place.below(field)),

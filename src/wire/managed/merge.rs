@@ -4,11 +4,10 @@
 use super::fields::{key, same_item};
 use crate::model::FieldSet;
 use crate::wire::patch::shape::{Place, Shape};
-use crate::wire::patch::strategic::in_order;
 use serde_json::Value;
 
 /// `live` with what `config` says.
-pub(super) fn merge(live: &Value, config: &Value, place: Place) -> Value {
+pub(super) fn merge(live: &Value, config: &Value, place: Place<'_>) -> Value {
     let (Value::Object(had), Value::Object(wish)) = (live, config) else { return config.clone() };
     let mut merged = had.clone();
     for (field, new) in wish {
@@ -16,18 +15,11 @@ pub(super) fn merge(live: &Value, config: &Value, place: Place) -> Value {
             (Some(Shape::Whole), ..) => new.clone(),
             (_, Some(old @ Value::Object(_)), Value::Object(_)) => merge(old, new, place.below(field)),
             (Some(Shape::Keyed { keys, of, .. }), Some(Value::Array(old)), Value::Array(new)) if !keys.is_empty() => {
-                let mut items = old.clone();
-                for item in new {
-                    match items.iter_mut().find(|have| same_item(have, item, keys)) {
-                        Some(have) => *have = merge(have, item, of.place()),
-                        None => items.push(item.clone()),
-                    }
-                }
-                Value::Array(in_order(items, old, new, |a, b| same_item(a, b, keys)))
+                let both = |old: &Value, new: &Value| merge(old, new, of.place());
+                Value::Array(merge_items(old, new, |a, b| same_item(a, b, keys), both))
             }
             (Some(Shape::Set), Some(Value::Array(old)), Value::Array(new)) => {
-                let added = new.iter().filter(|value| !old.contains(value));
-                Value::Array(old.iter().chain(added).cloned().collect())
+                Value::Array(merge_items(old, new, |a, b| a == b, |_, new| new.clone()))
             }
             _ => new.clone(),
         };
@@ -36,8 +28,42 @@ pub(super) fn merge(live: &Value, config: &Value, place: Place) -> Value {
     Value::Object(merged)
 }
 
+/// The items of both lists: those of `new` in its order, and what only `old` has before the next that both have
+/// (`visitListItems`).
+fn merge_items(
+    old: &[Value],
+    new: &[Value],
+    same: impl Fn(&Value, &Value) -> bool,
+    both: impl Fn(&Value, &Value) -> Value,
+) -> Vec<Value> {
+    let mut merged = Vec::new();
+    let (mut left, mut right) = (old.iter().peekable(), new.iter().enumerate().peekable());
+    loop {
+        if let Some(have) = left.peek() {
+            let next = right.peek().map_or(new.len(), |(at, _)| *at);
+            match new.iter().position(|item| same(have, item)) {
+                None => {
+                    merged.push((*have).clone());
+                    left.next();
+                    continue;
+                }
+                // Taken already, or the one that comes now.
+                Some(at) if at <= next => {
+                    left.next();
+                    if at < next {
+                        continue;
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+        let Some((_, item)) = right.next() else { return merged };
+        merged.push(old.iter().find(|have| same(have, item)).map_or_else(|| item.clone(), |have| both(have, item)));
+    }
+}
+
 /// `object` without the fields of `gone`.
-pub(super) fn remove(object: &mut Value, gone: &FieldSet, place: Place) {
+pub(super) fn remove(object: &mut Value, gone: &FieldSet, place: Place<'_>) {
     let Some(fields) = object.as_object_mut() else { return };
     for (step, below) in &gone.children {
         let Some(field) = step.strip_prefix("f:") else { continue };

@@ -32,8 +32,8 @@ pub struct Author {
 pub type Applied = (Value, Vec<ManagedEntry>);
 
 /// The owners of a new object that `manager` applied.
-pub fn created(kind: Kind, config: &Value, manager: &Name, now: SimTime) -> Vec<ManagedEntry> {
-    vec![applied_entry(manager, fields::all(&fields::owned(&stated(config)), Place::Top(kind)), now)]
+pub fn created(place: Place<'_>, config: &Value, manager: &Name, now: SimTime) -> Vec<ManagedEntry> {
+    vec![applied_entry(manager, fields::all(&fields::owned(&stated(config)), place), now)]
 }
 
 /// `live` after `author` applied `config`.
@@ -41,15 +41,14 @@ pub fn created(kind: Kind, config: &Value, manager: &Name, now: SimTime) -> Vec<
 /// # Errors
 /// Fields that others own would change (409), unless `force`.
 pub fn apply(
-    kind: Kind,
+    (kind, place): (Kind, Place<'_>),
     live: &Value,
     owners: Option<&[ManagedEntry]>,
     config: &Value,
     (manager, force): (&Name, bool),
     now: SimTime,
 ) -> Result<Applied, Refusal> {
-    let place = Place::Top(kind);
-    let mut owners = owners.map_or_else(|| before(kind, live, manager, now), <[ManagedEntry]>::to_vec);
+    let mut owners = owners.map_or_else(|| before(place, live, manager, now), <[ManagedEntry]>::to_vec);
     let config = stated(config);
     let stated = fields::all(&fields::owned(&config), place);
     let mut merged = merge::merge(live, &config, place);
@@ -80,13 +79,12 @@ pub fn apply(
 
 /// Who owns what after `author` wrote `new` over `old` in any other way.
 pub fn update(
-    kind: Kind,
+    place: Place<'_>,
     (old, new): (&Value, &Value),
     owners: &[ManagedEntry],
     author: &Author,
     now: SimTime,
 ) -> Vec<ManagedEntry> {
-    let place = Place::Top(kind);
     let (old, new) = (fields::owned(old), fields::owned(new));
     let changed = fields::changed(&old, &new, place);
     let removed = fields::all(&old, place).minus(&fields::all(&new, place));
@@ -118,8 +116,7 @@ pub fn update(
 }
 
 /// Owners of an object that nobody applied before.
-fn before(kind: Kind, live: &Value, manager: &Name, now: SimTime) -> Vec<ManagedEntry> {
-    let place = Place::Top(kind);
+fn before(place: Place<'_>, live: &Value, manager: &Name, now: SimTime) -> Vec<ManagedEntry> {
     let mut wish = fields::owned(live);
     let status = wish.as_object_mut().and_then(|fields| fields.shift_remove("status"));
     let all = fields::all(&wish, place);

@@ -3,17 +3,19 @@
 //!
 //! Read from the published OpenAPI documents (`x-kubernetes-patch-strategy`, `x-kubernetes-patch-merge-key`,
 //! `x-kubernetes-list-type`, `x-kubernetes-list-map-keys`, `x-kubernetes-map-type`). What is not listed is the
-//! default: maps are merged field by field, lists are replaced.
+//! default: maps are merged field by field, lists are replaced. A custom kind says the same in its schema, by the last
+//! three of these words.
 //!
 //! A worked example: `spec.template.spec.containers[0].env` of a Deployment. `Deployment.spec` is a `WorkloadSpec`,
 //! whose `template` is a `PodTemplate`, whose `spec` is a `PodSpec`, whose `containers` are a list of `Container`
 //! keyed by `name`, whose `env` is a list keyed by `name`.
 
 use crate::model::Kind;
+use serde_json::Value;
 
 /// How a field is merged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Shape {
+pub enum Shape<'a> {
     /// Field by field, with the fields of this type.
     Fields(&'static str),
     /// Like `Fields`; a strategic patch that changes it names what it keeps (`retainKeys`).
@@ -23,9 +25,9 @@ pub enum Shape {
         /// The key of strategic merge patches; none if they replace the list.
         merge: Option<&'static str>,
         /// The keys of server-side apply; none if it replaces the list.
-        keys: &'static [&'static str],
+        keys: Keys<'a>,
         /// The type of the items.
-        of: Item,
+        of: Item<'a>,
     },
     /// A list of values without repetition.
     Set,
@@ -33,29 +35,56 @@ pub enum Shape {
     Whole,
 }
 
+/// The fields by which items of a list are told apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Keys<'a> {
+    /// Those of a built-in type.
+    Known(&'static [&'static str]),
+    /// Those that a schema lists.
+    Listed(&'a [Value]),
+}
+
+impl<'a> Keys<'a> {
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        self.iter().next().is_none()
+    }
+
+    /// One after the other.
+    pub fn iter(self) -> impl Iterator<Item = &'a str> {
+        let (known, listed): (&[&str], &[Value]) = match self {
+            Keys::Known(known) => (known, &[]),
+            Keys::Listed(listed) => (&[], listed),
+        };
+        known.iter().copied().chain(listed.iter().filter_map(Value::as_str))
+    }
+}
+
 /// The type of a list's items.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Item {
+pub enum Item<'a> {
     /// Merged field by field.
     Fields(&'static str),
     /// Like `Fields`, naming what is kept.
     Union(&'static str),
+    /// As this schema says.
+    Schema(&'a Value),
 }
 
 /// A type whose fields have no special shape.
 pub const PLAIN: &str = "";
 
-const fn keyed(merge: &'static str, keys: &'static [&'static str], of: &'static str) -> Shape {
-    Shape::Keyed { merge: Some(merge), keys, of: Item::Fields(of) }
+const fn keyed(merge: &'static str, keys: &'static [&'static str], of: &'static str) -> Shape<'static> {
+    Shape::Keyed { merge: Some(merge), keys: Keys::Known(keys), of: Item::Fields(of) }
 }
 
 /// A list that only server-side apply merges.
-const fn applied(keys: &'static [&'static str], of: &'static str) -> Shape {
-    Shape::Keyed { merge: None, keys, of: Item::Fields(of) }
+const fn applied(keys: &'static [&'static str], of: &'static str) -> Shape<'static> {
+    Shape::Keyed { merge: None, keys: Keys::Known(keys), of: Item::Fields(of) }
 }
 
 /// Type, field, shape.
-const ROWS: &[(&str, &str, Shape)] = &[
+const ROWS: &[(&str, &str, Shape<'static>)] = &[
     ("ObjectMeta", "ownerReferences", keyed("uid", &["uid"], PLAIN)),
     ("ObjectMeta", "finalizers", Shape::Set),
     ("Status", "conditions", keyed("type", &["type"], PLAIN)),
@@ -71,7 +100,11 @@ const ROWS: &[(&str, &str, Shape)] = &[
     ("PodSpec", "containers", keyed("name", &["name"], "Container")),
     ("PodSpec", "initContainers", keyed("name", &["name"], "Container")),
     ("PodSpec", "ephemeralContainers", keyed("name", &["name"], "Container")),
-    ("PodSpec", "volumes", Shape::Keyed { merge: Some("name"), keys: &["name"], of: Item::Union("Volume") }),
+    (
+        "PodSpec",
+        "volumes",
+        Shape::Keyed { merge: Some("name"), keys: Keys::Known(&["name"]), of: Item::Union("Volume") },
+    ),
     ("PodSpec", "imagePullSecrets", keyed("name", &["name"], PLAIN)),
     ("PodSpec", "hostAliases", keyed("ip", &["ip"], PLAIN)),
     ("PodSpec", "topologySpreadConstraints", keyed("topologyKey", &["topologyKey", "whenUnsatisfiable"], PLAIN)),
@@ -108,12 +141,12 @@ const ROWS: &[(&str, &str, Shape)] = &[
 ];
 
 /// The shape of a field of a type; none for the default.
-pub fn of(type_name: &str, field: &str) -> Option<Shape> {
+pub fn of(type_name: &str, field: &str) -> Option<Shape<'static>> {
     ROWS.iter().find(|(owner, name, _)| *owner == type_name && *name == field).map(|(.., shape)| *shape)
 }
 
 /// The shape of a field at the top of an object of `kind`.
-pub fn top(kind: Kind, field: &str) -> Option<Shape> {
+pub fn top(kind: Kind, field: &str) -> Option<Shape<'static>> {
     let spec = match kind {
         Kind::Pod => "PodSpec",
         Kind::Deployment
@@ -144,37 +177,70 @@ pub fn top(kind: Kind, field: &str) -> Option<Shape> {
     }
 }
 
-/// Where in an object something stands: at its top, or in a part of a known type.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Place {
-    /// The top of an object.
-    Top(Kind),
-    /// A part of this type.
-    Within(&'static str),
+/// The shape of a field by the schema of the object that it is in; none for the default.
+fn by_schema<'a>(schema: &'a Value, field: &str) -> Option<Shape<'a>> {
+    let own = child(schema, field)?;
+    if own["x-kubernetes-map-type"] == "atomic" {
+        return Some(Shape::Whole);
+    }
+    match own["x-kubernetes-list-type"].as_str()? {
+        "set" => Some(Shape::Set),
+        "map" => {
+            let keys = own["x-kubernetes-list-map-keys"].as_array().map_or(&[][..], Vec::as_slice);
+            Some(Shape::Keyed { merge: None, keys: Keys::Listed(keys), of: Item::Schema(&own["items"]) })
+        }
+        _ => None,
+    }
 }
 
-impl Place {
+/// The schema of a field.
+fn child<'a>(schema: &'a Value, field: &str) -> Option<&'a Value> {
+    let others = || schema.get("additionalProperties").filter(|schema| schema.is_object());
+    schema["properties"].get(field).or_else(others)
+}
+
+/// Where in an object something stands: at its top, or in a part of a known type.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place<'a> {
+    /// The top of an object.
+    Top(Kind),
+    /// The top of an object of a custom kind with this schema.
+    Custom(&'a Value),
+    /// A part of this type.
+    Within(&'static str),
+    /// A part with this schema.
+    Schema(&'a Value),
+}
+
+impl<'a> Place<'a> {
     /// The shape of a field here.
-    pub fn shape(self, field: &str) -> Option<Shape> {
+    pub fn shape(self, field: &str) -> Option<Shape<'a>> {
         match self {
             Place::Top(kind) => top(kind, field),
             Place::Within(type_name) => of(type_name, field),
+            Place::Custom(_) if field == "metadata" => Some(Shape::Fields("ObjectMeta")),
+            Place::Custom(schema) | Place::Schema(schema) => by_schema(schema, field),
         }
     }
 
     /// The place of a map in this field.
-    pub fn below(self, field: &str) -> Place {
-        match self.shape(field) {
-            Some(Shape::Fields(type_name) | Shape::Union(type_name)) => Place::Within(type_name),
+    pub fn below(self, field: &str) -> Place<'a> {
+        match (self.shape(field), self) {
+            (Some(Shape::Fields(type_name) | Shape::Union(type_name)), _) => Place::Within(type_name),
+            (_, Place::Custom(schema) | Place::Schema(schema)) => {
+                child(schema, field).map_or(Place::Within(PLAIN), Place::Schema)
+            }
             _ => Place::Within(PLAIN),
         }
     }
 }
 
-impl Item {
+impl<'a> Item<'a> {
     /// The place of an item.
-    pub fn place(self) -> Place {
-        let (Item::Fields(type_name) | Item::Union(type_name)) = self;
-        Place::Within(type_name)
+    pub fn place(self) -> Place<'a> {
+        match self {
+            Item::Fields(type_name) | Item::Union(type_name) => Place::Within(type_name),
+            Item::Schema(schema) => Place::Schema(schema),
+        }
     }
 }

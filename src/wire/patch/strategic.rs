@@ -19,14 +19,14 @@ type Fields = Map<String, Value>;
 ///
 /// # Errors
 /// A directive or a list that is not of the right form.
-pub fn apply(document: &Value, patch: &Value, place: Place) -> Result<Value, Refusal> {
+pub fn apply(document: &Value, patch: &Value, place: Place<'_>) -> Result<Value, Refusal> {
     let (Some(document), Some(patch)) = (document.as_object(), patch.as_object()) else {
         return Err(Refusal::bad_request("invalid JSON document"));
     };
     merge(document.clone(), patch, place).map(Value::Object)
 }
 
-fn merge(mut original: Fields, patch: &Fields, place: Place) -> Result<Fields, Refusal> {
+fn merge(mut original: Fields, patch: &Fields, place: Place<'_>) -> Result<Fields, Refusal> {
     match patch.get(DIRECTIVE).and_then(Value::as_str) {
         Some("replace") => return Ok(without_directives(patch)),
         Some("delete") => return Ok(Fields::new()),
@@ -96,7 +96,7 @@ fn merge_list(
     original: &[Value],
     patch: &[Value],
     order: Option<&Value>,
-    shape: Option<Shape>,
+    shape: Option<Shape<'_>>,
 ) -> Result<Value, Refusal> {
     let order = order.map(|order| order.as_array().ok_or_else(|| bad_list(ORDER))).transpose()?;
     match shape {
@@ -119,7 +119,7 @@ fn merge_keyed(
     patch: &[Value],
     order: Option<&Vec<Value>>,
     key: &str,
-    of: Item,
+    of: Item<'_>,
 ) -> Result<Value, Refusal> {
     let directive = |item: &&Value| item.get(DIRECTIVE).and_then(Value::as_str).map(str::to_string);
     let mut merged = original.to_vec();
@@ -151,7 +151,7 @@ fn merge_keyed(
 }
 
 /// The items that `order` names in its order, and the others among them as they stood before.
-pub(in crate::wire) fn in_order(
+fn in_order(
     merged: Vec<Value>,
     before: &[Value],
     order: &[Value],

@@ -20,7 +20,7 @@ enum Half {
 }
 
 /// The strategic merge patch from `current` to what `modified` says, `original` being the manifest before.
-pub fn strategic(original: &Value, modified: &Value, current: &Value, place: Place) -> Value {
+pub fn strategic(original: &Value, modified: &Value, current: &Value, place: Place<'_>) -> Value {
     let empty = Fields::new();
     let fields = |value: &'_ Value| value.as_object().cloned().unwrap_or_default();
     let (original, modified, current) = (fields(original), fields(modified), fields(current));
@@ -54,7 +54,7 @@ fn keep_deletions(patch: &mut Value) {
     }
 }
 
-fn diff(original: &Fields, modified: &Fields, place: Place, half: Half) -> Fields {
+fn diff(original: &Fields, modified: &Fields, place: Place<'_>, half: Half) -> Fields {
     let mut patch = Fields::new();
     if half == Half::Deletions {
         for key in original.keys().filter(|key| !modified.contains_key(*key)) {
@@ -88,7 +88,7 @@ fn retain(below: &mut Fields, new: &Fields) {
     below.insert(RETAIN.to_string(), json!(kept));
 }
 
-fn list(patch: &mut Fields, key: &str, (old, new): (&[Value], &[Value]), shape: Option<Shape>, half: Half) {
+fn list(patch: &mut Fields, key: &str, (old, new): (&[Value], &[Value]), shape: Option<Shape<'_>>, half: Half) {
     let (changes, order) = match shape {
         Some(Shape::Keyed { merge: Some(by), of, .. }) => {
             let order = new.iter().map(|item| json!({by: item.get(by)})).collect();
@@ -120,7 +120,7 @@ fn list(patch: &mut Fields, key: &str, (old, new): (&[Value], &[Value]), shape: 
 }
 
 /// Whether the items that both have come in another order.
-fn order_differs(old: &[Value], order: &[Value], shape: Option<Shape>) -> bool {
+fn order_differs(old: &[Value], order: &[Value], shape: Option<Shape<'_>>) -> bool {
     let same = |a: &Value, b: &Value| match shape {
         Some(Shape::Keyed { merge: Some(by), .. }) => a.get(by) == b.get(by),
         _ => a == b,
@@ -129,7 +129,7 @@ fn order_differs(old: &[Value], order: &[Value], shape: Option<Shape>) -> bool {
     !places.is_sorted()
 }
 
-fn items(old: &[Value], new: &[Value], by: &str, of: Item, half: Half) -> Vec<Value> {
+fn items(old: &[Value], new: &[Value], by: &str, of: Item<'_>, half: Half) -> Vec<Value> {
     let mut changes = Vec::new();
     for item in new {
         let had = old.iter().find(|had| had.get(by) == item.get(by));
@@ -156,7 +156,7 @@ fn items(old: &[Value], new: &[Value], by: &str, of: Item, half: Half) -> Vec<Va
 }
 
 /// Both halves in one patch.
-fn combine(mut deletions: Fields, additions: Fields, place: Place) -> Fields {
+fn combine(mut deletions: Fields, additions: Fields, place: Place<'_>) -> Fields {
     for (key, value) in additions {
         let both = match (deletions.shift_remove(&key), value) {
             (Some(Value::Object(gone)), Value::Object(new)) => Value::Object(combine(gone, new, place.below(&key))),
@@ -171,7 +171,7 @@ fn combine(mut deletions: Fields, additions: Fields, place: Place) -> Fields {
     deletions
 }
 
-fn combine_items(gone: Vec<Value>, new: Vec<Value>, by: &str, of: Item) -> Vec<Value> {
+fn combine_items(gone: Vec<Value>, new: Vec<Value>, by: &str, of: Item<'_>) -> Vec<Value> {
     let mut both = gone;
     for item in new {
         match both.iter_mut().find(|have| have.get(by) == item.get(by)) {
