@@ -6,12 +6,12 @@ use super::log::LogChecks;
 use super::nodes::NodeChecks;
 use super::{Bounds, Findings};
 use crate::model::batch::{COMPLETION_INDEX, JOB_TRACKING};
-use crate::model::core::{Lease, Namespace};
+use crate::model::core::{Incident, Lease, Namespace};
 use crate::model::service::{EndpointSlice, SERVICE_NAME, Service};
 use crate::model::workload::keys::REVISION;
 use crate::model::{
-    Deployment, Key, Kind, Machine, Name, Node, Object, Pod, ReplicaSet, Resource, Selector, Taint, TaintEffect, Truth,
-    Uid, condition,
+    Deployment, Effect, Key, Kind, Machine, Name, Node, Object, Pod, ReplicaSet, Resource, Selector, Taint,
+    TaintEffect, Truth, Uid, condition,
 };
 use crate::store::{Store, View};
 use crate::time::{SimDuration, SimTime};
@@ -47,6 +47,21 @@ impl Rest<'_> {
         self.lease_and_status(findings);
     }
 
+    /// Since when the control plane has worked without a fault, and time enough has passed for another to take over.
+    fn calm(&self) -> SimTime {
+        let view = self.store.live();
+        let master = |name: &Name| {
+            let machine = view.fetch::<Machine>(&Name::new(), name);
+            machine.is_some_and(|machine| machine.pool == "control-plane")
+        };
+        let disturbs = |incident: &&std::sync::Arc<Incident>| {
+            let of_it = matches!(incident.fault.effect, Effect::Process { .. } | Effect::Hindrance(_));
+            of_it || incident.fault.nodes.iter().any(master)
+        };
+        let ends = view.list::<Incident>().filter(disturbs).map(|one| one.ended.unwrap_or(self.now));
+        ends.max().map_or(SimTime::ZERO, |last| last + self.bounds.grace)
+    }
+
     fn rested(&self, key: &Key) -> bool {
         self.log.touched(key).is_some_and(|touched| self.now - touched >= self.bounds.rest)
     }
@@ -64,10 +79,11 @@ impl Rest<'_> {
     ///     confirms its end (`pkg/controller/tainteviction/taint_eviction.go` deletes with grace, not by force).
     fn lost_nodes(&self, findings: &mut Findings) {
         let view = self.store.live();
+        let calm = self.calm();
         for pod in view.list::<Pod>() {
             let Some(name) = &pod.node else { continue };
             let Some(node) = view.node(name) else {
-                let since = self.nodes.gone(name).unwrap_or(pod.meta.created).max(pod.meta.created);
+                let since = self.nodes.gone(name).unwrap_or(pod.meta.created).max(pod.meta.created).max(calm);
                 if self.now - since > NOW_AND_THEN && !held(pod) && !last_of_its_index(view, pod) {
                     findings.violate(18, &[&pod.key()], format!("{} is on {name}, which is gone", pod.key()));
                 }
@@ -79,7 +95,7 @@ impl Rest<'_> {
                 let came = bound.unwrap_or(pod.meta.created);
                 if let (Some(added), Some(stays)) = (taint.added, stays(pod, taint))
                     && !self.nodes.given_up(&pod.key())
-                    && self.now - added.max(came) > stays + NOW_AND_THEN.max(self.bounds.stale)
+                    && self.now - added.max(came).max(calm) > stays + NOW_AND_THEN.max(self.bounds.stale)
                 {
                     let message = format!("{} is still on {name}, tainted {} at {added}", pod.key(), taint.key);
                     findings.violate(18, &[&pod.key(), &node.key()], message);

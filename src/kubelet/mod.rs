@@ -231,9 +231,13 @@ impl Kubelet {
         let pod = pod.as_ref();
         if let Some(pod) = pod.filter(|_| is_static) {
             self.follow_mirror(key, pod.meta.uid);
+            if self.begins_anew(key) {
+                self.forget(key, cx);
+                return self.reconcile_pod(key, cx);
+            }
         } else if self.workers.get(key).is_some_and(|worker| pod.is_none_or(|pod| pod.meta.uid != worker.uid)) {
             // Removed behind the kubelet's back: its containers are killed without a word.
-            self.forget(key);
+            self.forget(key, cx);
         }
         let Some(pod) = pod else { return Requeue::Done };
         let Some(node) = pod.node.as_ref().and_then(|name| self.node_of(name)) else { return Requeue::Done };
@@ -333,7 +337,7 @@ impl Kubelet {
         }
     }
 
-    fn forget(&mut self, key: &Key) {
+    fn forget(&mut self, key: &Key, cx: &mut Cx<'_>) {
         self.orders.remove(key);
         self.waiting.values_mut().for_each(|waiting| _ = waiting.remove(key));
         if let Some(mut worker) = self.workers.remove(key) {
@@ -345,6 +349,10 @@ impl Kubelet {
             if let Some(held) = worker.held.take() {
                 node.give_back(&held);
                 worker.address.into_iter().for_each(|address| node.free_address(address));
+                // What it had of the processors is for others now.
+                if cx.eager || node.concerned(cx.now) {
+                    cx.wake(physics::key(&node.name), cx.now);
+                }
             }
         }
     }

@@ -414,8 +414,8 @@ impl PodWorker {
         let process = |(at, (instance, container)): (usize, (&Instance, &Container))| {
             (serving(at) && instance.running()).then(|| Process {
                 container: container.name.clone(),
-                // One that hangs answers nobody.
-                listens: if instance.run.hung > 0 { SimTime::MAX } else { instance.run.serves },
+                listens: instance.run.serves,
+                hangs: instance.run.hung > 0,
                 signalled: instance.signalled,
                 ends: instance.end.as_ref().map(|end| end.at),
             })

@@ -6,6 +6,7 @@
 //! 300, 300 … seconds.
 
 use super::settings::KubeletSettings;
+use crate::model::pod_spec::RestartRule;
 use crate::model::{Container, RestartPolicy};
 use crate::time::{SimDuration, SimTime};
 
@@ -39,12 +40,15 @@ impl RestartBackoff {
     }
 }
 
-/// Whether a container that ended with `exit_code` is to run again.
+/// Whether a container that ended with `exit_code` is to run again, in a pod of that policy
+/// (`pkg/api/v1/pod/util.go`, `ContainerShouldRestart`).
 pub fn restarts(container: &Container, policy: RestartPolicy, init: bool, exit_code: i32) -> bool {
-    match policy {
+    let asks = |rule: &RestartRule| rule.codes.contains(&exit_code) == rule.among;
+    match container.restart_policy.unwrap_or(policy) {
         _ if container.sidecar => true,
         // An init container has done its work when it ends well.
         _ if init && exit_code == 0 => false,
+        _ if container.restart_rules.iter().any(asks) => true,
         RestartPolicy::Always => true,
         RestartPolicy::OnFailure => exit_code != 0,
         RestartPolicy::Never => false,
@@ -104,6 +108,22 @@ mod tests {
             let mut container = crate::model::builder::spec("i", 1, 1).containers.remove(0);
             container.sidecar = sidecar;
             assert_eq!(restarts(&container, policy, init, code), expected, "{policy:?} {sidecar} {init} {code}");
+        }
+        // A container's own policy before the pod's, and its rules before that: (own, in 42 or not, code, runs again).
+        let own = [
+            (Some(Always), None, 0, true),
+            (Some(OnFailure), None, 1, true),
+            (Some(OnFailure), None, 0, false),
+            (Some(Never), Some(true), 42, true),
+            (Some(Never), Some(true), 1, false),
+            (Some(Never), Some(false), 42, false),
+            (Some(Never), Some(false), 0, true),
+        ];
+        for (own, among, code, expected) in own {
+            let mut container = crate::model::builder::spec("i", 1, 1).containers.remove(0);
+            container.restart_policy = own;
+            container.restart_rules = among.map(|among| RestartRule { among, codes: vec![42] }).into_iter().collect();
+            assert_eq!(restarts(&container, Never, false, code), expected, "{own:?} {among:?} {code}");
         }
     }
 }

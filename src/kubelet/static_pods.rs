@@ -192,14 +192,25 @@ impl Kubelet {
         self.listeners.iter().for_each(|listeners| listeners.report(before, Default::default()));
     }
 
+    /// A kubelet that has started since it ended a pod as a whole runs that anew: its file is still there. Forgets the end.
+    pub(super) fn begins_anew(&mut self, key: &Key) -> bool {
+        let ended = |worker: &&Box<PodWorker>| worker.concluded() && worker.verdict.is_some();
+        let Some(worker) = self.workers.get(key).filter(ended) else { return false };
+        let node = &self.nodes[worker.node];
+        let begins = node.up && worker.since != node.since;
+        if let Some(own) = self.statics.0.get_mut(key).filter(|_| begins) {
+            Arc::make_mut(&mut own.pod).status = PodStatus::default();
+        }
+        begins
+    }
+
     /// A request to make a mirror is over. One that was refused is made again with a later sync of the pod.
     pub(super) fn mirror_settled(&mut self, key: &Key, result: &Result<&[Written], &StoreError>, wake: &mut Wake<'_>) {
-        let again = self.next_sync(key, wake.now());
         let Some(own) = self.statics.0.get_mut(key).filter(|own| own.asked) else { return };
         own.asked = false;
         match result {
             Ok(written) => own.made = written.iter().map(|written| written.revision).max().unwrap_or_default(),
-            Err(_) => wake.add_after(key.clone(), again),
+            Err(_) => wake.add_after(key.clone(), self.next_sync(key, wake.now())),
         }
     }
 

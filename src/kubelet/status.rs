@@ -18,7 +18,8 @@ use std::net::Ipv4Addr;
 pub fn generate(worker: &PodWorker, pod: &Pod, host: Option<Ipv4Addr>, now: SimTime) -> PodStatus {
     let spec = &*pod.spec;
     let clock = now + worker.clock_ahead;
-    let (init, apps) = worker.instances.split_at(spec.init_containers.len());
+    // One that was refused has no containers at all.
+    let (init, apps) = worker.instances.split_at(spec.init_containers.len().min(worker.instances.len()));
     let report = |containers: &[Container], instances: &[Instance], init: bool| -> Vec<ContainerStatus> {
         let pairs = containers.iter().zip(instances);
         pairs.map(|(container, instance)| container_status(container, instance, init, pod)).collect()
@@ -86,7 +87,10 @@ fn container_status(container: &Container, instance: &Instance, init: bool, pod:
                 instance.behavior.as_ref().map_or(Usage::default(), |behavior| throttled(container, behavior.usage));
             (ContainerState::Running { started: *started }, usage)
         }
-        State::Ended { .. } if instance.hook_failed => {
+        State::Ended { how, .. }
+            if instance.hook_failed
+                && restarts(container, pod.spec.restart_policy, init && !container.sidecar, how.exit_code) =>
+        {
             let reason = crate::name!("PostStartHookError");
             (waiting(reason, crate::name!("PostStartHook failed")), Usage::default())
         }
@@ -97,13 +101,14 @@ fn container_status(container: &Container, instance: &Instance, init: bool, pod:
         true => matches!(&instance.state, State::Ended { how, .. } if how.exit_code == 0),
         false => instance.ready(),
     };
+    let last = match (&instance.state, &state) {
+        (State::Ended { how, .. }, ContainerState::Waiting { .. }) => Some(how.clone()),
+        _ => instance.last.clone(),
+    };
     ContainerStatus {
         name: container.name.clone(),
         state,
-        last: match &instance.state {
-            State::Ended { how, .. } if instance.hook_failed => Some(how.clone()),
-            _ => instance.last.clone(),
-        },
+        last,
         ready,
         started: instance.started(),
         restart_count: instance.restart_count(),

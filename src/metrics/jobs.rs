@@ -3,7 +3,7 @@
 //! A worked example: a pod of a job runs 40 s and is killed with its node, its replacement runs 60 s and ends well: 60 s
 //! of work, 40 s lost.
 
-use super::record::Record;
+use super::record::{NodeMark, Record};
 use super::series::Series;
 use crate::model::batch::{Job, JobEnd};
 use crate::model::{ContainerState, Name, Object, Phase, Pod, Uid};
@@ -101,7 +101,25 @@ impl JobRecord {
 #[derive(Debug, Default)]
 pub(super) struct Jobs {
     by_uid: FxHashMap<Uid, usize>,
-    running: FxHashMap<Uid, (usize, SimTime)>,
+    running: FxHashMap<Uid, Run>,
+}
+
+/// A pod at work.
+#[derive(Clone, Debug)]
+struct Run {
+    job: usize,
+    since: SimTime,
+    /// When the processes that run now were started.
+    started: SimTime,
+    node: Name,
+}
+
+impl Run {
+    /// When its processes ended, as far as its machine's power tells: at `over`, or before.
+    fn cut_off(&self, over: SimTime, record: &Record) -> SimTime {
+        let node = record.nodes.iter().find(|node| node.name == self.node);
+        node.and_then(|node| node.first_mark(NodeMark::Down, self.started, over)).unwrap_or(over)
+    }
 }
 
 impl Jobs {
@@ -156,23 +174,46 @@ impl Jobs {
         match new.map(|pod| pod.status.phase) {
             Some(Phase::Pending) => None,
             Some(Phase::Running) => {
-                self.running.entry(uid).or_insert((at, now));
+                let started = first_start(pod).map_or(now, |start| start.min(now));
+                let node = || pod.node.clone().unwrap_or_default();
+                let run = || Run { job: at, since: started, started, node: node() };
+                self.running.entry(uid).or_insert_with(run).started = started;
                 Some(SimDuration::ZERO)
             }
             ended => {
-                let (_, begun) = self.running.remove(&uid)?;
+                let run = self.running.remove(&uid)?;
+                let begun = run.since;
+                let over = last_end(pod).map_or(now, |end| end.clamp(begun, now));
                 let useful = match ended {
                     // What ran before the last restart was in vain; and one that was asked to end ended well too early.
                     Some(Phase::Succeeded) if !pod.meta.deleting() => {
-                        last_start(pod).map_or(begun, |start| start.clamp(begun, now))
+                        last_start(pod).map_or(begun, |start| start.clamp(begun, over))
                     }
-                    _ => now,
+                    _ => run.cut_off(over, record),
                 };
                 record.jobs[at].lost += useful - begun;
-                record.jobs[at].work += now - useful;
+                if matches!(ended, Some(Phase::Succeeded)) && !pod.meta.deleting() {
+                    record.jobs[at].work += over - useful;
+                }
                 Some(useful - begun)
             }
         }
+    }
+
+    /// The record ends: what was on machines that are down and are not waited for is lost. Gives which pods, and how
+    /// much.
+    pub(super) fn finish(&mut self, record: &mut Record) -> Vec<(Uid, SimDuration)> {
+        let mut left: Vec<(Uid, Run)> = self.running.drain().collect();
+        left.sort_by_key(|(uid, _)| *uid);
+        let mut lost = Vec::new();
+        for (uid, run) in left {
+            let over = run.cut_off(record.end, record);
+            if over < record.end {
+                record.jobs[run.job].lost += over - run.since;
+                lost.push((uid, over - run.since));
+            }
+        }
+        lost
     }
 }
 
@@ -204,4 +245,24 @@ fn last_start(pod: &Pod) -> Option<SimTime> {
         _ => None,
     };
     pod.status.containers.iter().filter_map(|container| start(&container.state)).max()
+}
+
+/// When its first container was started that runs or ended.
+fn first_start(pod: &Pod) -> Option<SimTime> {
+    let start = |state: &ContainerState| match state {
+        ContainerState::Terminated(ended) => Some(ended.started),
+        ContainerState::Running { started } => Some(*started),
+        ContainerState::Waiting { .. } => None,
+    };
+    pod.status.containers.iter().filter_map(|container| start(&container.state)).min()
+}
+
+/// When its last container ended, if all have and somebody saw it.
+fn last_end(pod: &Pod) -> Option<SimTime> {
+    let end = |state: &ContainerState| match state {
+        ContainerState::Terminated(ended) => Some(ended.finished),
+        _ => None,
+    };
+    let ends: Option<Vec<SimTime>> = pod.status.containers.iter().map(|container| end(&container.state)).collect();
+    ends?.into_iter().max()
 }

@@ -322,6 +322,11 @@ impl PodRecord {
         self.scheduled.map(|at| at - self.created)
     }
 
+    /// Whether it has failed for good.
+    pub fn has_failed(&self) -> bool {
+        self.phases.last().is_some_and(|(_, phase)| *phase == Phase::Failed)
+    }
+
     /// Whether it was there (bound, not gone, not ended, not being deleted) just before `time`.
     pub fn alive_before(&self, time: SimTime) -> bool {
         let not_yet = |mark: Option<SimTime>| mark.is_none_or(|at| at >= time);

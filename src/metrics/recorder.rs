@@ -97,6 +97,9 @@ impl Recorder {
     pub fn finish(&mut self, now: SimTime) {
         self.workloads.pass_time(now, &mut self.record);
         self.record.end = now;
+        for (pod, lost) in self.jobs.finish(&mut self.record) {
+            self.workloads.lost_work(pod, lost, &mut self.record);
+        }
         self.record.recoveries = recovery::all(&self.record);
     }
 

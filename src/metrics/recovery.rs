@@ -12,7 +12,7 @@ use super::record::{IncidentRecord, NodeMark, PodRecord, Record, Rollout, first}
 use super::series::together;
 use crate::model::{Effect, Key, Kind, Name};
 use crate::time::{SimDuration, SimTime};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The recovery from one incident.
 #[derive(Clone, PartialEq, Debug)]
@@ -55,6 +55,8 @@ pub struct PodRecovery {
     pub endpoint_removed: Option<SimTime>,
     /// Its deletion was asked for.
     pub evicted: Option<SimTime>,
+    /// It has failed for good.
+    pub failed: Option<SimTime>,
     /// The replacement was created.
     pub created: Option<SimTime>,
     /// The replacement was bound.
@@ -91,7 +93,7 @@ pub struct Impact {
 impl PodRecovery {
     /// Whether the pod is gone for good, rather than started anew in its place.
     pub fn is_lost(&self) -> bool {
-        self.replacement.is_some() || self.evicted.is_some()
+        self.replacement.is_some() || self.evicted.is_some() || self.failed.is_some()
     }
 }
 
@@ -229,13 +231,35 @@ impl Recovery {
 }
 
 /// The recoveries from all incidents that had an effect.
+///
+/// Where several lasted at a time each pod is one incident's: of those that end processes or silence machines the first,
+/// and only what they leave is laid at the door of the others.
 pub fn all(record: &Record) -> Vec<Recovery> {
-    let mut taken = BTreeSet::new();
-    let incidents = record.incidents.iter().enumerate();
-    incidents.filter_map(|(at, incident)| one(record, at, incident, &mut taken)).collect()
+    let mut taken = Taken::default();
+    let mut order: Vec<usize> = (0..record.incidents.len()).collect();
+    order.sort_by_key(|at| (is_gentle(&record.incidents[*at]), *at));
+    let mut all: Vec<Recovery> =
+        order.into_iter().filter_map(|at| one(record, at, &record.incidents[at], &mut taken)).collect();
+    all.sort_by_key(|recovery| recovery.incident);
+    all
 }
 
-fn one(record: &Record, at: usize, incident: &IncidentRecord, taken: &mut BTreeSet<usize>) -> Option<Recovery> {
+/// What is accounted for.
+#[derive(Default)]
+struct Taken {
+    /// Pods that stand for another.
+    replacements: BTreeSet<usize>,
+    /// Pods that an incident took from service, and until when: for good, or until they were back.
+    hit: BTreeMap<usize, SimTime>,
+}
+
+/// Whether an incident ends no process and silences no machine by itself.
+fn is_gentle(incident: &IncidentRecord) -> bool {
+    let kinds = ["clock-skew", "disk-full", "memory-hog", "slow-node", "slow-start"];
+    matches!(incident.fault.effect, Effect::Link(_) | Effect::Cut(_)) || kinds.contains(&incident.fault.kind)
+}
+
+fn one(record: &Record, at: usize, incident: &IncidentRecord, taken: &mut Taken) -> Option<Recovery> {
     let started = incident.started;
     let mut recovery = Recovery { incident: at, started, nodes: Vec::new(), pods: Vec::new(), impacts: Vec::new() };
     let mut hit: Vec<usize> = Vec::new();
@@ -254,27 +278,40 @@ fn one(record: &Record, at: usize, incident: &IncidentRecord, taken: &mut BTreeS
         // What runs on the machines goes on.
         Effect::Process { .. } | Effect::Hindrance(_) | Effect::Cloud { .. } => return None,
         _ => {
-            recovery.nodes = fault.nodes.iter().map(|name| node_recovery(record, name, started)).collect();
+            recovery.nodes = fault.nodes.iter().map(|name| node_recovery(record, name, incident)).collect();
             let named = |pod: &PodRecord| fault.pods.iter().any(|k| k.name == pod.name && k.namespace == pod.namespace);
             let there = |pod: &PodRecord| (fault.nodes.contains(&pod.node) || named(pod)) && pod.alive_before(started);
-            hit.extend((0..record.pods.len()).filter(|pod| there(&record.pods[*pod])));
+            let free = |pod: &usize| taken.hit.get(pod).is_none_or(|until| *until <= started);
+            hit.extend((0..record.pods.len()).filter(|pod| there(&record.pods[*pod]) && free(pod)));
         }
     }
     if hit.is_empty() && recovery.nodes.is_empty() {
         return None;
     }
-    recovery.pods = match_replacements(record, &hit, incident, taken);
-    let workloads: BTreeSet<usize> = hit.iter().filter_map(|pod| record.pods[*pod].workload).collect();
+    recovery.pods = match_replacements(record, &hit, incident, &mut taken.replacements);
+    let felt = |pod: &&PodRecovery| pod.is_lost() || pod.started.is_some() || pod.endpoint_removed.is_some();
+    for pod in recovery.pods.iter().filter(felt) {
+        let until = if pod.is_lost() { record.end } else { pod.ready.or(pod.started).unwrap_or(record.end) };
+        taken.hit.entry(pod.pod).and_modify(|known| *known = until.max(*known)).or_insert(until);
+    }
+    let gentle = is_gentle(incident);
+    let concerned = recovery.pods.iter().filter(|pod| !gentle || felt(pod)).map(|pod| pod.pod);
+    let workloads: BTreeSet<usize> = concerned.filter_map(|pod| record.pods[pod].workload).collect();
     recovery.impacts = workloads.into_iter().map(|workload| impact(record, workload, started)).collect();
     Some(recovery)
 }
 
-fn node_recovery(record: &Record, name: &Name, started: SimTime) -> NodeRecovery {
+fn node_recovery(record: &Record, name: &Name, incident: &IncidentRecord) -> NodeRecovery {
+    let started = incident.started;
     let mut recovery = NodeRecovery { name: name.clone(), ..NodeRecovery::default() };
     let Some(node) = record.nodes.iter().find(|node| node.name == *name) else { return recovery };
     // What happens after the node works again belongs to another story.
     let back = node.marks.iter().find(|(time, mark)| *mark == NodeMark::Ready && *time > started);
-    let until = back.map_or(record.end, |back| back.0);
+    let harder = |other: &&IncidentRecord| {
+        is_gentle(incident) && !is_gentle(other) && other.started >= started && other.fault.nodes.contains(name)
+    };
+    let next = record.incidents.iter().filter(harder).map(|other| other.started).min();
+    let until = back.map(|back| back.0).into_iter().chain(next).min().unwrap_or(record.end);
     let within = |mark: NodeMark| node.first_mark(mark, started, until);
     recovery.unknown = within(NodeMark::Unknown).or(within(NodeMark::NotReady));
     recovery.no_schedule = within(NodeMark::NoSchedule);
@@ -286,7 +323,8 @@ fn node_recovery(record: &Record, name: &Name, started: SimTime) -> NodeRecovery
 /// When a pod was lost to an incident: deleted or ended while it was unready or the incident lasted. A pod that came
 /// back into service first and went later belongs to another story.
 fn lost_to(row: &PodRecord, incident: &IncidentRecord) -> Option<SimTime> {
-    let lost = match (row.deleted, row.ended) {
+    // One that has done its work is not lost.
+    let lost = match (row.deleted, row.ended.filter(|_| row.has_failed())) {
         (Some(deleted), Some(ended)) => deleted.min(ended),
         (deleted, ended) => deleted.or(ended)?,
     };
@@ -312,9 +350,14 @@ fn match_replacements(
         .into_iter()
         .map(|pod| {
             let row = &record.pods[pod];
-            let fits = |lost: SimTime, other: &PodRecord| other.workload == row.workload && other.created >= lost;
-            let replacement = match (lost_at(pod), row.workload) {
-                (Some(lost), Some(_)) => (first_candidate..record.pods.len())
+            // Pods of jobs belong to no workload that serves: they have an owner in common.
+            let kin = |other: &PodRecord| {
+                let same = (&other.namespace, &other.owner) == (&row.namespace, &row.owner);
+                other.workload == row.workload && (row.workload.is_some() || same)
+            };
+            let fits = |lost: SimTime, other: &PodRecord| kin(other) && other.created >= lost;
+            let replacement = match (lost_at(pod), row.workload.is_some() || !row.owner.is_empty()) {
+                (Some(lost), true) => (first_candidate..record.pods.len())
                     .find(|other| fits(lost, &record.pods[*other]) && !taken.contains(other)),
                 _ => None,
             };
@@ -322,6 +365,7 @@ fn match_replacements(
             let recovery = pod_recovery(record, pod, replacement, fault);
             PodRecovery {
                 evicted: row.deleted.filter(|at| *at >= fault && lost_at(pod).is_some()),
+                failed: row.ended.filter(|at| *at >= fault && lost_at(pod).is_some() && row.has_failed()),
                 work_lost: work_lost(row, lost_at(pod), &recovery),
                 ..recovery
             }

@@ -343,7 +343,7 @@ impl<'a> Course<'a> {
                 let observed = status.observed_generation > 0 && status.observed_generation >= generation;
                 let rolled = match set.update {
                     StatefulSetUpdate::OnDelete => true,
-                    StatefulSetUpdate::RollingUpdate(Some(rolling)) if rolling.partition > 0 => {
+                    StatefulSetUpdate::RollingUpdate(Some(rolling)) => {
                         status.updated >= set.replicas - rolling.partition
                     }
                     StatefulSetUpdate::RollingUpdate(_) => status.update_revision == status.current_revision,

@@ -22,6 +22,8 @@ pub fn spec(image: &str, milli_cpu: i64, memory: i64) -> PodSpec {
         limited: Vec::new(),
         ports: Vec::new(),
         sidecar: false,
+        restart_policy: None,
+        restart_rules: Vec::new(),
         readiness: None,
         liveness: None,
         startup: None,

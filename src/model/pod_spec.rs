@@ -126,6 +126,10 @@ pub struct Container {
     pub ports: Vec<ContainerPort>,
     /// A sidecar: an init container with `restartPolicy: Always`.
     pub sidecar: bool,
+    /// Its own `restartPolicy`, in place of the pod's.
+    pub restart_policy: Option<RestartPolicy>,
+    /// `restartPolicyRules`, which come before that.
+    pub restart_rules: Vec<RestartRule>,
     /// Readiness probe.
     pub readiness: Option<Probe>,
     /// Liveness probe.
@@ -142,6 +146,15 @@ pub struct Container {
     pub post_start: Option<Hook>,
     /// What is done before it is stopped.
     pub pre_stop: Option<Hook>,
+}
+
+/// Exit codes after which a container is started again whatever its policy says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RestartRule {
+    /// These codes (`In`), or all others (`NotIn`).
+    pub among: bool,
+    /// The codes.
+    pub codes: Vec<i32>,
 }
 
 /// A lifecycle hook.

@@ -18,6 +18,8 @@ pub struct Process {
     pub container: Name,
     /// When it began to listen, or will.
     pub listens: SimTime,
+    /// It takes every packet and answers none.
+    pub hangs: bool,
     /// When it gets SIGTERM, if that is known.
     pub signalled: Option<SimTime>,
     /// When it ends, if that is known.

@@ -78,6 +78,13 @@ impl Store {
         }
     }
 
+    /// What a pod's priority comes to rests on the classes there are.
+    pub(super) fn forget_admitted(&mut self, kind: Kind) {
+        if kind == Kind::PriorityClass {
+            self.admitted.clear();
+        }
+    }
+
     fn admit_pod(&mut self, pod: &mut Pod) -> Result<(), StoreError> {
         self.limit_pod(pod)?;
         self.right_size(pod);

@@ -7,11 +7,12 @@
 //! refused: `maximum cpu usage per Container is 1, but limit is 2`.
 
 use super::errors::StoreError;
+use super::quota::admission::resized;
 use super::quota::pods::{amounts, totals};
 use super::slots::Store;
 use crate::model::quantity::Quantity;
 use crate::model::quota::{Amounts, LimitItem, LimitRange};
-use crate::model::{Container, Key, Name, PersistentVolumeClaim, Pod, PodSpec, Resource, Resources, hash};
+use crate::model::{Container, Key, Name, Object, PersistentVolumeClaim, Pod, PodSpec, Resource, Resources, hash};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -31,9 +32,15 @@ impl Store {
         for range in &ranges {
             fill(pod, range);
         }
-        let errors =
-            ranges.iter().flat_map(|range| range.limits.iter()).flat_map(|item| pod_errors(&pod.spec.raw, item));
-        refuse(pod.key(), errors.collect())
+        within(pod, &ranges)
+    }
+
+    /// Checks a pod that asks for other amounts than before.
+    pub(super) fn limit_resize(&self, old: &Object, new: &Object) -> Result<(), StoreError> {
+        match new {
+            Object::Pod(pod) if resized(old, new) => within(pod, &self.limit_ranges(&pod.meta.namespace)),
+            _ => Ok(()),
+        }
     }
 
     /// Checks a new claim.
@@ -50,6 +57,11 @@ impl Store {
         });
         refuse(claim.key(), errors.collect())
     }
+}
+
+fn within(pod: &Pod, ranges: &[Arc<LimitRange>]) -> Result<(), StoreError> {
+    let errors = ranges.iter().flat_map(|range| range.limits.iter()).flat_map(|item| pod_errors(&pod.spec.raw, item));
+    refuse(pod.key(), errors.collect())
 }
 
 fn refuse(key: Key, errors: Vec<String>) -> Result<(), StoreError> {

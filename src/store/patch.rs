@@ -189,7 +189,8 @@ impl Patch {
                 status.nominated_node = pod.status.nominated_node.clone();
                 // The kubelet sends only what it changed of the version it read (`pkg/util/pod/pod.go`,
                 // `PatchPodStatus`): one that did not know yet that the pod has ended does not take the end back.
-                if pod.status.phase.terminal() && !status.phase.terminal() {
+                // A mirror has no end of its own.
+                if pod.status.phase.terminal() && !status.phase.terminal() && !pod.is_mirror() {
                     status.phase = pod.status.phase;
                     status.reason = pod.status.reason.clone();
                     status.message = pod.status.message.clone();

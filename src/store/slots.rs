@@ -140,6 +140,7 @@ impl Store {
             return self.log.last();
         }
         let revision = self.log.last() + 1;
+        self.forget_admitted(new.kind());
         new.meta_mut().resource_version = revision;
         let id = slot.unwrap_or_else(|| {
             self.slots.push(Some(Box::default()));
@@ -174,6 +175,7 @@ impl Store {
         let versions = self.slots[slot.0 as usize].as_mut().expect("a slot being removed is kept");
         let old = versions.last().and_then(|version| version.object.clone()).expect("only what exists is removed");
         versions.push(Version { revision, object: None });
+        self.forget_admitted(old.kind());
         *self.live.entry(old.kind()).or_default() -= 1;
         if old.kind() == Kind::Node {
             self.nodes_moved = revision;

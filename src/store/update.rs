@@ -94,6 +94,7 @@ impl Store {
             return Ok(Written { revision: self.revision(), key });
         }
         self.validate_update(old, &new)?;
+        self.limit_resize(old, &new)?;
         self.charge(now, &new, Some(old), writer)?;
         let meta = new.meta();
         let ends = meta.finalizers.is_empty()

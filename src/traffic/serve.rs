@@ -17,8 +17,10 @@ impl Engine {
         let Flight { target, sent, latency, reused, .. } = self.flights[id];
         let server = &mut self.servers[target as usize];
         let up = server.node.is_some_and(|node| self.net.nodes[node as usize].up);
-        if !up {
-            return self.swallowed(id, sent, reused.is_some());
+        let hangs = server.hangs();
+        if !up || hangs {
+            // The kernel takes the connection for a process that hangs.
+            return self.swallowed(id, sent, hangs || reused.is_some());
         }
         let model = &self.models[server.model as usize];
         let working = (server.active.len() + server.waiting.len()) as u32;
@@ -275,6 +277,7 @@ impl Engine {
         }
         let began = |process: &Option<Process>| process.as_ref().map(|one| one.listens);
         let another = began(&process) != began(&server.process);
+        let (hung, hangs) = (server.hangs(), process.as_ref().is_some_and(|process| process.hangs));
         let end = process.as_ref().and_then(|process| process.ends);
         server.process = process;
         server.life = server.life.wrapping_add(1);
@@ -284,9 +287,16 @@ impl Engine {
         }
         if another {
             self.kill(at);
+        } else if hangs && !hung {
+            self.swallow(at);
+        }
+        if another || hangs != hung {
             let server = &mut self.servers[at as usize];
-            let since = server.process.as_ref().map(|process| process.listens.max(now));
+            let since = server.process.as_ref().filter(|_| !hangs).map(|process| process.listens.max(now));
             server.serving(since.unwrap_or(now), since.is_some());
+        }
+        if another {
+            let server = &mut self.servers[at as usize];
             server.memory = 0;
             if self.fluid.is_some() {
                 // A new process has new meters.
@@ -305,6 +315,14 @@ impl Engine {
         for id in self.empty(at) {
             let latency = self.flights[id].latency;
             self.settle(id, End::Reset, SimDuration::ZERO, latency);
+        }
+    }
+
+    /// What was in a server is never answered.
+    fn swallow(&mut self, at: u32) {
+        for id in self.empty(at) {
+            let sent = self.flights[id].sent;
+            self.swallowed(id, sent, true);
         }
     }
 
@@ -333,10 +351,7 @@ impl Engine {
                 self.processes_of(at);
                 continue;
             }
-            for id in self.empty(at) {
-                let sent = self.flights[id].sent;
-                self.swallowed(id, sent, true);
-            }
+            self.swallow(at);
             let server = &mut self.servers[at as usize];
             server.process = None;
             server.life = server.life.wrapping_add(1);

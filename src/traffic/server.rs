@@ -134,6 +134,11 @@ impl Server {
         })
     }
 
+    /// Whether what listens there answers nobody.
+    pub(super) fn hangs(&self) -> bool {
+        self.process.as_ref().is_some_and(|process| process.hangs)
+    }
+
     /// Requests in it.
     pub(super) fn load(&self) -> u32 {
         (self.active.len() + self.waiting.len() + self.queue.len()) as u32

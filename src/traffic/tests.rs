@@ -170,7 +170,8 @@ impl Play {
     /// What the kubelet says of a pod's process.
     pub(super) fn process(&mut self, pod: u8, listens: f64, signalled: Option<f64>, ends: Option<f64>) {
         let container = Name::from("c");
-        let process = Process { container, listens: s(listens), signalled: signalled.map(s), ends: ends.map(s) };
+        let (signalled, ends) = (signalled.map(s), ends.map(s));
+        let process = Process { container, listens: s(listens), hangs: false, signalled, ends };
         self.listeners.report(Uid(u128::from(pod) + 1), std::iter::once(process).collect());
     }
 

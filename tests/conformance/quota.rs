@@ -138,3 +138,28 @@ fn should_count_only_what_is_within_the_scopes() {
         }
     }
 }
+
+/// A resize in place is charged for what it asks more, and held to the limits of a namespace
+/// (`pkg/quota/v1/evaluator/core/pods.go`, `plugin/pkg/admission/limitranger/admission.go`).
+#[test]
+fn should_count_a_resize() {
+    let both = |cpu: &str| json!({"requests": {"cpu": cpu}, "limits": {"cpu": cpu}});
+    let mut world = World::new();
+    world.create(quota("q", json!({"hard": {"requests.cpu": "2"}}))).unwrap();
+    world
+        .create(json!({"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "l"},
+        "spec": {"limits": [{"type": "Container", "max": {"cpu": "1800m"}}]}}))
+        .unwrap();
+    world.wait(1);
+    world.create(pod("p", both("1"))).unwrap();
+    world.create(pod("other", both("500m"))).unwrap();
+    let table = [
+        ("2", "maximum cpu usage per Container is 1800m, but limit is 2"),
+        ("1600m", "exceeded quota: q, requested: requests.cpu=600m, used: requests.cpu=1500m, limited: requests.cpu=2"),
+    ];
+    for (cpu, why) in table {
+        assert_eq!(answer(world.resize("p", cpu)), format!("pods \"p\" is forbidden: {why}"));
+    }
+    assert_eq!(answer(world.resize("p", "1500m")), "ok");
+    assert_eq!(used(&world, "q"), "requests.cpu=2");
+}

@@ -1,6 +1,8 @@
 //! Pod security levels, service accounts and priorities of new pods.
 
 use super::small_world::{World, answer, pod};
+use kubesim::model::{Key, Kind};
+use kubesim::store::{DeleteOptions, Write};
 use serde_json::{Value, json};
 
 fn world(level: &str) -> World {
@@ -95,6 +97,24 @@ fn should_have_one_default_priority_class() {
     let refusal = "priorityclasses.scheduling.k8s.io \"c\" is forbidden: PriorityClass a is already marked as default. \
                    Only one default can exist";
     assert_eq!(answer(world.create(class("c", true))), refusal);
+}
+
+/// Two pods of one template, before and after their class is deleted.
+#[test]
+fn should_look_up_the_priority_class_of_every_pod() {
+    let mut world = World::new();
+    let class =
+        json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "mid"}, "value": 5});
+    world.create(class).unwrap();
+    let of = |name: &str| {
+        let mut pod = pod(name, json!({}));
+        pod["spec"]["priorityClassName"] = json!("mid");
+        pod
+    };
+    assert_eq!(answer(world.create(of("a"))), "ok");
+    world.write(Write::Delete(Key::cluster(Kind::PriorityClass, "mid"), DeleteOptions::default())).unwrap();
+    let refusal = "pods \"b\" is forbidden: no PriorityClass with name mid was found";
+    assert_eq!(answer(world.create(of("b"))), refusal);
 }
 
 #[test]

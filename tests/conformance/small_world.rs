@@ -8,9 +8,10 @@ use kubesim::model::rbac::User;
 use kubesim::model::{Condition, Key, Kind, Name, Object, Phase, Pod, Resource, Truth};
 use kubesim::rng::Seed;
 use kubesim::runtime::{Runtime, RuntimeLimits};
-use kubesim::store::{DeleteOptions, Store, StoreError, Write, Written};
+use kubesim::store::{DeleteOptions, Preconditions, Store, StoreError, Write, Written};
 use kubesim::time::{SimDuration, SimTime};
 use kubesim::wire::decode;
+use kubesim::wire::patch::{Document, Form, Subresource};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -51,6 +52,14 @@ impl World {
     /// The same in the name of a user.
     pub fn create_as(&mut self, user: &str, manifest: Value) -> Result<Written, StoreError> {
         self.write(Write::As(person(user), Box::new(Write::Create(read(manifest)))))
+    }
+
+    /// Asks for other cpu requests and limits in place (`pods/resize`).
+    pub fn resize(&mut self, name: &str, cpu: &str) -> Result<Written, StoreError> {
+        let resources = json!({"requests": {"cpu": cpu}, "limits": {"cpu": cpu}});
+        let body = json!({"spec": {"containers": [{"name": "c", "resources": resources}]}});
+        let document = Document { subresource: Subresource::Resize, ..Document::new(Form::Strategic, body, "test") };
+        self.write(Write::Document(key(Kind::Pod, name), Arc::new(document), Preconditions::default()))
     }
 
     pub fn get<T: Resource>(&self, name: &str) -> Arc<T> {

@@ -5,7 +5,7 @@
 //! for 300 s (`DefaultTolerationSeconds`). A monitor pass and its writes take less than a second.
 
 use super::world::{down, hits, mark, record, web};
-use kubesim::metrics::{IncidentRecord, NodeMark, PodRecord, Record};
+use kubesim::metrics::{IncidentRecord, NodeMark, PodRecord, Record, Resilience};
 use kubesim::time::SimTime;
 
 /// The seconds after which a silent node is found: the last beat may be 10.4 s old, the passes are 5 s apart.
@@ -214,4 +214,33 @@ fn a_fault_answers_for_the_work_it_undid() {
     // The second still runs, and nobody knows yet what will come of it.
     let known: f64 = record.jobs.iter().map(|job| job.lost.as_secs_f64()).sum();
     assert!((known - lost[0]).abs() < 1.0, "{known} s");
+}
+
+/// A crash while the same machine's packets are late and its clock is wrong: what is lost is the crash's, found and made
+/// good after as long as without the others.
+#[test]
+fn a_loss_is_laid_at_one_door() {
+    let beside = "- {at: 30s, for: 10m, slowNetwork: {node: n-0, latency: 1ms}}\n- {at: 40s, for: 10m, clockSkew: {node: n-0, ahead: 1s}}\n";
+    let crash = "- {at: 60s, nodeCrash: {node: n-0}}\n";
+    let of = |timeline: &str| Resilience::of(&record("12m", &format!("{}timeline:\n{timeline}", web(6))));
+    let (alone, all) = (of(crash), of(&format!("{beside}{crash}")));
+    assert!(alone.lost > 0);
+    assert_eq!((alone.faults, all.faults), (1, 3));
+    let figures =
+        |one: &Resilience| (one.outages, one.lost, one.rescheduled, one.detect.map(|time| time.0 / 1_000_000_000));
+    assert_eq!(figures(&all), figures(&alone));
+}
+
+/// Work is lost from the start of a process to its end, whenever the API hears of that: a node that is dead for ever, and
+/// one that comes back long after, take what had run until they fell silent.
+#[test]
+fn work_is_lost_until_the_machine_fell_silent() {
+    let job = "manifests:\n  inline:\n  - {apiVersion: batch/v1, kind: Job, metadata: {name: j}, spec: {template: {spec: \
+               {restartPolicy: Never, nodeSelector: {disk: ssd, rack: r0}, containers: [{name: c, image: \"a:1\"}]}}}}\n";
+    for lasts in ["", "for: 15m, "] {
+        let record = record("25m", &format!("{job}timeline:\n- {{at: 180s, {lasts}nodeCrash: {{node: n-0}}}}\n"));
+        let begun = record.pods.iter().find(|pod| pod.node == "n-0").unwrap().started.unwrap().as_secs_f64();
+        let lost: f64 = record.jobs.iter().map(|job| job.lost.as_secs_f64()).sum();
+        assert!((lost - (180.0 - begun)).abs() < 1.0, "{lost} s since {begun}, {lasts:?}");
+    }
 }

@@ -124,3 +124,21 @@ fn a_critical_pod_has_others_stopped() {
     let why = refused.of("agent", "event UnexpectedAdmissionError");
     assert!(why[0].1.ends_with("no set of running pods found to reclaim resources: [(res: cpu, q: 800), ]"), "{why:?}");
 }
+
+/// A hook that fails has its container killed; under OnFailure one that ends well by that is not started again, and its
+/// end is shown. A container's rule comes before its policy: 42 is worth another start, once.
+#[test]
+fn what_does_not_come_back_has_ended() {
+    let hook = ", lifecycle: {postStart: {exec: {command: [init]}}}";
+    let rules =
+        ", restartPolicy: Never, restartPolicyRules: [{action: Restart, exitCodes: {operator: In, values: [42]}}]";
+    let text = format!(
+        "{NODE}{}{}behavior: [{{match: {{pod: hook}}, postStart: {{time: 1s, fails: true}}}}, {{match: {{pod: rule}}, \
+         runTime: 10s, exitCode: 42, runs: 1}}]\n",
+        pod("hook", hook, ", restartPolicy: OnFailure"),
+        pod("rule", rules, ", restartPolicy: Never")
+    );
+    let run = run(&text);
+    assert_eq!(run.of("hook", "status").last().unwrap().1, "status Succeeded unready Completed(0)#0");
+    assert_eq!(run.of("rule", "status").last().unwrap().1, "status Running ready running#1");
+}

@@ -131,3 +131,25 @@ fn a_stranger_of_its_name_stays() {
     assert_eq!(stranger.status.phase, Phase::Pending);
     assert_eq!(run.of("own-node-0", "event Started").len(), 1);
 }
+
+/// A graceful shutdown ends it with the rest; the kubelet that starts after it finds the file, and runs it anew.
+#[test]
+fn a_shutdown_is_not_its_end() {
+    let timeline = "timeline: [{at: 1m, nodeShutdown: {node: node-0}, for: 2m}]";
+    let text = node(timeline).replace("    kubelet:\n", "    kubelet:\n      shutdownGracePeriod: 30s\n");
+    let run = run(&text);
+    let seen: Vec<_> = run.of("own-node-0", "status").into_iter().map(|(at, line)| (at / 60_000, line)).collect();
+    assert!(seen.iter().any(|(minute, line)| *minute == 1 && line.starts_with("status Failed")), "{seen:?}");
+    assert!(seen.last().unwrap().1.starts_with("status Running ready"), "{seen:?}");
+}
+
+/// A kubelet refuses a pod with an init container: its status knows of no container at all.
+#[test]
+fn a_refused_pod_has_no_containers() {
+    let init = ", initContainers: [{name: i, image: \"i:1\"}], nodeName: node-0";
+    let big = pod("big", ", resources: {requests: {cpu: 100}}", init);
+    let run = run(&node(&format!("manifests:\n  inline:\n{big}")));
+    let status = run.pod("big").status.clone();
+    assert_eq!((status.phase, status.reason.as_str()), (Phase::Failed, "OutOfcpu"));
+    assert_eq!((status.containers.len(), status.init_containers.len()), (0, 0));
+}

@@ -13,7 +13,7 @@ use super::shared::rank::{self, Candidate};
 use super::shared::{self, Orphans, PodControl};
 use crate::model::workload::ReplicaSetStatus;
 use crate::model::{Key, Kind, Labels, Name, Object, Pod, ReplicaSet, ReplicationController, Resource, Selector, Uid};
-use crate::runtime::{Controller, Cx, Requeue, Wake};
+use crate::runtime::{Controller, Cx, Order, Requeue, Wake};
 use crate::store::{Change, StoreError, View, Write, Written};
 use crate::time::SimTime;
 use std::collections::BTreeMap;
@@ -223,22 +223,19 @@ impl ReplicaSets {
         any
     }
 
-    /// Tells in events how the last batch ended; the failure that still stands, if any.
+    /// Tells in events what the last batch did; the failure that still stands, if any, which is told when it happens.
     fn report(&mut self, key: &Key, set: &Arc<ReplicaSet>, cx: &mut Cx<'_>) -> Option<(bool, String)> {
         if !self.last.contains_key(key) {
             return None;
         }
         let control = self.control(set);
         let last = self.last.get_mut(key)?;
-        let (reason, failed, verb, gerund) = match last.creating {
-            true => (crate::name!("SuccessfulCreate"), crate::name!("FailedCreate"), "Created", "creating"),
-            false => (crate::name!("SuccessfulDelete"), crate::name!("FailedDelete"), "Deleted", "deleting"),
+        let (reason, verb) = match last.creating {
+            true => (crate::name!("SuccessfulCreate"), "Created"),
+            false => (crate::name!("SuccessfulDelete"), "Deleted"),
         };
         for pod in last.done.drain(..) {
             cx.tell(control.event(false, reason.clone(), format!("{verb} pod: {pod}")));
-        }
-        if let Some(error) = last.error.as_ref().filter(|_| last.of_pods && !last.reported) {
-            cx.tell(control.event(true, failed, format!("Error {gerund}: {error}")));
         }
         last.reported = true;
         last.error.clone().filter(|_| last.of_pods).map(|error| (last.creating, error))
@@ -256,19 +253,27 @@ impl ReplicaSets {
         }
         if creating {
             let missing = (wished - active).min(BURST_REPLICAS);
-            let create = |_| Write::Create(shared::pod_of_template(self.kind, &set.meta, &set.template).into_object());
-            shared::slow_start((0..missing).map(create).collect()).into_iter().for_each(|group| cx.write_all(group));
+            let control = self.control(set);
+            let create = |_| failing(control.create(shared::pod_of_template(self.kind, &set.meta, &set.template)));
+            shared::slow_start((0..missing).map(create).collect()).into_iter().for_each(|group| cx.order_all(group));
         } else {
             let excess = (active - wished).min(BURST_REPLICAS);
             let active: Vec<&Arc<Pod>> =
                 cx.view.controlled::<Pod>(set.meta.uid).filter(|pod| pod.is_active()).collect();
             let doomed = victims(set, &active, excess, cx.view, cx.now);
-            cx.write_all(doomed.into_iter().map(|pod| shared::pod_control::delete(pod)).collect());
+            let control = self.control(set);
+            cx.order_all(doomed.into_iter().map(|pod| failing(control.delete(pod))).collect());
         }
         let before = self.last.remove(key).filter(|last| last.creating == creating);
         let (error, of_pods) = before.map_or((None, false), |last| (last.error, last.of_pods));
         self.last.insert(key.clone(), LastBatch { creating, error, of_pods, ..LastBatch::default() });
     }
+}
+
+/// An order that tells of its refusal only: what was done is told for the whole batch.
+fn failing(mut order: Order) -> Order {
+    order.told.iter_mut().for_each(|told| told.done.clear());
+    order
 }
 
 /// The `excess` pods that go first.

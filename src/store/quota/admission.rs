@@ -3,7 +3,7 @@
 
 use super::{pods, scopes, usage};
 use crate::model::quota::{Amounts, ResourceQuota, add, listed};
-use crate::model::{Kind, Name, Object, Resource};
+use crate::model::{Kind, Name, Object, Pod, Resource};
 use crate::store::errors::StoreError;
 use crate::store::slots::Store;
 use crate::time::SimTime;
@@ -89,7 +89,10 @@ impl Store {
         old: Option<&Object>,
         writer: &'static str,
     ) -> Result<(), StoreError> {
-        let handled = old.is_none() || matches!(new.kind(), Kind::Service | Kind::PersistentVolumeClaim);
+        let handled = match old {
+            Some(old) => matches!(new.kind(), Kind::Service | Kind::PersistentVolumeClaim) || resized(old, new),
+            None => true,
+        };
         if self.count(Kind::ResourceQuota) == 0 || !handled || !new.kind().namespaced() {
             return Ok(());
         }
@@ -101,4 +104,14 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// Whether a pod asks for other amounts than before (`pkg/quota/v1/evaluator/core/pods.go`, `Handles`).
+pub(in crate::store) fn resized(old: &Object, new: &Object) -> bool {
+    let (Object::Pod(old), Object::Pod(new)) = (old, new) else { return false };
+    let amounts = |pod: &Pod| {
+        let all = pod.spec.init_containers.iter().chain(&pod.spec.containers);
+        all.map(|container| (container.requests.clone(), container.limits.clone())).collect::<Vec<_>>()
+    };
+    old.spec.hash != new.spec.hash && amounts(old) != amounts(new)
 }

@@ -154,7 +154,8 @@ impl Engine {
         let now = fluid.now;
         let server = &self.servers[at];
         let up = server.node.is_some_and(|node| self.net.nodes[node as usize].up);
-        let process = server.process.as_ref().filter(|one| one.ends.is_none_or(|end| now < end));
+        let hangs = server.hangs();
+        let process = server.process.as_ref().filter(|one| !hangs && one.ends.is_none_or(|end| now < end));
         let began = process.map(|one| one.listens);
         for instant in process.into_iter().flat_map(|one| [Some(one.listens), one.signalled, one.ends]).flatten() {
             if instant > now {
@@ -170,7 +171,7 @@ impl Engine {
             self.servers[at].serving(now, false);
         }
         if lost > 0.0 {
-            let end = if up { End::Reset } else { End::Timeout };
+            let end = if up && !hangs { End::Reset } else { End::Timeout };
             self.lost(fluid, at, lost, end);
         }
     }
@@ -207,10 +208,11 @@ impl Engine {
         let node = server.node.map(|node| &self.net.nodes[node as usize]);
         let turned_away = match node.is_some_and(|node| node.up) {
             false => Some(End::ConnectTimeout),
+            true if server.hangs() => Some(End::Timeout),
             true if !server.listens(now, model.shutdown) => Some(End::Refused),
             true => None,
         };
-        if server.process.is_none() {
+        if server.process.is_none() || server.hangs() {
             return Plan { rate, turned_away, ..Plan::default() };
         }
         let arrivals = if rate > 0.0 { uneven / rate } else { 1.0 };

@@ -3,8 +3,8 @@
 use super::meta::{name, some_name};
 use super::quantity::resources;
 use super::{Decoded, FieldError, Within, each};
-use crate::model::pod_spec::{ConfigSource, ContainerPort, EnvSource, Hook, Mount, ProbeHandler};
-use crate::model::{Container, Name, Probe, PullPolicy, TaintEffect, Toleration};
+use crate::model::pod_spec::{ConfigSource, ContainerPort, EnvSource, Hook, Mount, ProbeHandler, RestartRule};
+use crate::model::{Container, Name, Probe, PullPolicy, RestartPolicy, TaintEffect, Toleration};
 use crate::time::SimDuration;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -41,7 +41,9 @@ pub(super) fn container(from: &core::Container) -> Decoded<Container> {
         requested,
         limited,
         ports: each(&from.ports, "ports", port)?,
-        sidecar: from.restart_policy.as_deref() == Some("Always"),
+        sidecar: false,
+        restart_policy: from.restart_policy.as_deref().filter(|policy| !policy.is_empty()).map(policy).transpose()?,
+        restart_rules: from.restart_policy_rules.iter().flatten().filter_map(rule).collect(),
         readiness: from.readiness_probe.as_ref().map(&probe).transpose().within("readinessProbe")?,
         liveness: from.liveness_probe.as_ref().map(&probe).transpose().within("livenessProbe")?,
         startup: from.startup_probe.as_ref().map(&probe).transpose().within("startupProbe")?,
@@ -54,6 +56,27 @@ pub(super) fn container(from: &core::Container) -> Decoded<Container> {
         post_start: hooks.and_then(|hooks| hooks.post_start.as_ref()).map(hook),
         pre_stop: hooks.and_then(|hooks| hooks.pre_stop.as_ref()).map(hook),
     })
+}
+
+/// An init container, which may be a sidecar.
+pub(super) fn init_container(from: &core::Container) -> Decoded<Container> {
+    let container = container(from)?;
+    Ok(Container { sidecar: container.restart_policy == Some(RestartPolicy::Always), ..container })
+}
+
+/// A restart policy.
+pub(super) fn policy(from: &str) -> Decoded<RestartPolicy> {
+    match from {
+        "Always" => Ok(RestartPolicy::Always),
+        "OnFailure" => Ok(RestartPolicy::OnFailure),
+        "Never" => Ok(RestartPolicy::Never),
+        other => Err(unsupported("restartPolicy", other, &["Always", "OnFailure", "Never"])),
+    }
+}
+
+fn rule(from: &core::ContainerRestartRule) -> Option<RestartRule> {
+    let codes = from.exit_codes.as_ref().filter(|_| from.action == "Restart")?;
+    Some(RestartRule { among: codes.operator == "In", codes: codes.values.clone().unwrap_or_default() })
 }
 
 fn mount(from: &core::VolumeMount) -> Mount {

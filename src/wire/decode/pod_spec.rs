@@ -1,7 +1,7 @@
 //! Pods and their wishes.
 
 use super::affinity::{affinity, merge_label_keys, spread};
-use super::container::{container, toleration, unsupported};
+use super::container::{container, init_container, policy, toleration};
 use super::meta::{labels, name, namespaced, some_name, spec_of};
 use super::quantity::resources;
 use super::{Decoded, FieldError, Within, defaults, each, pod_status};
@@ -29,17 +29,13 @@ pub(super) fn compile(effective: &core::PodSpec, kept: &core::PodSpec) -> Decode
     let containers = effective.containers.iter().enumerate();
     let containers =
         containers.map(|(at, item)| container(item).within(&format!("containers[{at}]"))).collect::<Decoded<_>>()?;
-    let restart_policy = match effective.restart_policy.as_deref().unwrap_or("Always") {
-        "" | "Always" => RestartPolicy::Always,
-        "OnFailure" => RestartPolicy::OnFailure,
-        "Never" => RestartPolicy::Never,
-        other => return Err(unsupported("restartPolicy", other, &["Always", "OnFailure", "Never"])),
-    };
+    let restart_policy = effective.restart_policy.as_deref().filter(|policy| !policy.is_empty());
+    let restart_policy = restart_policy.map(policy).transpose()?.unwrap_or(RestartPolicy::Always);
     let mut spec = PodSpec {
         hash: hash::content_hash(&raw),
         raw: Arc::new(raw),
         containers,
-        init_containers: each(&effective.init_containers, "initContainers", container)?,
+        init_containers: each(&effective.init_containers, "initContainers", init_container)?,
         volumes: each(&effective.volumes, "volumes", volume)?,
         node_name: some_name(&effective.node_name),
         node_selector: labels(&effective.node_selector),

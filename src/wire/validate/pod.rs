@@ -96,8 +96,25 @@ impl Findings {
                 self.duplicate(format!("{path}.name"), &container.name);
             }
             self.long_running(&path, container, within);
+            self.restart_rules(&path, container);
         }
         self.host_ports(&path, &spec.containers);
+    }
+
+    /// A container's own policy, and the rules that come before it (`validateContainerRestartPolicy`).
+    fn restart_rules(&mut self, path: &str, container: &Container) {
+        let policies = ["Always", "OnFailure", "Never"];
+        self.one_of(format!("{path}.restartPolicy"), container.restart_policy.as_ref(), &policies);
+        for (at, rule) in container.restart_policy_rules.iter().flatten().enumerate() {
+            let path = format!("{path}.restartPolicyRules[{at}]");
+            self.one_of(format!("{path}.action"), Some(&rule.action), &["Restart", "RestartAllContainers"]);
+            match &rule.exit_codes {
+                Some(codes) => {
+                    self.one_of(format!("{path}.exitCodes.operator"), Some(&codes.operator), &["In", "NotIn"]);
+                }
+                None => self.required(format!("{path}.exitCodes"), ""),
+            }
+        }
     }
 
     fn init_containers(&mut self, path: &str, spec: &PodSpec, within: &Within<'_>) {
@@ -110,6 +127,7 @@ impl Findings {
                 self.duplicate(format!("{at}.name"), &container.name);
             }
             self.host_ports(&path, std::slice::from_ref(container));
+            self.restart_rules(&at, container);
             if container.restart_policy.as_deref() == Some("Always") {
                 self.long_running(&at, container, within);
                 continue;
