@@ -192,6 +192,61 @@ fn refusals_are_printed_and_the_rest_goes_on() {
 }
 
 #[test]
+fn labels_that_no_object_may_have_are_refused() {
+    let part = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+    let rows = [
+        (json!({"label": {"object": "deployment/web", "labels": {"bad key!": "x"}}}), "label", "labels"),
+        (
+            json!({"annotate": {"object": "deployment/web", "annotations": {"bad key!": "x"}}}),
+            "annotate",
+            "annotations",
+        ),
+    ];
+    for (mut action, command, field) in rows {
+        action["at"] = json!("5s");
+        let why = format!("metadata.{field}: Invalid value: \"bad key!\": {part}");
+        run(json!([web(json!({}))]), json!([action]), |store| {
+            let expected = format!("kubectl {command} deployment/web: The Deployment.apps \"web\" is invalid: {why}");
+            assert_eq!(printed(store)[0], expected);
+            assert_eq!(deployment(store)["metadata"]["labels"], Value::Null);
+        });
+    }
+}
+
+#[test]
+fn who_may_not_list_deletes_nothing_by_selector() {
+    let config = |name: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}});
+    let group = "rbac.authorization.k8s.io";
+    let role = json!({"apiVersion": format!("{group}/v1"), "kind": "Role", "metadata": {"name": "r"},
+        "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["delete"]}]});
+    let binding = json!({"apiVersion": format!("{group}/v1"), "kind": "RoleBinding", "metadata": {"name": "b"},
+        "subjects": [{"kind": "User", "name": "joe", "apiGroup": group}],
+        "roleRef": {"apiGroup": group, "kind": "Role", "name": "r"}});
+    let cannot = |user: &str| {
+        format!(
+            "Error from server (Forbidden): configmaps is forbidden: User \"{user}\" cannot list resource \"configmaps\" in API group \"\" in the namespace \"default\""
+        )
+    };
+    let rows = [
+        (
+            "nobody",
+            json!({"kind": "cm", "selector": "app=zz"}),
+            format!("configmaps -l app=zz: {}", cannot("nobody")),
+            true,
+        ),
+        ("joe", json!({"kind": "cm", "all": true}), format!("configmaps --all: {}", cannot("joe")), true),
+        ("joe", json!({"object": "cm/a"}), "configmap/a".to_string(), false),
+    ];
+    for (user, delete, said, stays) in rows {
+        let timeline = json!([{"at": "5s", "as": user, "delete": delete}]);
+        run(json!([config("a"), role, binding]), timeline, |store| {
+            assert_eq!(printed(store)[0], format!("kubectl --as={user} delete {said}"));
+            assert_eq!(store.live().get(&Key::new(Kind::ConfigMap, "default", "a")).is_some(), stays, "{said}");
+        });
+    }
+}
+
+#[test]
 fn several_objects_go_by_selector() {
     let config = |name: &str, tier: &str| {
         json!({"apiVersion": "v1", "kind": "ConfigMap",

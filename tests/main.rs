@@ -32,6 +32,7 @@ mod scenarios;
 mod scheduler;
 mod scheduler_config;
 mod scheduler_reference;
+mod services;
 mod store;
 mod support;
 mod tidy;

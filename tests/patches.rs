@@ -28,7 +28,7 @@ fn pod() -> Value {
             {"name": "c", "image": "img:1", "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}}}]}})
 }
 
-fn with(objects: &[Value]) -> Store {
+pub fn with(objects: &[Value]) -> Store {
     let mut store = support::store();
     for object in objects {
         let object = decode::object(object).unwrap_or_else(|errors| panic!("{object}: {errors:?}"));
@@ -41,17 +41,17 @@ fn key_of(object: &Value) -> Key {
     decode::object(object).unwrap().key()
 }
 
-fn send(store: &mut Store, key: &Key, document: Document) -> Result<(), String> {
+pub fn send(store: &mut Store, key: &Key, document: Document) -> Result<(), String> {
     let write = Write::Document(key.clone(), Arc::new(document), Preconditions::default());
     store.commit(NOW, write, "kubectl").map(drop).map_err(|error| error.to_string())
 }
 
-fn live(store: &Store, key: &Key) -> Value {
+pub fn live(store: &Store, key: &Key) -> Value {
     encode::object(store.live().get(key).unwrap())
 }
 
 /// Applies the patch to a fresh object and compares the values at the pointers.
-fn check(object: &Value, form: Form, patch: Value, expected: &[(&str, Value)]) {
+pub fn check(object: &Value, form: Form, patch: Value, expected: &[(&str, Value)]) {
     let (mut store, key) = (with(std::slice::from_ref(object)), key_of(object));
     send(&mut store, &key, Document::new(form, patch.clone(), "test")).unwrap_or_else(|why| panic!("{patch}: {why}"));
     let after = live(&store, &key);
@@ -61,7 +61,7 @@ fn check(object: &Value, form: Form, patch: Value, expected: &[(&str, Value)]) {
 }
 
 /// Applies the patch to a fresh object, which refuses it with this sentence and stays as it was.
-fn refused(object: &Value, form: Form, patch: Value, sentence: &str) {
+pub fn refused(object: &Value, form: Form, patch: Value, sentence: &str) {
     let (mut store, key) = (with(std::slice::from_ref(object)), key_of(object));
     let before = live(&store, &key);
     let why = send(&mut store, &key, Document::new(form, patch.clone(), "test")).expect_err(sentence);
@@ -229,7 +229,7 @@ fn results_are_read_and_validated() {
         ),
         (
             json!({"spec": {"selector": {"matchLabels": {"app": "x"}}, "template": {"metadata": {"labels": {"app": "x"}}}}}),
-            "Deployment.apps \"web\" is invalid: spec.selector: Invalid value: \"app=x\": field is immutable",
+            "Deployment.apps \"web\" is invalid: spec.selector: Invalid value: {\"matchLabels\":{\"app\":\"x\"}}: field is immutable",
         ),
     ];
     for (patch, sentence) in rows {
@@ -304,6 +304,33 @@ fn what_may_not_change_does_not() {
         replacement,
         &[("/spec/clusterIP", json!("10.96.0.50")), ("/spec/ports/0/port", json!(81))],
     );
+}
+
+#[test]
+fn what_is_wrong_and_what_may_not_change_are_told_together() {
+    let labels = json!({"matchLabels": {"app": "web"}});
+    let set = |kind: &str| {
+        let mut set = deployment();
+        set["kind"] = json!(kind);
+        set["spec"] = json!({"selector": labels, "template": set["spec"]["template"]});
+        set
+    };
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "default"}});
+    let other = json!({"spec": {"selector": {"matchLabels": {"app": "y"}}}});
+    let selector = "[spec.template.metadata.labels: Invalid value: {\"app\":\"web\"}: `selector` does not match template `labels`, spec.selector: Invalid value: {\"matchLabels\":{\"app\":\"y\"}}: field is immutable]";
+    let rows = [
+        (set("DaemonSet"), other.clone(), format!("DaemonSet.apps \"web\" is invalid: {selector}")),
+        (set("Deployment"), other.clone(), format!("Deployment.apps \"web\" is invalid: {selector}")),
+        (set("ReplicaSet"), other, format!("ReplicaSet.apps \"web\" is invalid: {selector}")),
+        (
+            secret,
+            json!({"type": "kubernetes.io/tls"}),
+            "Secret \"s\" is invalid: [type: Invalid value: \"kubernetes.io/tls\": field is immutable, data[tls.crt]: Required value, data[tls.key]: Required value]".to_string(),
+        ),
+    ];
+    for (object, patch, sentence) in rows {
+        refused(&object, Form::Merge, patch, &sentence);
+    }
 }
 
 #[test]

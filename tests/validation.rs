@@ -1,6 +1,7 @@
 //! What people write wrong, kind by kind, and the API server's sentence for it
 //! (`pkg/apis/*/validation/validation.go`): each row changes one thing in a valid object.
 
+use kubesim::wire::places::Places;
 use kubesim::wire::strict;
 use kubesim::wire::yaml::read_value;
 use serde_json::Value;
@@ -730,4 +731,43 @@ fn policies() {
             ("spec.resources", "{}", "spec.resources[storage]: Required value"),
         ],
     );
+}
+
+#[test]
+fn accounts_in_bindings_of_the_cluster_need_a_namespace() {
+    // (the binding, the role, what is wrong with an account without a namespace)
+    let rows =
+        [("RoleBinding", "Role", ""), ("ClusterRoleBinding", "ClusterRole", "subjects[0].namespace: Required value")];
+    for (kind, role, wrong) in rows {
+        let binding = format!(
+            "{{apiVersion: rbac.authorization.k8s.io/v1, kind: {kind}, metadata: {{name: b}}, \
+             subjects: [{{kind: ServiceAccount, name: bot}}], \
+             roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: {role}, name: r}}}}"
+        );
+        assert_eq!(strict::faults(&read_value(&binding).unwrap()).join("\n"), wrong, "{kind}");
+    }
+}
+
+#[test]
+fn kinds_that_are_not_simulated_are_known_by_their_group() {
+    let rows = [
+        ("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", true),
+        ("apiregistration.k8s.io/v1", "APIService", true),
+        ("certificates.k8s.io/v1", "CertificateSigningRequest", true),
+        ("flowcontrol.apiserver.k8s.io/v1", "FlowSchema", true),
+        ("resource.k8s.io/v1", "ResourceClaimTemplate", true),
+        ("storage.k8s.io/v1", "VolumeAttributesClass", true),
+        ("v1", "PodTemplate", true),
+        ("example.com/v1", "ResourceClaim", false),
+    ];
+    for (version, kind, known) in rows {
+        let object = read_value(&format!("{{apiVersion: {version}, kind: {kind}, metadata: {{name: x}}}}")).unwrap();
+        let problem = strict::unknown_kind(&object, &Places::new("x.yaml", ""));
+        let message = match known {
+            true => format!("kind {kind:?} is not simulated yet"),
+            false => format!("no matches for kind {kind:?} in version {version:?}"),
+        };
+        assert_eq!(problem.message, message);
+        assert_eq!(strict::is_custom(&object), !known, "{kind}");
+    }
 }

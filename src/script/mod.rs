@@ -170,7 +170,7 @@ impl Controller for Kubectl {
             }
             let warned = step.warnings(&command.progress, cx.live());
             command.printed.extend(warned.into_iter().map(|line| (cx.now, Name::from(line))));
-            let printed = step.perform(&command.progress, cx);
+            let printed = step.perform(&command.progress, entry.user.as_deref(), cx);
             if let Some(user) = &entry.user {
                 cx.sign(user);
             }

@@ -2,12 +2,14 @@
 
 use super::drain::DrainOptions;
 use super::{Progress, apply, send, template};
+use crate::model::rbac::User;
 use crate::model::sets::RevisionData;
 use crate::model::workload::keys;
 use crate::model::{ControllerRevision, Key, Kind, Name, Node, Object, PodTemplate, ReplicaSet};
 use crate::model::{Selector, Taint, TaintEffect, Uid};
 use crate::runtime::Cx;
-use crate::store::{DeleteOptions, Patch, Preconditions, Propagation, Write};
+use crate::store::access::may_list;
+use crate::store::{DeleteOptions, Patch, Preconditions, Propagation, StoreError, Write};
 use crate::wire::encode;
 use crate::wire::patch::{Document, Form};
 use std::sync::Arc;
@@ -38,18 +40,19 @@ impl Deleted {
         }
     }
 
-    /// What it means now.
-    fn keys(&self, cx: &Cx<'_>) -> Vec<Key> {
+    /// What it means now: those of several that the user finds, if he may look for them.
+    fn keys(&self, user: Option<&User>, cx: &Cx<'_>) -> Result<Vec<Key>, StoreError> {
         match self {
-            Deleted::One(key) => vec![key.clone()],
+            Deleted::One(key) => Ok(vec![key.clone()]),
             Deleted::Selected { kind, namespace, selector } => {
+                user.map_or(Ok(()), |user| may_list(cx.live(), user, *kind, namespace))?;
                 let wanted = |object: &&Object| {
                     let meta = object.meta();
                     meta.namespace == *namespace && selector.as_ref().is_none_or(|wanted| wanted.matches(&meta.labels))
                 };
                 let mut keys: Vec<Key> = cx.live().objects(*kind).filter(wanted).map(Object::key).collect();
                 keys.sort();
-                keys
+                Ok(keys)
             }
         }
     }
@@ -242,7 +245,7 @@ impl Step {
     }
 
     /// Asks for the writes; gives what the command prints before they are answered.
-    pub(super) fn perform(&self, progress: &Progress, cx: &mut Cx<'_>) -> Option<String> {
+    pub(super) fn perform(&self, progress: &Progress, user: Option<&User>, cx: &mut Cx<'_>) -> Option<String> {
         match self {
             Step::Apply { manifests, dry_run, .. } => apply::apply(manifests, *dry_run, progress, cx),
             Step::ServerSideApply { manifests, manager, force, dry_run } => {
@@ -258,8 +261,9 @@ impl Step {
                     propagation: Some(*propagation),
                     preconditions: Preconditions::default(),
                 };
-                for key in what.keys(cx) {
-                    send(cx, Write::Delete(key, options), *dry_run);
+                match what.keys(user, cx) {
+                    Ok(keys) => keys.into_iter().for_each(|key| send(cx, Write::Delete(key, options), *dry_run)),
+                    Err(refused) => return Some(refused.as_printed()),
                 }
             }
             Step::Change { key, document, dry_run, .. } => {

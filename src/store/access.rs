@@ -147,6 +147,19 @@ pub fn review(view: View<'_>, user: &User, ask: &Ask) -> Result<(), StoreError> 
     Err(refusal(user, ask, &missing))
 }
 
+/// Whether a user may list the objects of a kind, as `kubectl` does before it changes those that a selector finds.
+///
+/// # Errors
+/// The API server's refusal.
+pub fn may_list(view: View<'_>, user: &User, kind: Kind, namespace: &Name) -> Result<(), StoreError> {
+    // Kubelets list what is theirs (`plugin/pkg/auth/authorizer/node/node_authorizer.go`).
+    if super::node_restriction::node_of(user).is_some() {
+        return Ok(());
+    }
+    let key = Key { kind, namespace: namespace.clone(), name: Name::new() };
+    review(view, user, &Ask::new("list", &key, ""))
+}
+
 /// The refusal of something that no role gives.
 pub(super) fn denied(user: &User, verb: &'static str, key: &Key) -> Result<(), StoreError> {
     Err(refusal(user, &Ask::new(verb, key, ""), &[]))

@@ -1,16 +1,14 @@
 //! What the API server adds and refuses on the way in: limits of the simulation, the admission plugins of
-//! `pkg/kubeapiserver/options/plugins.go` that matter here, allocation of addresses, and immutable fields.
+//! `pkg/kubeapiserver/options/plugins.go` that matter here, and immutable fields.
 
 use super::errors::StoreError;
 use super::slots::Store;
 use crate::model::Resource;
 use crate::model::batch::JobStatus;
 use crate::model::core::{PriorityClass, ServiceAccount};
-use crate::model::service::{Service, ServiceType};
 use crate::model::{Condition, Key, Kind, Labels, Name, Node, Object, Pod, PodSpec, PodStatus, Taint, TaintEffect};
 use crate::model::{Toleration, Truth, hash};
 use serde_json::{Value, json};
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 /// Seconds a pod stays on a node that is not ready or unreachable
@@ -42,10 +40,7 @@ impl Store {
                 admit_node(Arc::make_mut(node));
                 Ok(())
             }
-            Object::Service(service) => {
-                self.give_addresses(Arc::make_mut(service));
-                Ok(())
-            }
+            Object::Service(service) => self.give_addresses(None, Arc::make_mut(service)),
             Object::Namespace(namespace) => {
                 let namespace = Arc::make_mut(namespace);
                 let name = namespace.meta.name.clone();
@@ -209,48 +204,6 @@ impl Store {
 
     fn default_priority_class(&self) -> Option<&Arc<PriorityClass>> {
         self.live().list::<PriorityClass>().filter(|class| class.global_default).min_by_key(|class| class.value)
-    }
-
-    /// Virtual addresses from the service range, ports from 30000-32767.
-    fn give_addresses(&mut self, service: &mut Service) {
-        if service.kind == ServiceType::ExternalName {
-            return;
-        }
-        if !service.headless && service.cluster_ip.is_none() {
-            service.cluster_ip = Some(Ipv4Addr::from(self.next_cluster_ip));
-            self.next_cluster_ip += 1;
-        }
-        if matches!(service.kind, ServiceType::NodePort | ServiceType::LoadBalancer) {
-            for port in service.ports.iter_mut().filter(|port| port.node_port == 0) {
-                port.node_port = self.next_node_port;
-                self.next_node_port += 1;
-            }
-        }
-    }
-
-    /// A service keeps the addresses it has, and gets those that its new type wants
-    /// (`pkg/registry/core/service/storage/storage.go`, `patchAllocatedValues`).
-    pub(super) fn keep_allocated(&mut self, old: &Object, new: &mut Object) {
-        let (Object::Service(old), Object::Service(service)) = (old, new) else { return };
-        let service = Arc::make_mut(service);
-        let has_ip = |service: &Service| service.kind != ServiceType::ExternalName;
-        if !has_ip(service) {
-            service.cluster_ip = None;
-        } else if has_ip(old) && service.cluster_ip.is_none() && !service.headless {
-            (service.cluster_ip, service.headless) = (old.cluster_ip, old.headless);
-        }
-        let has_ports = |service: &Service| matches!(service.kind, ServiceType::NodePort | ServiceType::LoadBalancer);
-        for port in service.ports.iter_mut() {
-            let same = old.ports.iter().find(|have| have.port == port.port && have.protocol == port.protocol);
-            if port.node_port == 0 && has_ports(old) {
-                port.node_port = same.map_or(0, |have| have.node_port);
-            } else if service.kind == ServiceType::ClusterIp
-                && same.is_some_and(|have| have.node_port == port.node_port)
-            {
-                port.node_port = 0;
-            }
-        }
-        self.give_addresses(service);
     }
 
     pub(super) fn validate_update(&self, old: &Object, new: &Object) -> Result<(), StoreError> {

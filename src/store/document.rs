@@ -5,6 +5,7 @@
 //! A worked example: a strategic merge patch of a Deployment. The live object is written as JSON, the patch is applied,
 //! the result is read with defaults, validated, and takes the way of any update; its status is not touched.
 
+use super::addresses::keep_allocated;
 use super::apply::{Written, check_preconditions};
 use super::custom::{NO_RESOURCE, replicas_at, with_replicas};
 use super::errors::{MODIFIED, Refusal, StoreError};
@@ -16,7 +17,7 @@ use crate::model::{CustomResourceDefinition, Key, Kind, ManagedEntry, Name, Obje
 use crate::time::SimTime;
 use crate::wire::managed::{self, Author};
 use crate::wire::patch::{self, Document, Form, Subresource};
-use crate::wire::{decode, encode, strict, validate};
+use crate::wire::{decode, encode, prepare, strict, validate};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -41,12 +42,16 @@ impl Store {
         let status = document.subresource == Subresource::Status;
         let author = Author { manager: document.manager.clone(), subresource: subresource_name(document.subresource) };
         let mut by = By { writer, author: Some(author) };
+        let mut faults = Vec::new();
         let mut merged = match document.subresource {
             Subresource::Scale => self.scaled(&key, &old, document)?,
             _ => {
-                let Some((mut new, owners)) = self.changed(now, &key, &old, document)? else {
+                let Some(Changed { object: mut new, owners, faults: found }) =
+                    self.changed(now, &key, &old, document)?
+                else {
                     return Ok(Written { revision: self.revision(), key });
                 };
+                faults = found;
                 if !status {
                     new = with_status_of(&new, &old);
                 }
@@ -61,15 +66,17 @@ impl Store {
         };
         if !status {
             super::workloads::prepare(Some(&old), &mut merged);
-            self.keep_allocated(&old, &mut merged);
+            keep_allocated(&old, &mut merged);
             super::custom::keep_stored_versions(&old, &mut merged);
         }
         self.shape_custom(Some(&old), &mut merged)?;
-        if !status {
-            count_generation(&old, &mut merged);
+        match document.subresource {
+            Subresource::None => check_rules(&key, &old, &merged, faults)?,
+            _ => invalid_if(&key, faults)?,
         }
-        if document.subresource == Subresource::None {
-            check_rules(&key, &encode::object(&old), &encode::object(&merged))?;
+        if !status {
+            self.give_others(&old, &mut merged)?;
+            count_generation(&old, &mut merged);
         }
         self.finish_update(now, (slot, key), &old, merged, by)
     }
@@ -85,10 +92,7 @@ impl Store {
         let mut body = document.body.clone();
         body.as_object_mut().map(|fields| fields.shift_remove("status"));
         let mut object = self.read(&key, &body)?;
-        let errors = strict::faults(&body);
-        if !errors.is_empty() {
-            return Err(StoreError::Invalid(key, errors));
-        }
+        invalid_if(&key, strict::faults(&body))?;
         let owners = managed::created(self.place_of(&object), &body, &document.manager, now);
         object.meta_mut().managed = Some(Arc::new(owners));
         self.commit(now, Write::Create(object), writer)
@@ -120,19 +124,35 @@ impl Store {
 
     /// Goes the whole way of a write and stores nothing.
     pub(super) fn dry_run(&mut self, now: SimTime, write: Write, writer: &'static str) -> Result<Written, StoreError> {
-        let (ip, port) = (self.next_cluster_ip, self.next_node_port);
+        let next = self.addresses.next;
         let names = self.names.clone();
         self.dry = true;
         let result = self.commit(now, write, writer);
         self.dry = false;
-        (self.next_cluster_ip, self.next_node_port, self.names) = (ip, port, names);
+        (self.addresses.next, self.names) = (next, names);
         result
     }
 }
 
-/// Refuses a change of what may not change.
-pub(super) fn check_rules(key: &Key, before: &Value, after: &Value) -> Result<(), StoreError> {
-    let errors = validate::update::update(key.kind, before, after);
+/// Refuses an object with `faults`, and a change of what may not change, in the order in which the API server looks.
+pub(super) fn check_rules(key: &Key, old: &Object, new: &Object, faults: Vec<String>) -> Result<(), StoreError> {
+    let changes = validate::update::update(key.kind, &encode::object(old), &encode::object(new));
+    let (first, second) = match validate::update::come_first(key.kind) {
+        true => (changes, faults),
+        false => (faults, changes),
+    };
+    let mut errors = first;
+    // A list of errors says nothing twice (`staging/src/k8s.io/apimachinery/pkg/util/errors/errors.go`).
+    for error in second {
+        if !errors.contains(&error) {
+            errors.push(error);
+        }
+    }
+    invalid_if(key, errors)
+}
+
+/// Refuses an object in which anything is wrong.
+fn invalid_if(key: &Key, errors: Vec<String>) -> Result<(), StoreError> {
     if errors.is_empty() { Ok(()) } else { Err(StoreError::Invalid(key.clone(), errors)) }
 }
 
@@ -221,8 +241,14 @@ fn check_identity(key: &Key, before: &Value, after: &Value) -> Result<(), StoreE
     }
 }
 
-/// An object with a document applied, and its owners if that settles them.
-type Changed = (Object, Option<Vec<ManagedEntry>>);
+/// An object with a document applied.
+struct Changed {
+    object: Object,
+    /// Its owners, if the document settles them.
+    owners: Option<Vec<ManagedEntry>>,
+    /// What is wrong with it.
+    faults: Vec<String>,
+}
 
 impl Store {
     /// The object with a document applied; none if nothing changed.
@@ -251,23 +277,23 @@ impl Store {
             }
             _ => (patch::apply(key.kind, &before, document).map_err(refuse)?, None),
         };
-        let after = only_its_part(&before, after, document.subresource, status_apart);
+        let mut after = only_its_part(&before, after, document.subresource, status_apart);
         if after == before && owners.is_none() {
             return Ok(None);
         }
         check_identity(key, &before, &after)?;
-        let new = self.decoded(key, old, &before, &after)?;
-        let mut errors = match document.subresource {
+        if document.subresource != Subresource::Status {
+            prepare::update(key.kind, &before, &mut after);
+        }
+        let object = self.decoded(key, old, &before, &after)?;
+        let mut faults = match document.subresource {
             Subresource::Resize => validate::update_pod::resize(&before, &after),
             _ => Vec::new(),
         };
         if document.subresource != Subresource::Status {
-            errors.extend(strict::faults(&after));
+            faults.extend(strict::faults(&after));
         }
-        match errors.is_empty() {
-            true => Ok(Some((new, owners))),
-            false => Err(StoreError::Invalid(key.clone(), errors)),
-        }
+        Ok(Some(Changed { object, owners, faults }))
     }
 
     /// A custom kind answers in the version it is asked in: without conversion only the version's name differs.

@@ -5,6 +5,7 @@
 //! sees the past, exactly. Versions that nobody can see any more are dropped as the log is trimmed.
 
 pub mod access;
+mod addresses;
 pub mod admission;
 pub mod apply;
 pub mod custom;

@@ -1,11 +1,14 @@
 //! Changes of a part of an object: what upstream's components send as strategic merge patches, each as
 //! a value that is applied to whatever version is there.
 
+use super::errors::StoreError;
 use crate::model::fault::Hold;
 use crate::model::machine::Trouble;
 use crate::model::{Condition, Labels, Name, Object, OwnerReference, PodStatus, Taint, TaintEffect, Uid, condition};
-use crate::model::{Phase, Pod, PodTemplate};
+use crate::model::{Key, Phase, Pod, PodTemplate};
 use crate::time::SimTime;
+use crate::wire::validate;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A change of a part.
@@ -95,6 +98,20 @@ impl Patch {
                 | Patch::VolumesAttached(_)
                 | Patch::VolumesInUse(_)
         )
+    }
+
+    /// Refuses labels, annotations and taints that no object may have.
+    pub(super) fn check(&self, key: &Key) -> Result<(), StoreError> {
+        fn set(edits: &[(Name, Option<Name>)]) -> BTreeMap<String, String> {
+            let set = edits.iter().filter_map(|(key, value)| Some((key.to_string(), value.as_ref()?.to_string())));
+            set.collect()
+        }
+        let errors = match self {
+            Patch::Labels(edits) => validate::labels(&set(edits)),
+            Patch::Annotations(edits) => validate::annotations(&set(edits)),
+            _ => return Ok(()),
+        };
+        if errors.is_empty() { Ok(()) } else { Err(StoreError::Invalid(key.clone(), errors)) }
     }
 
     /// Applies it to `object`.

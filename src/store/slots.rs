@@ -1,5 +1,6 @@
 //! Where objects live: one slot per object that ever was, holding the versions that someone can still see.
 
+use super::addresses::Addresses;
 use super::events::EventTable;
 use super::index::Index;
 use super::log::{Change, Log, Revision, Verb};
@@ -53,8 +54,7 @@ pub struct Store {
     pub(super) admitted: FxHashMap<(u64, Labels), Arc<PodSpec>>,
     pub(super) live: FxHashMap<Kind, u64>,
     pub(super) limits: StoreLimits,
-    pub(super) next_cluster_ip: u32,
-    pub(super) next_node_port: u16,
+    pub(super) addresses: Addresses,
     /// The custom kinds that were ever defined.
     pub(super) kinds: CustomKinds,
     /// Whether what is written now is only asked for.
@@ -78,8 +78,7 @@ impl Store {
             admitted: FxHashMap::default(),
             live: FxHashMap::default(),
             limits,
-            next_cluster_ip: u32::from(std::net::Ipv4Addr::new(10, 96, 0, 10)),
-            next_node_port: 30_000,
+            addresses: Addresses::default(),
             kinds: CustomKinds::default(),
             dry: false,
             nodes_moved: 0,
@@ -158,6 +157,7 @@ impl Store {
         {
             self.nodes_moved = revision;
         }
+        self.addresses.follow(old.as_ref(), Some(&new));
         if let Object::CustomResourceDefinition(definition) = &new {
             self.kinds.learn(definition);
         }
@@ -180,6 +180,7 @@ impl Store {
         if old.kind() == Kind::Node {
             self.nodes_moved = revision;
         }
+        self.addresses.follow(Some(&old), None);
         let key = old.key();
         let change = Change { revision, time: now, key, verb: Verb::Deleted, old: Some(old), new: None, writer };
         self.log.push(slot, change);

@@ -1,6 +1,7 @@
 //! Doing a write: replace and patch (`staging/src/k8s.io/apiserver/pkg/registry/rest/update.go`,
 //! `staging/src/k8s.io/apimachinery/pkg/api/validation/objectmeta.go`).
 
+use super::addresses::keep_allocated;
 use super::apply::{Written, check_preconditions};
 use super::document::check_rules;
 use super::errors::{MODIFIED, Refusal, StoreError};
@@ -33,12 +34,14 @@ impl Store {
         keep_identity(&mut merged, &old, &new, status);
         if !status {
             super::workloads::prepare(Some(&old), &mut merged);
-            self.keep_allocated(&old, &mut merged);
+            keep_allocated(&old, &mut merged);
             super::custom::keep_stored_versions(&old, &mut merged);
             self.shape_custom(Some(&old), &mut merged)?;
-            if validate::update::has_rules(key.kind) && wish_differs(&old, &merged) {
-                check_rules(&key, &encode::object(&old), &encode::object(&merged))?;
+            let in_model = matches!(key.kind, Kind::Deployment | Kind::ReplicaSet);
+            if validate::update::has_rules(key.kind) && !in_model && wish_differs(&old, &merged) {
+                check_rules(&key, &old, &merged, Vec::new())?;
             }
+            self.give_others(&old, &mut merged)?;
             count_generation(&old, &mut merged);
         } else {
             self.shape_custom(Some(&old), &mut merged)?;
@@ -65,7 +68,10 @@ impl Store {
                 new = scaled.ok_or_else(|| Refusal::new(404, super::custom::NO_RESOURCE).of(key.clone()))?;
                 self.shape_custom(Some(&old), &mut new)?;
             }
-            _ => patch.apply(&mut new),
+            _ => {
+                patch.check(&key)?;
+                patch.apply(&mut new);
+            }
         }
         if !patch.is_status() {
             super::workloads::prepare(Some(&old), &mut new);

@@ -8,6 +8,7 @@ pub mod managed;
 pub mod names;
 pub mod patch;
 pub mod places;
+pub mod prepare;
 pub mod strict;
 pub mod typed;
 pub mod validate;

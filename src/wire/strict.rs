@@ -65,8 +65,45 @@ pub const KINDS: &[(&str, &str)] = &[
     ("storage.k8s.io/v1", "VolumeAttachment"),
 ];
 
-/// Kinds of Kubernetes that are not simulated, so that the message can say so.
-const KNOWN_ELSEWHERE: &[&str] = &["Endpoints"];
+/// Kinds of Kubernetes 1.36 that are not simulated, with their groups, so that the message can say so.
+const KNOWN_ELSEWHERE: &[(&str, &[&str])] = &[
+    ("", &["Binding", "ComponentStatus", "Endpoints", "Event", "PodTemplate"]),
+    (
+        "admissionregistration.k8s.io",
+        &[
+            "MutatingAdmissionPolicy",
+            "MutatingAdmissionPolicyBinding",
+            "MutatingWebhookConfiguration",
+            "ValidatingAdmissionPolicy",
+            "ValidatingAdmissionPolicyBinding",
+            "ValidatingWebhookConfiguration",
+        ],
+    ),
+    ("apiregistration.k8s.io", &["APIService"]),
+    ("authentication.k8s.io", &["SelfSubjectReview", "TokenRequest", "TokenReview"]),
+    (
+        "authorization.k8s.io",
+        &["LocalSubjectAccessReview", "SelfSubjectAccessReview", "SelfSubjectRulesReview", "SubjectAccessReview"],
+    ),
+    ("certificates.k8s.io", &["CertificateSigningRequest", "ClusterTrustBundle", "PodCertificateRequest"]),
+    ("coordination.k8s.io", &["LeaseCandidate"]),
+    ("events.k8s.io", &["Event"]),
+    ("flowcontrol.apiserver.k8s.io", &["FlowSchema", "PriorityLevelConfiguration"]),
+    ("internal.apiserver.k8s.io", &["StorageVersion"]),
+    ("networking.k8s.io", &["IPAddress", "ServiceCIDR"]),
+    ("node.k8s.io", &["RuntimeClass"]),
+    ("policy", &["Eviction"]),
+    ("resource.k8s.io", &["DeviceClass", "DeviceTaintRule", "ResourceClaim", "ResourceClaimTemplate", "ResourceSlice"]),
+    ("scheduling.k8s.io", &["PodGroup", "Workload"]),
+    ("storage.k8s.io", &["CSIStorageCapacity", "VolumeAttributesClass"]),
+    ("storagemigration.k8s.io", &["StorageVersionMigration"]),
+];
+
+/// Whether Kubernetes has the kind and the simulation does not.
+fn is_elsewhere(version: &str, kind: &str) -> bool {
+    let group = version.split_once('/').map_or("", |(group, _)| group);
+    KNOWN_ELSEWHERE.iter().any(|(of, kinds)| *of == group && kinds.contains(&kind))
+}
 
 /// A `List` as the documents of its items; any other document as itself.
 pub fn flatten(mut document: Document) -> Vec<Document> {
@@ -242,7 +279,7 @@ pub fn is_custom(value: &Value) -> bool {
     let kind = text("kind");
     text("apiVersion").split_once('/').is_some_and(|(group, _)| group.contains('.'))
         && !kind.is_empty()
-        && !KNOWN_ELSEWHERE.contains(&kind)
+        && !is_elsewhere(text("apiVersion"), kind)
         && !KINDS.iter().any(|(_, known)| *known == kind)
 }
 
@@ -251,7 +288,7 @@ pub fn unknown_kind(value: &Value, places: &Places) -> Problem {
     let (kind, version) =
         (value["kind"].as_str().unwrap_or_default(), value["apiVersion"].as_str().unwrap_or_default());
     let kinds: Vec<&str> = KINDS.iter().map(|(_, kind)| *kind).collect();
-    if KNOWN_ELSEWHERE.contains(&kind) {
+    if is_elsewhere(version, kind) {
         let help = format!("leave it out; the kinds that are simulated are {}", kinds.join(", "));
         return places.problem("kind", format!("kind {kind:?} is not simulated yet"), help);
     }

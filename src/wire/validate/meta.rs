@@ -96,6 +96,20 @@ impl Findings {
     }
 }
 
+/// What is wrong with the labels of an object, as the API server prints it.
+pub fn labels(labels: &BTreeMap<String, String>) -> Vec<String> {
+    let mut findings = Findings::default();
+    findings.labels("metadata.labels", "metadata.labels", Some(labels));
+    findings.0.iter().map(ToString::to_string).collect()
+}
+
+/// What is wrong with the annotations of an object, as the API server prints it.
+pub fn annotations(annotations: &BTreeMap<String, String>) -> Vec<String> {
+    let mut findings = Findings::default();
+    findings.annotations("metadata.annotations", "metadata.annotations", Some(annotations));
+    findings.0.iter().map(ToString::to_string).collect()
+}
+
 /// Whether labels satisfy a selector.
 pub(super) fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
     let equal = selector.match_labels.iter().flatten().all(|(key, value)| labels.get(key) == Some(value));

@@ -25,6 +25,7 @@ mod volume;
 mod workload;
 
 pub use custom::custom_metadata;
+pub use meta::{annotations, labels};
 
 use std::fmt;
 
@@ -151,7 +152,8 @@ fn remedy(detail: &str) -> &'static str {
         ("exactly 5 fields", "write minute, hour, day of month, month, day of week: */5 * * * *"),
         ("time zone", "write a name such as Europe/Berlin"),
         ("RFC 1123", "use lower-case letters, digits and dashes"),
-        ("less than or equal to", "raise the limit or lower the request"),
+        ("limit of", "raise the limit or lower the request"),
+        ("less than or equal to", "write a smaller number"),
         ("greater than or equal to 0", "write 0 or more"),
         ("between 1 and 65535", "write a port number from 1 to 65535"),
         ("valid label", "use letters, digits, `-`, `_` and `.`, at most 63"),

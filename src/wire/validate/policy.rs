@@ -150,7 +150,9 @@ impl Findings {
         }
     }
 
-    fn binding(&mut self, role: &RoleRef, subjects: Option<&Vec<Subject>>, kinds: &[&'static str]) {
+    /// An account without a namespace is one of the binding's own, if the binding has one
+    /// (`ValidateRoleBindingSubject`).
+    fn binding(&mut self, role: &RoleRef, subjects: Option<&Vec<Subject>>, kinds: &[&'static str], namespaced: bool) {
         self.one_of("roleRef.apiGroup", role.api_group.as_ref(), &[RBAC]);
         self.one_of("roleRef.kind", Some(&role.kind), kinds);
         if role.name.is_empty() {
@@ -162,7 +164,8 @@ impl Findings {
                 self.required(format!("{path}.name"), "");
             }
             self.one_of(format!("{path}.kind"), Some(&subject.kind), &["Group", "ServiceAccount", "User"]);
-            if subject.kind == "ServiceAccount" && subject.namespace.as_deref().is_none_or(str::is_empty) {
+            let somewhere = namespaced || subject.kind != "ServiceAccount";
+            if !somewhere && subject.namespace.as_deref().is_none_or(str::is_empty) {
                 self.required(format!("{path}.namespace"), "");
             }
         }
@@ -261,7 +264,7 @@ macro_rules! bindings {
             fn validate(&self) -> Vec<FieldError> {
                 let mut findings = Findings::default();
                 findings.metadata(&self.metadata, $namespaced, path_segment);
-                findings.binding(&self.role_ref, self.subjects.as_ref(), $roles);
+                findings.binding(&self.role_ref, self.subjects.as_ref(), $roles, $namespaced);
                 findings.0
             }
         }

@@ -33,6 +33,7 @@ impl Findings {
         }
         let mut names_seen = BTreeSet::new();
         let mut pairs_seen = BTreeSet::new();
+        let mut node_ports_seen = BTreeSet::new();
         for (index, port) in ports.iter().enumerate() {
             let path = format!("spec.ports[{index}]");
             match port.name.as_deref().unwrap_or("") {
@@ -54,6 +55,10 @@ impl Findings {
                 self.node_port(&format!("{path}.nodePort"), number, kind);
             }
             let protocol = port.protocol.as_deref().unwrap_or("TCP");
+            let node_port = port.node_port.filter(|number| *number != 0);
+            if let Some(number) = node_port.filter(|number| !node_ports_seen.insert((protocol, *number))) {
+                self.add(format!("{path}.nodePort"), super::ErrorType::Duplicate(number.to_string()), "");
+            }
             if !pairs_seen.insert((protocol, port.port)) {
                 let pair = serde_json::json!({ "port": port.port, "protocol": protocol });
                 self.add(path, super::ErrorType::Duplicate(pair.to_string()), "");
@@ -86,7 +91,7 @@ impl Findings {
     fn node_port(&mut self, path: &str, number: i32, kind: &str) {
         if kind == "ClusterIP" {
             self.forbidden(path, "may not be used when `type` is 'ClusterIP'");
-        } else if !(30_000..=32_767).contains(&number) {
+        } else if kind != "ExternalName" && !(30_000..=32_767).contains(&number) {
             let detail = "provided port is not in the valid range. The range of valid ports is 30000-32767";
             self.invalid_value(path, &number, detail);
         }

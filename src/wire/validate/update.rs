@@ -3,8 +3,7 @@
 //! `Validate*Update`).
 //!
 //! Works on the JSON of both versions, so that kinds which are kept as written have the same rules as others.
-//! Deployments and replica sets are not here: the store compares their selectors in the model, because their
-//! controllers write them often.
+//! What controllers write of deployments and replica sets, which they do often, the store compares in the model.
 
 use super::update_pod;
 use super::update_workload;
@@ -29,11 +28,11 @@ fn rules(kind: Kind) -> &'static [Rule] {
     match kind {
         Kind::Pod => &[Own(update_pod::pod)],
         Kind::StatefulSet => &[Own(update_workload::stateful_set)],
-        Kind::DaemonSet => &[Immutable("spec.selector")],
+        Kind::DaemonSet | Kind::Deployment | Kind::ReplicaSet => &[Immutable("spec.selector")],
         Kind::Job => &[Own(update_workload::job)],
-        Kind::Service => &[Own(cluster_ip), Once("spec.loadBalancerClass", "may not change once set")],
+        Kind::Service => &[Own(cluster_ip), Own(load_balancer_class)],
         Kind::ConfigMap => &[Own(|old, new, errors| frozen(&["data", "binaryData"], old, new, errors))],
-        Kind::Secret => &[Own(|old, new, errors| frozen(&["data"], old, new, errors)), Immutable("type")],
+        Kind::Secret => &[Immutable("type"), Own(|old, new, errors| frozen(&["data"], old, new, errors))],
         Kind::PersistentVolume => &[Own(volume_source), Immutable("spec.volumeMode")],
         Kind::PersistentVolumeClaim => &[Own(claim)],
         Kind::StorageClass => &[
@@ -67,6 +66,12 @@ fn rules(kind: Kind) -> &'static [Rule] {
 /// Whether updates of this kind have rules at all.
 pub fn has_rules(kind: Kind) -> bool {
     !rules(kind).is_empty()
+}
+
+/// Whether the API server looks at what changed before it looks at the whole: some kinds' `Validate*Update` end with
+/// the validation of the object, others begin with it.
+pub fn come_first(kind: Kind) -> bool {
+    matches!(kind, Kind::Service | Kind::Secret | Kind::ConfigMap | Kind::IngressClass)
 }
 
 /// What is wrong with `new` in place of `old`, as the API server prints it.
@@ -135,6 +140,15 @@ fn cluster_ip(old: &Value, new: &Value, errors: &mut Vec<String>) {
         true => "spec.clusterIPs[0]: Invalid value: []: primary clusterIP can not be unset".to_string(),
         false => invalid("spec.clusterIPs[0]", has, "may not change once set"),
     });
+}
+
+/// The class of a load balancer stays as long as the service has one (`validateLoadBalancerClassField`).
+fn load_balancer_class(old: &Value, new: &Value, errors: &mut Vec<String>) {
+    let (had, has) = (&old["spec"], &new["spec"]);
+    let balanced = had["type"] == "LoadBalancer" && has["type"] == "LoadBalancer";
+    if balanced && !same(&had["loadBalancerClass"], &has["loadBalancerClass"]) {
+        errors.push(invalid("spec.loadBalancerClass", &has["loadBalancerClass"], "may not change once set"));
+    }
 }
 
 /// Configuration that says `immutable: true`.
