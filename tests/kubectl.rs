@@ -192,6 +192,33 @@ fn refusals_are_printed_and_the_rest_goes_on() {
 }
 
 #[test]
+fn the_server_applies_parts_of_objects() {
+    let part = |spec: Value, force: bool| {
+        let object = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": spec});
+        json!({"at": "5s", "apply": {"serverSide": true, "forceConflicts": force, "fieldManager": "hpa", "inline": [object]}})
+    };
+    let command = "kubectl apply --server-side --field-manager=hpa";
+    let invalid = "The Deployment.apps \"web\" is invalid";
+    let rows = [
+        (part(json!({"replicas": 3}), true), format!("{command} --force-conflicts deployment/web"), 3),
+        // What is wrong with the whole is told when it is merged.
+        (
+            part(json!({"replicas": 2, "template": {"metadata": {"labels": {"app": "x"}}}}), true),
+            format!(
+                "{command} --force-conflicts deployment/web: {invalid}: spec.template.metadata.labels: Invalid value: {{\"app\":\"x\"}}: `selector` does not match template `labels`"
+            ),
+            1,
+        ),
+    ];
+    for (action, said, replicas) in rows {
+        run(json!([web(json!({"replicas": 1}))]), json!([action]), |store| {
+            assert_eq!(printed(store)[0], said);
+            assert_eq!(deployment(store)["spec"]["replicas"], replicas);
+        });
+    }
+}
+
+#[test]
 fn labels_that_no_object_may_have_are_refused() {
     let part = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
     let rows = [

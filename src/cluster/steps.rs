@@ -36,7 +36,7 @@ pub fn steps(scenario: &Scenario) -> Result<Vec<Entry>> {
         let all = manifests(&scenario.manifests, &scenario.kinds)?;
         // Objects of custom kinds are a command of their own, which waits until their kinds are served.
         let (custom, built_in): (Vec<_>, Vec<_>) =
-            all.into_iter().partition(|one| matches!(one.object.kind(), Kind::Custom(_)));
+            all.into_iter().partition(|one| matches!(one.key.kind, Kind::Custom(_)));
         for (place, (manifests, waits)) in [(built_in, false), (custom, true)].into_iter().enumerate() {
             if !manifests.is_empty() {
                 let step = Step::Apply { manifests, dry_run: false, waits };
@@ -70,6 +70,14 @@ fn manifest(document: &ManifestDocument, kinds: &CustomKinds) -> Result<Manifest
         object.meta_mut().namespace = crate::name!("default");
     }
     Ok(Manifest::new(object, &document.value).of_file(&document.file))
+}
+
+/// A manifest for the server to apply, which need not be a whole object.
+fn part(document: &ManifestDocument, kinds: &CustomKinds) -> Result<Manifest> {
+    match decode::kind_of(&document.value, kinds) {
+        Some(kind) => Ok(Manifest::partial(kind, &document.value).of_file(&document.file)),
+        None => manifest(document, kinds),
+    }
 }
 
 fn key(object: &ObjectRef, namespace: &str) -> Key {
@@ -156,7 +164,7 @@ fn step(action: &Action, kinds: &CustomKinds) -> Result<Option<Step>> {
     let seconds = |grace: Option<crate::scenario::units::Duration>| grace.map(|grace| grace.0.0 / 1_000_000_000);
     Ok(Some(match action {
         Action::Apply(apply) if apply.server_side => Step::ServerSideApply {
-            manifests: manifests(&apply.manifests, kinds)?,
+            manifests: apply.manifests.objects.iter().map(|one| part(one, kinds)).collect::<Result<_>>()?,
             manager: Name::from(apply.field_manager.as_deref().unwrap_or("kubectl")),
             force: apply.force_conflicts,
             dry_run: apply.dry_run == DryRun::Server,

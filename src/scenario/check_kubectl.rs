@@ -2,10 +2,11 @@
 
 use super::Scenario;
 use super::kubectl::{Delete, Patch, PatchType, Subresource};
-use super::timeline::Action;
+use super::timeline::{Action, LabelObject, TaintNode};
 use crate::error::Problem;
 use crate::model::Kind;
-use crate::wire::places::Places;
+use crate::wire::names;
+use crate::wire::places::{Places, Step, join};
 use crate::wire::strict;
 use crate::wire::typed::suggestion;
 use serde_json::Value;
@@ -32,6 +33,8 @@ pub fn problems(scenario: &Scenario, places: &Places) -> Vec<Problem> {
                 let message = "you must specify an update to requests or limits";
                 problems.push(places.problem(&path, message, "write requests: {cpu: 200m}"));
             }
+            Action::Label(action) => problems.extend(label_values(action, index, places)),
+            Action::Taint(action) => problems.extend(taints(action, index, places)),
             Action::Apply(apply) => {
                 for document in &apply.manifests.objects {
                     problems.extend(generated(document));
@@ -48,6 +51,45 @@ fn generated(document: &super::ManifestDocument) -> Option<Problem> {
     let unnamed = metadata["name"].as_str().unwrap_or_default().is_empty() && !metadata["generateName"].is_null();
     let message = "cannot use generate name with apply";
     unnamed.then(|| document.places.problem("metadata.generateName", message, "write `name:`"))
+}
+
+/// Values that `kubectl label` refuses by itself; keys it leaves to the API server
+/// (`staging/src/k8s.io/kubectl/pkg/cmd/label/label.go`, `parseLabels`).
+fn label_values(action: &LabelObject, index: usize, places: &Places) -> Vec<Problem> {
+    let set = action.labels.iter().filter_map(|(key, value)| Some((key, value.as_ref()?)));
+    let wrong = set.filter_map(|(key, value)| {
+        let faults = names::label_value(value);
+        let path = join(&format!("timeline[{index}].label.labels"), &Step::Key(key));
+        let message = format!("invalid label value: {:?}: {}", format!("{key}={value}"), faults.join(";"));
+        let help = "use letters, digits, `-`, `_` and `.`, at most 63";
+        (!faults.is_empty()).then(|| places.problem(&path, message, help))
+    });
+    wrong.collect()
+}
+
+/// Taints that `kubectl taint` refuses by itself (`staging/src/k8s.io/kubectl/pkg/cmd/taint/utils.go`, `parseTaint`).
+fn taints(action: &TaintNode, index: usize, places: &Places) -> Vec<Problem> {
+    let path = format!("timeline[{index}].taint");
+    let mut problems = Vec::new();
+    let mut refuse = |path: &str, spec: &str, faults: &[String]| {
+        if !faults.is_empty() {
+            let message = format!("invalid taint spec: {spec}, {}", faults.join("; "));
+            problems.push(places.problem(path, message, "use letters, digits, `-`, `_` and `.`"));
+        }
+    };
+    for (at, taint) in action.add.iter().enumerate() {
+        let set = if taint.value.is_empty() { String::new() } else { format!("={}", taint.value) };
+        let spec = format!("{}{set}:{}", taint.key, taint.effect.as_str());
+        let value = names::label_value(&taint.value);
+        match value.is_empty() {
+            true => refuse(&format!("{path}.add[{at}].key"), &spec, &names::qualified_name(&taint.key)),
+            false => refuse(&format!("{path}.add[{at}].value"), &spec, &value),
+        }
+    }
+    for (at, key) in action.remove.iter().enumerate() {
+        refuse(&format!("{path}.remove[{at}]"), key, &names::qualified_name(key));
+    }
+    problems
 }
 
 fn delete(delete: &Delete, path: &str, places: &Places) -> Option<Problem> {

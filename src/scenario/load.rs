@@ -73,18 +73,20 @@ pub fn load(file: &str, text: &str, assignments: &[String], files: &dyn SourceFi
     problems.extend(faults::problems(&scenario, &places));
     let mut warnings = Vec::new();
     let mut resolver = Resolver { files, problems: &mut problems, warnings: &mut warnings };
-    resolver.resolve(&mut scenario.manifests, "manifests", &places, &value);
+    resolver.resolve(&mut scenario.manifests, "manifests", &places, &value, strict::check);
     for (index, entry) in scenario.timeline.iter_mut().enumerate() {
-        let (manifests, key) = match &mut entry.action {
-            Action::Apply(apply) => (&mut apply.manifests, "apply"),
-            Action::Replace(manifests) => (manifests, "replace"),
+        let (manifests, key, check): (_, _, Check) = match &mut entry.action {
+            // What the server applies may be a part of an object: it looks at the whole when it has merged it.
+            Action::Apply(apply) if apply.server_side => (&mut apply.manifests, "apply", strict::check_part),
+            Action::Apply(apply) => (&mut apply.manifests, "apply", strict::check),
+            Action::Replace(manifests) => (manifests, "replace", strict::check),
             _ => continue,
         };
-        resolver.resolve(manifests, &format!("timeline[{index}].{key}"), &places, &value);
+        resolver.resolve(manifests, &format!("timeline[{index}].{key}"), &places, &value, check);
     }
     for (path, kubelet) in scenario.cluster.kubelets_mut() {
         let path = format!("{path}.staticPods");
-        resolver.resolve(&mut kubelet.static_pods, &path, &places, &value);
+        resolver.resolve(&mut kubelet.static_pods, &path, &places, &value, strict::check);
         resolver.problems.extend(static_pods::problems(&kubelet.static_pods.objects));
     }
     for (index, rule) in scenario.faults.iter_mut().enumerate() {
@@ -254,7 +256,7 @@ struct Resolver<'a> {
 
 impl Resolver<'_> {
     /// Reads the files and inline objects of `manifests`, which stands at `path` of the scenario.
-    fn resolve(&mut self, manifests: &mut Manifests, path: &str, places: &Places, scenario: &Value) {
+    fn resolve(&mut self, manifests: &mut Manifests, path: &str, places: &Places, scenario: &Value, check: Check) {
         let list = if lookup(scenario, path).is_some_and(Value::is_array) {
             path.to_string()
         } else {
@@ -271,17 +273,17 @@ impl Resolver<'_> {
             for file in found {
                 // A file that two patterns match is applied once.
                 if seen.insert(file.clone()) {
-                    self.read(&file, &at, places, &mut manifests.objects);
+                    self.read(&file, &at, places, &mut manifests.objects, check);
                 }
             }
         }
         for (index, value) in manifests.inline.iter().enumerate() {
             let places = places.below(&format!("{path}.inline[{index}]"));
-            self.take(Document { value: value.clone(), places }, &mut manifests.objects);
+            self.take(Document { value: value.clone(), places }, &mut manifests.objects, check);
         }
     }
 
-    fn read(&mut self, file: &str, at: &str, places: &Places, objects: &mut Vec<ManifestDocument>) {
+    fn read(&mut self, file: &str, at: &str, places: &Places, objects: &mut Vec<ManifestDocument>, check: Check) {
         let text = match self.files.read(file) {
             Ok(text) => text,
             Err(why) => {
@@ -290,7 +292,7 @@ impl Resolver<'_> {
                 return;
             }
         };
-        match read_manifests(&self.files.display(file), &text) {
+        match read_checked(&self.files.display(file), &text, check) {
             Ok((documents, warnings)) => {
                 self.warnings.extend(warnings);
                 objects.extend(documents);
@@ -360,26 +362,33 @@ impl Resolver<'_> {
         }
     }
 
-    fn take(&mut self, document: Document, objects: &mut Vec<ManifestDocument>) {
-        match accept(document) {
+    fn take(&mut self, document: Document, objects: &mut Vec<ManifestDocument>, check: Check) {
+        match accept(document, check) {
             Ok(documents) => objects.extend(documents),
             Err(problems) => self.problems.extend(problems),
         }
     }
 }
 
+/// What finds everything that is wrong with a document.
+type Check = fn(&Value, &Places) -> Vec<Problem>;
+
+/// The objects of a file and the warnings about it, or everything that is wrong in it.
+pub type Checked = std::result::Result<(Vec<ManifestDocument>, Vec<Problem>), Vec<Problem>>;
+
 /// Reads a file of Kubernetes manifests: any number of documents, lists flattened, each strictly checked.
 ///
 /// # Errors
 /// Everything that is wrong in it.
-pub fn read_manifests(
-    file: &str,
-    text: &str,
-) -> std::result::Result<(Vec<ManifestDocument>, Vec<Problem>), Vec<Problem>> {
+pub fn read_manifests(file: &str, text: &str) -> Checked {
+    read_checked(file, text, strict::check)
+}
+
+fn read_checked(file: &str, text: &str, check: Check) -> Checked {
     let read = yaml::read(file, text, DuplicateKeys::LastWins).map_err(|problem| vec![*problem])?;
     let (mut objects, mut problems) = (Vec::new(), Vec::new());
     for document in read.documents {
-        match accept(document) {
+        match accept(document, check) {
             Ok(documents) => objects.extend(documents),
             Err(found) => problems.extend(found),
         }
@@ -388,12 +397,12 @@ pub fn read_manifests(
 }
 
 /// One document as the objects it holds.
-fn accept(document: Document) -> std::result::Result<Vec<ManifestDocument>, Vec<Problem>> {
+fn accept(document: Document, check: Check) -> std::result::Result<Vec<ManifestDocument>, Vec<Problem>> {
     let (mut objects, mut problems) = (Vec::new(), Vec::new());
     for Document { value, places } in strict::flatten(document) {
         // What may be of a kind that a definition brings is checked when all definitions are read.
         if !strict::is_custom(&value) {
-            problems.extend(strict::check(&value, &places));
+            problems.extend(check(&value, &places));
         }
         objects.push(ManifestDocument { file: places.file.to_string(), places, value });
     }

@@ -18,8 +18,10 @@ pub const MANAGER: Name = crate::name!("kubectl-client-side-apply");
 /// An object as a manifest states it.
 #[derive(Clone, Debug)]
 pub struct Manifest {
-    /// The object, with defaults, as it is created.
-    pub object: Object,
+    /// Which object.
+    pub key: Key,
+    /// The object, with defaults, as it is created. A manifest for the server to apply may be a part of one.
+    pub object: Option<Object>,
     /// What the manifest says, with its namespace.
     pub value: Arc<Value>,
     /// The file it stands in, as messages name it.
@@ -37,7 +39,30 @@ impl Manifest {
         if object.kind().namespaced() {
             value["metadata"]["namespace"] = json!(namespace.as_str());
         }
-        Manifest { object, value: Arc::new(value), file: Name::new(), namespace: written }
+        Manifest {
+            key: object.key(),
+            object: Some(object),
+            value: Arc::new(value),
+            file: Name::new(),
+            namespace: written,
+        }
+    }
+
+    /// A manifest of a part of an object, which stands in its default namespace if it names none.
+    pub fn partial(kind: Kind, value: &Value) -> Self {
+        let mut value = value.clone();
+        let text = |field: &str| Name::from(value["metadata"][field].as_str().unwrap_or_default());
+        let (name, written) = (text("name"), text("namespace"));
+        let namespace = match (kind.namespaced(), written.as_str()) {
+            (false, _) => Name::new(),
+            (true, "") => crate::name!("default"),
+            (true, _) => written.clone(),
+        };
+        if kind.namespaced() {
+            value["metadata"]["namespace"] = json!(namespace.as_str());
+        }
+        let key = Key { kind, namespace, name };
+        Manifest { key, object: None, value: Arc::new(value), file: Name::new(), namespace: written }
     }
 
     /// The same, of that file.
@@ -49,8 +74,8 @@ impl Manifest {
     /// What is printed if the API server does not know its kind
     /// (`staging/src/k8s.io/cli-runtime/pkg/resource/mapper.go`).
     pub(super) fn unmapped(&self) -> String {
-        let (name, namespace, file) = (self.object.meta().name.as_str(), self.namespace.as_str(), self.file.as_str());
-        let (kind, version) = (self.object.kind(), self.value["apiVersion"].as_str().unwrap_or_default());
+        let (name, namespace, file) = (self.key.name.as_str(), self.namespace.as_str(), self.file.as_str());
+        let (kind, version) = (self.key.kind, self.value["apiVersion"].as_str().unwrap_or_default());
         format!(
             "error: resource mapping not found for name: {name:?} namespace: {namespace:?} from {file:?}: no matches \
              for kind {:?} in version {version:?}\nensure CRDs are installed first",
@@ -62,12 +87,15 @@ impl Manifest {
 /// Asks for what is missing or differs. What was refused is not tried again.
 pub(super) fn apply(manifests: &[Manifest], dry_run: bool, progress: &Progress, cx: &mut Cx<'_>) {
     for manifest in manifests {
-        let key = manifest.object.key();
+        let key = manifest.key.clone();
         if progress.refused.contains(&key) {
             continue;
         }
         let write = match cx.live().get(&key) {
-            None => Write::Create(created(manifest)),
+            None => match created(manifest) {
+                Some(object) => Write::Create(object),
+                None => continue,
+            },
             Some(live) => match changed(manifest, live) {
                 Some(document) => Write::Document(key, Arc::new(document), Preconditions::default()),
                 None => continue,
@@ -82,25 +110,25 @@ pub(super) fn server_side(manifests: &[Manifest], manager: &Name, force: bool, d
     for manifest in manifests {
         let body = Value::clone(&manifest.value);
         let document = Document::new(Form::Apply { force }, body, manager.clone());
-        let write = Write::Document(manifest.object.key(), Arc::new(document), Preconditions::default());
+        let write = Write::Document(manifest.key.clone(), Arc::new(document), Preconditions::default());
         super::send(cx, write, dry);
     }
 }
 
 /// `kubectl replace`: the whole object, with what only the server knows left to it.
 pub(super) fn replace(manifests: &[Manifest], progress: &Progress, cx: &mut Cx<'_>) {
-    for manifest in manifests.iter().filter(|manifest| !progress.refused.contains(&manifest.object.key())) {
+    for manifest in manifests.iter().filter(|manifest| !progress.refused.contains(&manifest.key)) {
         let document = Document::new(Form::Replace, Value::clone(&manifest.value), crate::name!("kubectl-replace"));
-        super::send(cx, Write::Document(manifest.object.key(), Arc::new(document), Preconditions::default()), false);
+        super::send(cx, Write::Document(manifest.key.clone(), Arc::new(document), Preconditions::default()), false);
     }
 }
 
 /// The object with the manifest as its annotation.
-fn created(manifest: &Manifest) -> Object {
-    let mut object = manifest.object.clone();
+fn created(manifest: &Manifest) -> Option<Object> {
+    let mut object = manifest.object.clone()?;
     let meta = object.meta_mut();
     meta.annotations = meta.annotations.with(LAST_APPLIED, last_applied(&manifest.value));
-    object
+    Some(object)
 }
 
 /// The manifest as the annotation keeps it: sorted, without itself, with a line's end.
@@ -136,7 +164,7 @@ fn changed(manifest: &Manifest, live: &Object) -> Option<Document> {
     }
     modified["metadata"]["annotations"][LAST_APPLIED.as_str()] = json!(last_applied(&manifest.value));
     let current = encode::object(live);
-    let kind = manifest.object.kind();
+    let kind = manifest.key.kind;
     let (form, patch) = match kind {
         Kind::Custom(_) => (Form::Merge, three_way::plain(&original, &modified, &current)),
         _ => (Form::Strategic, three_way::strategic(&original, &modified, &current, Place::Top(kind))),
@@ -147,5 +175,5 @@ fn changed(manifest: &Manifest, live: &Object) -> Option<Document> {
 
 /// The keys of the objects of several manifests.
 pub(super) fn keys(manifests: &[Manifest]) -> impl Iterator<Item = Key> {
-    manifests.iter().map(|manifest| manifest.object.key())
+    manifests.iter().map(|manifest| manifest.key.clone())
 }

@@ -32,9 +32,9 @@ impl Step {
     /// How long the command, given at `began`, must wait before its objects can be made.
     pub(super) fn held_back(&self, view: View<'_>, began: SimTime, now: SimTime) -> Option<SimDuration> {
         let patient = matches!(self, Step::Apply { waits: true, .. }) && now - began < PATIENCE;
-        let missing = self.manifests().iter().filter(|one| view.get(&one.object.key()).is_none());
+        let missing = self.manifests().iter().filter(|one| view.get(&one.key).is_none());
         let waits = missing.filter_map(|one| {
-            let Kind::Custom(kind) = one.object.kind() else { return None };
+            let Kind::Custom(kind) = one.key.kind else { return None };
             let definition = view.definition(kind).filter(|definition| definition.is_established());
             match definition.and_then(|one| condition::find(&one.conditions, &ESTABLISHED)) {
                 Some(established) => Some(established.last_transition + JUST_CREATED - now),
@@ -46,14 +46,14 @@ impl Step {
 
     /// What the API server says of its objects beside the answer.
     pub(super) fn warnings(&self, progress: &Progress, view: View<'_>) -> Vec<String> {
-        let sent = self.manifests().iter().filter(|one| !progress.refused.contains(&one.object.key()));
-        let changed = sent.filter(|one| view.get(&one.object.key()).is_none());
-        changed.filter_map(|one| pod_security::warning(view, &one.object)).collect()
+        let sent = self.manifests().iter().filter(|one| !progress.refused.contains(&one.key));
+        let changed = sent.filter(|one| view.get(&one.key).is_none());
+        changed.filter_map(|one| pod_security::warning(view, one.object.as_ref()?)).collect()
     }
 
     /// What it concerns that the API server does not know, and what is printed of each.
     pub(super) fn unmapped(&self, view: View<'_>) -> Vec<(Key, String)> {
-        let of_file = self.manifests().iter().map(|one| (one.object.key(), one.unmapped()));
+        let of_file = self.manifests().iter().map(|one| (one.key.clone(), one.unmapped()));
         let target = self.target().filter(|_| self.manifests().is_empty()).map(|key| {
             let text = format!("error: the server doesn't have a resource type {:?}", key.kind.as_str().to_lowercase());
             (key, text)

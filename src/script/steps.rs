@@ -195,7 +195,7 @@ impl Step {
     /// The command as people would type it.
     pub fn describe(&self) -> String {
         let objects = |manifests: &[apply::Manifest]| match manifests {
-            [one] => name(&one.object.key()),
+            [one] => name(&one.key),
             several => format!("({} objects)", several.len()),
         };
         let dry = |dry: &bool| if *dry { " --dry-run=server" } else { "" };
@@ -250,7 +250,7 @@ impl Step {
             Step::Apply { manifests, dry_run, .. } => apply::apply(manifests, *dry_run, progress, cx),
             Step::ServerSideApply { manifests, manager, force, dry_run } => {
                 let left: Vec<apply::Manifest> =
-                    manifests.iter().filter(|one| !progress.refused.contains(&one.object.key())).cloned().collect();
+                    manifests.iter().filter(|one| !progress.refused.contains(&one.key)).cloned().collect();
                 apply::server_side(&left, manager, *force, *dry_run, cx);
             }
             Step::Replace(manifests) => apply::replace(manifests, progress, cx),

@@ -141,6 +141,15 @@ pub fn check_form(value: &Value, places: &Places) -> Vec<Problem> {
     examine(value, places, false)
 }
 
+/// What is wrong with the form of a part of an object, which must say of which.
+pub fn check_part(value: &Value, places: &Places) -> Vec<Problem> {
+    let mut problems = check_form(value, places);
+    if problems.is_empty() && value["metadata"]["name"].as_str().is_none_or(str::is_empty) {
+        problems.push(places.problem("metadata.name", "resource name may not be empty", "write `name:`"));
+    }
+    problems
+}
+
 /// Fields of a merge patch that objects of `kind` do not have. Kinds that are kept as written are not looked into.
 pub fn unknown_in_patch(kind: &str, patch: &Value, places: &Places) -> Vec<Problem> {
     let Some((version, _)) = KINDS.iter().find(|(_, known)| *known == kind) else { return Vec::new() };

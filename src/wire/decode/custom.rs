@@ -123,14 +123,22 @@ fn within_metadata(errors: Vec<FieldError>) -> Vec<FieldError> {
 /// # Errors
 /// Every field that cannot be read, or the unknown kind.
 pub fn object_of(value: &Value, kinds: &CustomKinds) -> Result<Object, Vec<FieldError>> {
-    let text = |field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default();
-    let mut object = match text("apiVersion").split_once('/').and_then(|(group, _)| kinds.of_group(group, text("kind")))
-    {
+    let mut object = match custom_kind(value, kinds) {
         Some(kind) => super::of_kind(kind, value)?,
         None => super::object(value)?,
     };
     object.meta_mut().owners.extend(custom_owners(value, kinds));
     Ok(object)
+}
+
+fn custom_kind(value: &Value, kinds: &CustomKinds) -> Option<Kind> {
+    let text = |field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default();
+    text("apiVersion").split_once('/').and_then(|(group, _)| kinds.of_group(group, text("kind")))
+}
+
+/// The kind that a value names, if it is one that is served.
+pub fn kind_of(value: &Value, kinds: &CustomKinds) -> Option<Kind> {
+    custom_kind(value, kinds).or_else(|| super::built_in(value))
 }
 
 /// The owners of an object that are of custom kinds: [`super::meta`] does not know them.

@@ -31,7 +31,7 @@ mod vertical;
 mod workload;
 
 pub(crate) use affinity::merge_label_keys;
-pub use custom::{custom_owners, object_of};
+pub use custom::{custom_owners, kind_of, object_of};
 pub(crate) use defaults::{pod_defaults, pod_spec_defaults};
 pub use fragment::{node_affinity, spread_constraint};
 pub use ingress::{ingress, rules as ingress_rules};
@@ -95,20 +95,23 @@ fn each<A, B>(items: &Option<Vec<A>>, list: &str, decode: impl Fn(&A) -> Decoded
 /// # Errors
 /// Every field that cannot be read, or the unknown kind.
 pub fn object(value: &Value) -> Result<Object, Vec<FieldError>> {
-    let text = |field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default();
-    let (api_version, kind) = (text("apiVersion"), text("kind"));
-    let found = Kind::ALL
-        .iter()
-        .copied()
-        .filter(|kind| kind.is_api())
-        .find(|known| known.as_str() == kind && known.api_version() == api_version);
-    match found {
+    match built_in(value) {
         Some(kind) => of_kind(kind, value),
         None => {
+            let text = |field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default();
+            let (api_version, kind) = (text("apiVersion"), text("kind"));
             let message = format!("no matches for kind {kind:?} in version {api_version:?}");
             Err(vec![FieldError::new("kind", message)])
         }
     }
+}
+
+/// The built-in kind that a value names.
+fn built_in(value: &Value) -> Option<Kind> {
+    let text = |field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default();
+    let (api_version, kind) = (text("apiVersion"), text("kind"));
+    let mut known = Kind::ALL.iter().copied().filter(|kind| kind.is_api());
+    known.find(|known| known.as_str() == kind && known.api_version() == api_version)
 }
 
 /// Like [`object`] for a value whose kind is known from elsewhere (list items, recordings).
