@@ -30,6 +30,9 @@ fn exit_codes_are_as_documented() {
         (&["validate", "no-such-file.yaml"], 4, "", "error: no-such-file.yaml: No such file or directory"),
         (&["run", "scenarios/hello.yaml", "--set", "cluster.pool=3"], 2, "", "did you mean `pools`?"),
         (&["run", "scenarios/hello.yaml", "--set", "limits.maxObjects=1"], 3, "", "limit `maxObjects` (1) reached"),
+        (&["run", "scenarios/hello.yaml", "--until=-5s"], 2, "", "it must be positive"),
+        (&["run", "scenarios/hello.yaml", "--out", "Cargo.toml", "-q"], 4, "", "Cargo.toml: is a file, not a folder"),
+        (&["run", "scenarios/hello.yaml", "--set", "seed=18446744073709551616"], 2, "", "found one beyond 64 bits"),
         (&["validate"], 2, "", "required arguments were not provided"),
         (&["simulate"], 2, "", "unrecognized subcommand"),
         (&["--help"], 0, "130  interrupted", ""),
@@ -43,6 +46,18 @@ fn exit_codes_are_as_documented() {
         assert!(text(&output.stdout).contains(out), "{arguments:?}: {}", text(&output.stdout));
         assert!(text(&output.stderr).contains(error), "{arguments:?}: {}", text(&output.stderr));
     }
+}
+
+/// One fault a second for an hour: whatever happens so often, the limit of events ends it.
+#[test]
+fn a_storm_of_faults_stops_at_the_limit() {
+    let scenario = "name: storm\nduration: 1h\nlimits: {maxEvents: 2000}\ncluster: {pools: [{name: w, count: 1}]}\n\
+                    faults: [{every: {exponential: 1s}, slowNode: {pool: w, cpu: 50%}}]\n";
+    let out = std::env::temp_dir().join(format!("kubesim-storm-{}", std::process::id()));
+    let output = sim(&["run", "-", "--quiet", "--out", &out.to_string_lossy()], scenario);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("limit `maxEvents` (2000) reached"), "{}", text(&output.stderr));
+    let _ = std::fs::remove_dir_all(out);
 }
 
 #[test]

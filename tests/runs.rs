@@ -3,6 +3,7 @@
 use kubesim::checks::Checks;
 use kubesim::cluster::digest::Digest;
 use kubesim::cluster::{self, Cluster, Options};
+use kubesim::report::terminal;
 use kubesim::scenario::Scenario;
 use kubesim::scenario::load::load;
 use std::fmt::Write as _;
@@ -56,6 +57,9 @@ fn every_scenario_meets_its_expectations() {
         let failed: Vec<_> = outcome.expectations.iter().filter(|one| !one.passed).collect();
         assert!(failed.is_empty(), "{}: {failed:#?}", path.display());
         assert!(!outcome.expectations.is_empty(), "{} expects nothing", path.display());
+        let report = anstream::adapter::strip_str(&terminal::render(&outcome)).to_string();
+        let wide: Vec<&str> = report.lines().filter(|line| line.chars().count() > 80).collect();
+        assert_eq!(wide, Vec::<&str>::new(), "{}: the report keeps to 80 columns", path.display());
     }
 }
 

@@ -89,11 +89,14 @@ pub fn execute(arguments: &Arguments) -> Result<u8> {
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("results").join(format!("{}-chaos", scenario.name)));
     let mut contents = vec![
         files::ready("chaos.json", report::json(&search).into_bytes()),
-        files::ready("chaos.txt", anstream::adapter::strip_str(&report::render(&search)).to_string().into_bytes()),
+        files::ready(
+            "chaos.txt",
+            anstream::adapter::strip_str(&report::render(&search, &out)).to_string().into_bytes(),
+        ),
     ];
     for (at, found) in search.found.iter().enumerate() {
-        let head = [
-            format!("Found by `sim chaos`: {}", found.finding.sentence()),
+        let mut head = vec![
+            format!("Found by `sim chaos`: {}", found.sentence()),
             format!(
                 "In {} of {} runs; smallest schedule: {} of {} faults.",
                 found.runs,
@@ -102,12 +105,13 @@ pub fn execute(arguments: &Arguments) -> Result<u8> {
                 found.faults
             ),
         ];
+        head.extend(report::look_for(found).map(str::to_string));
         let file = write::scenario((&name, &text), assignments, &folder, (found.seed, &found.schedule), &head)?;
         contents.push(files::ready(report::file_name(at), file.into_bytes()));
     }
     files::write(&out, &contents)?;
     print(&match arguments.output {
-        Output::Table => report::render(&search),
+        Output::Table => report::render(&search, &out),
         Output::Json => report::json(&search),
     })?;
     if !arguments.quiet {

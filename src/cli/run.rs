@@ -31,7 +31,7 @@ pub struct Arguments {
     #[arg(short, long, value_enum, default_value_t = Output::Table, value_name = "FORMAT")]
     pub output: Output,
     /// Stop at this virtual time instead of at the scenario's end
-    #[arg(long, value_name = "T", value_parser = duration)]
+    #[arg(long, value_name = "T", value_parser = positive)]
     pub until: Option<Duration>,
     /// Place pods by this strategy instead of as the scenario says
     #[arg(long, value_name = "NAME", value_parser = strategies::find)]
@@ -85,6 +85,17 @@ pub enum Output {
 /// What is wrong with it, for clap to show.
 pub fn duration(text: &str) -> std::result::Result<Duration, String> {
     SimDuration::parse(text).map(Duration)
+}
+
+/// Reads a length that a run can have.
+///
+/// # Errors
+/// As [`duration`], and anything that is not after the start.
+pub fn positive(text: &str) -> std::result::Result<Duration, String> {
+    match duration(text)? {
+        length if length.0 > SimDuration::ZERO => Ok(length),
+        _ => Err("it must be positive; write a duration such as 10m".to_string()),
+    }
 }
 
 /// Runs the scenario; the exit code says whether all expectations held.

@@ -1,6 +1,6 @@
 //! What runs are compared by: one number for a whole run each.
 
-use crate::metrics::{Record, Usage, fragmentation};
+use crate::metrics::{Cost, Record, Usage, fragmentation};
 use crate::time::{SimDuration, SimTime};
 
 /// Which direction is good.
@@ -160,10 +160,8 @@ fn nodes_in_use(record: &Record) -> f64 {
 }
 
 fn cost_in_use(record: &Record) -> f64 {
-    let price = |node: &crate::metrics::NodeRecord| {
-        in_use(node, record.end) * i128::from(node.price_per_hour_micros) / 3_600_000_000_000
-    };
-    workers(record).map(price).sum::<i128>() as f64 / 1e6
+    let price = |node: &crate::metrics::NodeRecord| Cost::of(in_use(node, record.end), node.price_per_hour_micros);
+    workers(record).map(price).sum::<Cost>().micros() as f64 / 1e6
 }
 
 /// The longest of all faults; one that was not made good counts until the end.

@@ -7,6 +7,7 @@ use crate::model::fault::Hold;
 use crate::model::{Fault, Key, Kind, Machine, Name, Object};
 use crate::rng::Seed;
 use crate::runtime::{Controller, Cx, Requeue, Wake};
+use crate::scenario::faults::rule::MAX_OCCURRENCES;
 use crate::store::incident::{begun, ended};
 use crate::store::{Change, Patch, Preconditions, Verb, View, Write};
 use crate::time::SimTime;
@@ -17,6 +18,8 @@ pub(super) struct Faults {
     sources: Vec<Source>,
     seed: Seed,
     end: SimTime,
+    /// How many there have been in all: memory is not without end.
+    planned: usize,
     /// What is still to come or lasts.
     occurrences: BTreeMap<Name, Occurrence>,
     /// What puts those right that last.
@@ -32,6 +35,7 @@ impl Faults {
             sources,
             seed,
             end,
+            planned: 0,
             occurrences: BTreeMap::new(),
             undo: BTreeMap::new(),
             clocks: BTreeSet::new(),
@@ -40,7 +44,10 @@ impl Faults {
 
     fn plan(&mut self, source: usize, clock: Option<&Only>, wake: &mut Wake<'_>) {
         let span = (wake.now().max(SimTime::ZERO), self.end);
-        for occurrence in self.sources[source].occurrences(source, clock, self.seed, span) {
+        let room = MAX_OCCURRENCES.saturating_sub(self.planned);
+        let planned = self.sources[source].occurrences(source, clock, self.seed, span, room);
+        self.planned += planned.len();
+        for occurrence in planned {
             wake.add_after(occurrence.key.clone(), occurrence.at - wake.now());
             self.occurrences.insert(occurrence.key.name.clone(), occurrence);
         }

@@ -15,6 +15,7 @@ use crate::model::{Fault, Key, Kind, Machine, Name, Resource};
 use crate::rng::Seed;
 use crate::runtime::{Controller, Cx, Requeue, Wake};
 use crate::scenario::FaultAction;
+use crate::scenario::faults::rule::MAX_OCCURRENCES;
 use crate::store::incident::{begun, ended};
 use crate::store::{Change, Patch, Preconditions, View, Write};
 use crate::time::{SimDuration, SimTime};
@@ -105,7 +106,9 @@ impl Controller for Cascades {
 
     fn start(&mut self, wake: &mut Wake<'_>) {
         for at in 0..self.sources.len() {
-            for occurrence in self.sources[at].occurrences(at, None, self.seed, (SimTime::ZERO, self.end)) {
+            for occurrence in
+                self.sources[at].occurrences(at, None, self.seed, (SimTime::ZERO, self.end), MAX_OCCURRENCES)
+            {
                 wake.add_after(occurrence.key.clone(), occurrence.at - wake.now());
                 self.occurrences.insert(occurrence.key.name.clone(), occurrence);
             }

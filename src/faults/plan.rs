@@ -2,11 +2,13 @@
 
 use crate::model::{Key, Kind, Name};
 use crate::rng::{Delay, Seed};
-use crate::scenario::faults::rule::MAX_OCCURRENCES;
 use crate::scenario::faults::trace::{Row, Whom};
 use crate::scenario::{Action, FaultAction, Scenario, faults::When};
 use crate::store::incident::entry_key;
 use crate::time::{SimDuration, SimTime};
+
+/// From one occurrence to the next of its clock, whatever is drawn.
+const SHORTEST: SimDuration = SimDuration::from_millis(1);
 
 /// A fault of the scenario and when it happens.
 pub(super) struct Source {
@@ -51,7 +53,7 @@ pub(super) struct Occurrence {
 pub(super) fn sources(scenario: &Scenario) -> impl Iterator<Item = Source> {
     let timed = scenario.timeline.iter().enumerate().filter_map(|(index, entry)| {
         let Action::Fault(fault) = &entry.action else { return None };
-        let lasts = entry.lasts.or_else(|| fault.form().lasts().map(|(_, length)| length));
+        let lasts = entry.lasts.or_else(|| fault.form().length());
         let when = Timing::Once(index, entry.at);
         Some(Source { fault: fault.clone(), lasts: lasts.map(Delay::from), when })
     });
@@ -71,13 +73,14 @@ impl Source {
         }
     }
 
-    /// Every time it happens until `end`, by one clock that begins to run at `now`.
+    /// Every time it happens until `end`, by one clock that begins to run at `now`; `room` is for so many.
     pub(super) fn occurrences(
         &self,
         source: usize,
         clock: Option<&Only>,
         seed: Seed,
         (now, end): (SimTime, SimTime),
+        room: usize,
     ) -> Vec<Occurrence> {
         let occurrence = |key: Key, at: SimTime| {
             let lasts = self.lasts.map(|lasts| lasts.sample(&mut seed.stream("fault-length", &key.name)));
@@ -96,10 +99,10 @@ impl Source {
         };
         let mut stream = seed.stream("fault-clock", &name);
         let (interval, until) = (Delay::from(*interval), until.unwrap_or(end).min(end));
-        let most = times.map_or(MAX_OCCURRENCES, |times| (times as usize).min(MAX_OCCURRENCES));
+        let most = times.map_or(room, |times| (times as usize).min(room));
         let (mut at, mut found) = (now.max(*from), Vec::new());
         while found.len() < most {
-            at += interval.sample(&mut stream).max(SimDuration(1));
+            at += interval.sample(&mut stream).max(SHORTEST);
             if at > until {
                 break;
             }
@@ -133,4 +136,24 @@ fn traced(rule: usize, source: usize, rows: &[Row], end: SimTime) -> Vec<Occurre
         },
     };
     within.enumerate().map(occurrence).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::faults::FaultRule;
+
+    #[test]
+    fn one_clock_beats_no_faster_than_it_can_be_heard() {
+        // Half of the draws are below a nanosecond; the mean is exp(6.5² / 2) of them, a second and a half.
+        let written =
+            serde_json::json!({"every": {"lognormal": {"median": "1ns", "sigma": 6.5}}, "nodeCrash": {"node": "a"}});
+        let rule: FaultRule = crate::wire::typed::read(&written).unwrap();
+        let source = Source { fault: rule.fault.clone(), lasts: None, when: Timing::Rule(0, rule.when) };
+        let span = (SimTime::ZERO, SimTime::from_secs(1_000_000));
+        let found = source.occurrences(0, None, Seed(1), span, 100);
+        assert_eq!(found.len(), 100, "there is room for so many");
+        let gaps: Vec<SimDuration> = found.windows(2).map(|two| two[1].at - two[0].at).collect();
+        assert_eq!(gaps.iter().min(), Some(&SimDuration::from_millis(1)));
+    }
 }

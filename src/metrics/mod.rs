@@ -29,7 +29,7 @@ pub use fragmentation::fragmentation;
 pub use jobs::{JobRecord, JobState};
 pub use meters::Meters;
 pub use record::{
-    EventRow, IncidentRecord, NodeMark, NodeRecord, PodRecord, Record, Rollout, RolloutState, ServiceRecord,
+    Cost, EventRow, IncidentRecord, NodeMark, NodeRecord, PodRecord, Record, Rollout, RolloutState, ServiceRecord,
     WorkloadRecord,
 };
 pub use recorder::Recorder;

@@ -51,7 +51,7 @@ pub const PHASES: [&str; 5] = ["Pending", "Running", "Succeeded", "Failed", "Ter
 impl Record {
     /// Price of all machines for the time they were up, in millionths of the currency unit.
     pub fn cost_micros(&self) -> i128 {
-        self.nodes.iter().map(|node| node.cost_micros(self.end)).sum()
+        self.nodes.iter().map(|node| node.cost(self.end)).sum::<Cost>().micros()
     }
 
     /// The workload of that name, in whatever namespace comes first.
@@ -222,6 +222,35 @@ pub struct NodeRecord {
     pub marks: Vec<(SimTime, NodeMark)>,
 }
 
+/// Money, exactly: in millionths an hour × nanoseconds. Only what is shown is rounded, so that sums are right.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Cost(i128);
+
+impl Cost {
+    /// The price of a time.
+    pub fn of(nanoseconds: i128, price_per_hour_micros: i64) -> Cost {
+        Cost(nanoseconds * i128::from(price_per_hour_micros))
+    }
+
+    /// The nearest number of millionths.
+    pub fn micros(self) -> i128 {
+        const HOUR: i128 = 3_600_000_000_000;
+        (self.0 + HOUR / 2).div_euclid(HOUR)
+    }
+}
+
+impl std::ops::AddAssign for Cost {
+    fn add_assign(&mut self, other: Cost) {
+        self.0 += other.0;
+    }
+}
+
+impl std::iter::Sum for Cost {
+    fn sum<I: Iterator<Item = Cost>>(all: I) -> Cost {
+        Cost(all.map(|one| one.0).sum())
+    }
+}
+
 impl NodeRecord {
     /// What there is and what is asked for: cpu, memory and pods allocatable, then the same requested.
     pub fn load(&self) -> [&Series; 6] {
@@ -235,9 +264,9 @@ impl NodeRecord {
         ]
     }
 
-    /// Price of the time its machine was up, in millionths.
-    pub fn cost_micros(&self, end: SimTime) -> i128 {
-        self.up.integral(SimTime::ZERO, end) * i128::from(self.price_per_hour_micros) / 3_600_000_000_000
+    /// Price of the time its machine was up.
+    pub fn cost(&self, end: SimTime) -> Cost {
+        Cost::of(self.up.integral(SimTime::ZERO, end), self.price_per_hour_micros)
     }
 
     /// The first time of `mark` in a span (both ends included).

@@ -80,6 +80,9 @@ fn nodes_are_used_and_paid_for_by_the_second() {
     assert!((b.used[0] - 250.0 * 47.5 / (4000.0 * 600.0)).abs() < 1e-12);
     // 0.20 an hour for 60 s.
     assert_eq!(b.cost_micros, 200_000 * 60 / 3600);
+    // Three nodes, of which two for 600 s: 33 333.3 + 3 333.3 + 33 333.3 are 70 000, not a millionth less.
+    assert_eq!(usage.all.cost_micros, 70_000);
+    assert_eq!(record.cost_micros(), 70_000);
     assert!((b.up - 0.1).abs() < 1e-12);
     assert_eq!(usage.all.nodes, 3);
     assert_eq!(usage.pools[0].name, "workers");

@@ -8,7 +8,7 @@
 //!
 //! "All" means worker nodes: the control plane takes no pods of users.
 
-use super::record::{NodeRecord, Record};
+use super::record::{Cost, NodeRecord, Record};
 use super::series::{share, together};
 use crate::model::Name;
 use crate::time::SimTime;
@@ -64,7 +64,7 @@ struct Sums {
     pods: i128,
     pods_max: i64,
     up: i128,
-    cost_micros: i128,
+    cost: Cost,
     nodes: usize,
 }
 
@@ -126,7 +126,7 @@ impl Sums {
         sums.pods = whole(&node.pods);
         sums.pods_max = node.pods.max(SimTime::ZERO, end);
         sums.up = whole(&node.up);
-        sums.cost_micros = node.cost_micros(end);
+        sums.cost = node.cost(end);
         sums
     }
 
@@ -147,7 +147,7 @@ impl Sums {
         self.pods += other.pods;
         self.pods_max += other.pods_max;
         self.up += other.up;
-        self.cost_micros += other.cost_micros;
+        self.cost += other.cost;
         self.nodes += other.nodes;
     }
 
@@ -164,7 +164,7 @@ impl Sums {
             packing: of(self.held_requested, self.held),
             stranded: of(self.stranded, self.free),
             up: share(self.up, time * self.nodes as i128),
-            cost_micros: self.cost_micros,
+            cost_micros: self.cost.micros(),
         }
     }
 }

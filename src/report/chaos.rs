@@ -2,8 +2,10 @@
 
 use super::tables::{BAD, BOLD, DIM, GOOD, Table, paint};
 use super::text::{fit, wrap};
+use crate::experiment::chaos::judge::Finding;
 use crate::experiment::chaos::{Found, Search};
 use serde_json::{Value, json};
+use std::path::Path;
 
 /// The version of the JSON form.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -15,8 +17,8 @@ pub fn file_name(at: usize) -> String {
     format!("failing-{}.yaml", at + 1)
 }
 
-/// For a person.
-pub fn render(search: &Search) -> String {
+/// For a person; the files of the findings are in `folder`.
+pub fn render(search: &Search, folder: &Path) -> String {
     let (wished, done) = search.runs;
     let title = format!("{}: {done} random fault schedules, seed {}", search.scenario, search.seed);
     let mut lines = vec![paint(BOLD, &title)];
@@ -35,19 +37,19 @@ pub fn render(search: &Search) -> String {
         lines.push(paint(GOOD, "Nothing broke."));
     }
     for (at, found) in search.found.iter().enumerate() {
-        lines.extend(block(search, at, found));
+        lines.extend(block(search, at, found, folder));
         lines.push(String::new());
     }
     lines.extend(coverage(search));
     lines.join("\n") + "\n"
 }
 
-fn block(search: &Search, at: usize, found: &Found) -> Vec<String> {
-    let mut lines = vec![paint(BAD, &fit(&format!("{}. {}", at + 1, found.finding.sentence()), WIDTH))];
+fn block(search: &Search, at: usize, found: &Found, folder: &Path) -> Vec<String> {
+    let mut lines = vec![paint(BAD, &fit(&format!("{}. {}", at + 1, found.sentence()), WIDTH))];
     let faults = |count: usize| if count == 1 { "1 fault".to_string() } else { format!("{count} faults") };
-    lines.extend(wrap(
+    let how = wrap(
         &format!(
-            "   in {} of {} runs; run {} had {}, {} of them {} needed (found in {} runs):",
+            "in {} of {} runs; run {} had {}, {} of them {} needed (found in {} runs):",
             found.runs,
             search.runs.1,
             found.first,
@@ -56,13 +58,32 @@ fn block(search: &Search, at: usize, found: &Found) -> Vec<String> {
             if found.schedule.len() == 1 { "is" } else { "are" },
             found.attempts
         ),
-        WIDTH,
-    ));
+        WIDTH - 3,
+    );
+    lines.extend(how.iter().map(|line| format!("   {line}")));
     for entry in found.schedule.iter().flat_map(|deed| &deed.entries) {
         lines.push(fit(&format!("     - {}", flow(entry)), WIDTH));
     }
-    lines.push(paint(DIM, &format!("   sim run {} ", file_name(at))).trim_end().to_string());
+    // Not cut, however long: it is to be copied.
+    lines.push(paint(DIM, &format!("   sim run {}", quoted(&folder.join(file_name(at)).display().to_string()))));
+    lines.extend(look_for(found).map(|text| paint(DIM, &format!("   {text}"))));
     lines
+}
+
+/// What to look for where no expectation can say it: the file has nothing that fails.
+pub fn look_for(found: &Found) -> Option<&'static str> {
+    matches!(found.finding, Finding::Unfinished(_) | Finding::Unrecovered(_)).then_some(match found.finding {
+        Finding::Unfinished(_) => "No expectation says that it ends: look for \"not done at the end\".",
+        _ => "No expectation says that it recovers: look at its replicas at the end.",
+    })
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &str) -> String {
+    match path.chars().all(|c| c.is_alphanumeric() || "/._-+,:@%".contains(c)) {
+        true => path.to_string(),
+        false => format!("'{}'", path.replace('\'', "'\\''")),
+    }
 }
 
 /// A value as YAML in one line: `{at: 2m0s, nodeCrash: {node: a}}`.
@@ -104,7 +125,7 @@ pub fn json(search: &Search) -> String {
     let found = |(at, found): (usize, &Found)| {
         json!({
             "kind": found.finding.kind(),
-            "finding": found.finding.sentence(),
+            "finding": found.sentence(),
             "runs": found.runs,
             "firstRun": found.first,
             "seed": found.seed,

@@ -1,5 +1,6 @@
 //! A number over time as a chart of blocks for the terminal.
 
+use super::tables::{BAD, DIM, paint};
 use crate::metrics::Series;
 use crate::time::{SimDuration, SimTime};
 
@@ -57,6 +58,30 @@ impl Chart<'_> {
     }
 }
 
+/// The line below a chart: the marks, and what they are where there is room, behind the last one or in a gap.
+pub(super) fn fault_marks(mut marks: Vec<char>) -> String {
+    let label = "fault";
+    let whole = marks.len();
+    while marks.last() == Some(&' ') {
+        marks.pop();
+    }
+    if marks.len() + 1 + label.len() <= whole + 1 {
+        return format!("{} {}", paint(BAD, &marks.iter().collect::<String>()), paint(DIM, label));
+    }
+    let gap = (0..marks.len()).rev().find(|at| {
+        let before = if *at == 0 { 0 } else { at - 1 };
+        marks.get(before..at + label.len() + 1).is_some_and(|cells| cells.iter().all(|cell| *cell == ' '))
+    });
+    let text = |cells: &[char]| cells.iter().collect::<String>();
+    match gap {
+        Some(at) => {
+            let (left, right) = (text(&marks[..at]), text(&marks[at + label.len()..]));
+            format!("{}{}{}", paint(BAD, &left), paint(DIM, label), paint(BAD, &right))
+        }
+        None => paint(BAD, &text(&marks)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,5 +97,23 @@ mod tests {
         assert_eq!(chart.lines(), ["█████ ████", "██████████"]);
         assert_eq!(chart.column(SimTime::from_secs(50)), 5);
         assert_eq!(chart.column(SimTime::from_secs(100)), 9);
+    }
+
+    #[test]
+    fn marks_of_faults_stay_within_the_width() {
+        // (columns, columns with a mark, line)
+        let table: [(usize, &[usize], &str); 5] = [
+            (20, &[3], "   ▲ fault"),
+            (20, &[14], "              ▲ fault"),
+            (20, &[19], "             fault ▲"),
+            (12, &[0, 11], "▲    fault ▲"),
+            (8, &[0, 3, 7], "▲  ▲   ▲"),
+        ];
+        for (width, faults, expected) in table {
+            let mut marks = vec![' '; width];
+            faults.iter().for_each(|at| marks[*at] = '▲');
+            let line = anstream::adapter::strip_str(&fault_marks(marks)).to_string();
+            assert_eq!(line, expected);
+        }
     }
 }

@@ -5,7 +5,7 @@ use super::files::{Content, ready};
 use super::form::Form;
 use super::plots;
 use super::tables::{BAD, BOLD, DIM, GOOD, Table, paint};
-use super::text::wrap;
+use super::text::{fit, wrap};
 use crate::experiment::{Better, Comparison, Row, Verdict};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -34,13 +34,13 @@ pub fn contents(comparison: &Comparison) -> Vec<Content<'_>> {
 /// The table: a block for each measure, its verdict last.
 pub fn render(comparison: &Comparison) -> String {
     let (strategies, seeds) = (&comparison.strategies, &comparison.seeds);
-    let title = format!("{}: {} strategies × {} seeds", comparison.scenario, strategies.len(), seeds.len());
+    let title = format!("{}: {} strategies × {}", comparison.scenario, strategies.len(), of_seeds(seeds.len()));
     let explanation = format!(
         "Means with 95 % intervals (bootstrap). Differences are to {}, seed by seed: on one seed every strategy meets \
          the same failures and delays.",
         strategies[0]
     );
-    let mut lines = vec![paint(BOLD, &title)];
+    let mut lines = vec![paint(BOLD, &fit(&title, WIDTH))];
     lines.extend(wrap(&explanation, WIDTH));
     let (equal, different): (Vec<&Row>, Vec<&Row>) = comparison.rows.iter().partition(|row| row.equal());
     for row in different {
@@ -62,13 +62,17 @@ pub fn render(comparison: &Comparison) -> String {
     lines.join("\n") + "\n"
 }
 
+fn of_seeds(count: usize) -> String {
+    if count == 1 { "1 seed".to_string() } else { format!("{count} seeds") }
+}
+
 fn block(comparison: &Comparison, row: &Row) -> Vec<String> {
     let direction = match row.measure.better {
         Better::Higher => "more is better",
         Better::Lower => "less is better",
     };
     let head = format!("{} {}", paint(BOLD, row.measure.title), paint(DIM, &format!("({direction})")));
-    let mut table = Table::new(&["STRATEGY", ">MEAN", "95 %", ">DIFFERENCE", "95 %"]);
+    let mut table = Table::new(&["STRATEGY", ">MEAN", "<95 %", ">DIFFERENCE", "<95 %"]);
     let form = means_form(row);
     let estimates = row.differences.iter().filter_map(|one| one.estimate);
     let change = Form::of(row.measure.unit, estimates.map(|found| found.mean));
@@ -93,8 +97,8 @@ fn verdict(comparison: &Comparison, row: &Row) -> Vec<String> {
         found.filter(|(one, _)| one.verdict == wanted).map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
     };
     let (first, seeds) = (comparison.strategies[0], comparison.seeds.len());
-    let open = format!("no difference that {seeds} seeds can show");
-    let few = format!("{seeds} seeds are too few to tell");
+    let open = format!("no difference that {} can show", of_seeds(seeds));
+    let few = format!("{} {} too few to tell", of_seeds(seeds), if seeds == 1 { "is" } else { "are" });
     if row.differences.iter().all(|one| one.verdict == Verdict::Open) {
         return vec![format!("  {open}")];
     }

@@ -1,5 +1,8 @@
 //! A results folder that is whole or not there: everything is written into a folder beside it, forced to
 //! the disk, and renamed. An interrupted run leaves the previous result as it was.
+//!
+//! A folder that has to stay the one it is (the working directory, a mounted disk) gets its files one by one instead,
+//! each of them whole, after everything has been written into a folder within it. Links are followed.
 
 use super::{csv, plots, summary};
 use crate::error::{Error, Result};
@@ -78,31 +81,89 @@ const NAMES: [&str; 31] = [
 ];
 
 /// Writes a result into `folder`, replacing the result that was there as one step. A folder that holds anything else
-/// is left alone.
+/// is left alone, and so is a file.
 ///
 /// # Errors
 /// [`Error::Io`]; what was there before is then untouched.
 pub fn write(folder: &Path, contents: &[Content<'_>]) -> Result<()> {
-    if let Some(name) = stranger(folder) {
-        let cause = format!("holds {name:?}, which is no file of a result; choose a new or empty folder with --out");
-        return Err(Error::Io { path: folder.display().to_string(), cause });
+    let fault = |cause: String| Error::Io { path: folder.display().to_string(), cause };
+    // What a link leads to, and a name that a folder can be renamed by: `.` has none.
+    let real = match fs::canonicalize(folder) {
+        Ok(real) => real,
+        Err(_) if fs::symlink_metadata(folder).is_ok() => {
+            return Err(fault("is a link that leads nowhere; choose a new or empty folder with --out".to_string()));
+        }
+        Err(_) => folder.to_path_buf(),
+    };
+    if let Some(what) = in_the_way(&real) {
+        return Err(fault(format!("{what}; choose a new or empty folder with --out")));
     }
-    let fresh = beside(folder, "tmp");
-    let result = write_fresh(&fresh, contents).and_then(|()| replace(folder, &fresh));
+    let stays = must_stay(&real);
+    let fresh = if stays { real.join(format!("{FRESH}{}", std::process::id())) } else { beside(&real, "tmp") };
+    let put = || if stays { move_into(&real, &fresh) } else { replace(&real, &fresh) };
+    let result = write_fresh(&fresh, contents).and_then(|()| put());
     if result.is_err() {
         let _ = fs::remove_dir_all(&fresh);
     }
-    result.map_err(|error| Error::Io {
-        path: folder.display().to_string(),
-        cause: format!("cannot write results: {}", reason(&error)),
-    })
+    result.map_err(|error| fault(format!("cannot write results: {}", reason(&error))))
 }
 
-/// Something in a folder that no run has written.
-fn stranger(folder: &Path) -> Option<String> {
-    let names = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let ours = |name: &str| NAMES.contains(&name) || name.starts_with("failing-") && name.ends_with(".yaml");
-    names.filter(|name| !ours(name)).min()
+/// The beginning of the name of a folder within a folder, in which a result is made ready.
+const FRESH: &str = ".kubesim-";
+
+/// Whether a file of that name was written by a run.
+fn is_ours(name: &str) -> bool {
+    NAMES.contains(&name) || name.starts_with("failing-") && name.ends_with(".yaml")
+}
+
+/// Why a result must not stand there: no folder, or something in it that no run has written.
+fn in_the_way(folder: &Path) -> Option<String> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        Err(_) if !folder.is_dir() => return Some("is a file, not a folder".to_string()),
+        Err(error) => return Some(format!("cannot be read ({})", reason(&error))),
+    };
+    let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let stranger = names.filter(|name| !is_ours(name) && !name.starts_with(FRESH)).min()?;
+    Some(format!("holds {stranger:?}, which is no file of a result"))
+}
+
+/// Whether no other folder can take the place of this one: somebody stands in it, or a disk is mounted there.
+fn must_stay(folder: &Path) -> bool {
+    if !folder.is_dir() {
+        return false;
+    }
+    let here = std::env::current_dir().and_then(fs::canonicalize);
+    here.is_ok_and(|here| here == folder) || is_mounted(folder)
+}
+
+#[cfg(unix)]
+fn is_mounted(folder: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let disk = |path: &Path| fs::metadata(path).map(|about| about.dev()).ok();
+    folder.parent().is_none_or(|parent| disk(parent) != disk(folder))
+}
+
+#[cfg(not(unix))]
+fn is_mounted(folder: &Path) -> bool {
+    folder.parent().is_none()
+}
+
+/// Puts the files of `fresh` into `folder`, and takes away those of the result before that it does not have.
+fn move_into(folder: &Path, fresh: &Path) -> io::Result<()> {
+    let names = |of: &Path| -> io::Result<Vec<std::ffi::OsString>> {
+        fs::read_dir(of)?.map(|entry| entry.map(|entry| entry.file_name())).collect()
+    };
+    let new = names(fresh)?;
+    for name in &new {
+        fs::rename(fresh.join(name), folder.join(name))?;
+    }
+    for name in names(folder)?.into_iter().filter(|name| is_ours(&name.to_string_lossy()) && !new.contains(name)) {
+        fs::remove_file(folder.join(name))?;
+    }
+    fs::remove_dir(fresh)?;
+    sync_folder(folder)
 }
 
 /// The hidden neighbour of a folder that only this process uses.
@@ -189,6 +250,53 @@ mod tests {
         assert_eq!(error.exit_code(), 4);
         assert!(error.to_string().contains("thesis.txt"), "{error}");
         assert_eq!(fs::read_to_string(base.join("thesis.txt")).unwrap(), "years of work");
+        fs::remove_dir_all(base).unwrap();
+    }
+
+    #[test]
+    fn a_file_and_a_link_that_leads_nowhere_are_left_alone() {
+        let base = scratch("file");
+        let file = base.join("notes");
+        fs::write(&file, "hi").unwrap();
+        let error = write(&file, &[content("pods.csv", "1")]).unwrap_err();
+        assert_eq!(error.exit_code(), 4);
+        assert!(error.to_string().contains("is a file, not a folder"), "{error}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), "hi");
+        #[cfg(unix)]
+        {
+            let link = base.join("link");
+            std::os::unix::fs::symlink(base.join("nowhere"), &link).unwrap();
+            assert_eq!(write(&link, &[content("pods.csv", "1")]).unwrap_err().exit_code(), 4);
+        }
+        fs::remove_dir_all(base).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_followed() {
+        let base = scratch("link");
+        let (real, link) = (base.join("real"), base.join("link"));
+        write(&real, &[content("pods.csv", "1")]).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        write(&link, &[content("pods.csv", "2")]).unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read_to_string(real.join("pods.csv")).unwrap(), "2");
+        fs::remove_dir_all(base).unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_stays_gets_its_files_one_by_one() {
+        let base = scratch("stays");
+        for (name, text) in [("pods.csv", "1"), ("nodes.csv", "1")] {
+            fs::write(base.join(name), text).unwrap();
+        }
+        let fresh = base.join(format!("{FRESH}test"));
+        write_fresh(&fresh, &[content("pods.csv", "2"), content("events.csv", "2")]).unwrap();
+        move_into(&base, &fresh).unwrap();
+        let mut names: Vec<_> = fs::read_dir(&base).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["events.csv", "pods.csv"]);
+        assert_eq!(fs::read_to_string(base.join("pods.csv")).unwrap(), "2");
         fs::remove_dir_all(base).unwrap();
     }
 

@@ -2,8 +2,8 @@
 
 use super::csv::Sheet;
 use super::tables::{BAD, DIM, Table, paint};
-use super::terminal::heading;
-use super::text::{fit, length, replica_seconds};
+use super::terminal::{WIDTH, heading};
+use super::text::{fit, length, replica_seconds, whole_percent, wrap};
 use crate::metrics::{Record, Recovery, Resilience};
 use crate::time::SimDuration;
 use serde::Serialize;
@@ -172,7 +172,7 @@ pub fn table(record: &Record) -> Vec<String> {
     let mut table = Table::new(&["WORKLOAD", ">SERVED", ">ALL UP", ">≥ PDB", ">MISSING s", ">WORST", ">BURNT"]);
     for row in found.workloads.iter().take(SHOWN) {
         let burnt = row.burnt.map_or("-".to_string(), |(_, burnt)| {
-            let text = format!("{}%", burnt / 10_000);
+            let text = whole_percent(burnt);
             if burnt > 1_000_000 { paint(BAD, &text) } else { text }
         });
         table.row(vec![
@@ -181,7 +181,7 @@ pub fn table(record: &Record) -> Vec<String> {
             nines(row.whole),
             row.budget.map_or("-".to_string(), nines),
             replica_seconds(row.missing),
-            format!("{}%", row.blast / 10_000),
+            whole_percent(row.blast),
             burnt,
         ]);
     }
@@ -191,8 +191,9 @@ pub fn table(record: &Record) -> Vec<String> {
     }
     let time = |time: Option<SimDuration>| time.map_or("-".to_string(), length);
     lines.push(String::new());
-    lines.push(format!(
-        "  mean time to detect {}, to recover {}, between outages {}",
+    let mut say = |text: String| lines.extend(wrap(&text, WIDTH - 2).into_iter().map(|line| format!("  {line}")));
+    say(format!(
+        "mean time to detect {}, to recover {}, between outages {}",
         time(found.detect),
         time(found.recover),
         time(found.between)
@@ -201,8 +202,8 @@ pub fn table(record: &Record) -> Vec<String> {
         SimDuration::ZERO => String::new(),
         work => format!(", work {}", length(work)),
     };
-    lines.push(format!(
-        "  pods lost {}{work}, restarted {}, rescheduled {}; {} more nodes can be lost",
+    say(format!(
+        "pods lost {}{work}, restarted {}, rescheduled {}; {} more nodes can be lost",
         found.lost, found.restarted, found.rescheduled, found.headroom
     ));
     lines

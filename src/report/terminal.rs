@@ -2,7 +2,7 @@
 //! cluster recovered, and what it cost. Colours are always written; who prints them takes them out where
 //! they are not wanted.
 
-use super::chart::Chart;
+use super::chart::{Chart, fault_marks};
 use super::tables::{BAD, BOLD, DIM, GOOD, Table, WARN, paint};
 use super::text::{self, clean, count, fit, instant, length, money, percent, replica_seconds, wrap};
 use crate::metrics::recovery::Step;
@@ -10,7 +10,7 @@ use crate::metrics::{Impact, NodeMark, Record, Recovery, Usage, UsageRow, Worklo
 use crate::outcome::Outcome;
 use crate::time::{SimDuration, SimTime};
 
-const WIDTH: usize = 80;
+pub(super) const WIDTH: usize = 80;
 /// Lines of the timeline before the rest is only counted.
 const TIMELINE_LINES: usize = 24;
 /// Recoveries shown step by step.
@@ -65,7 +65,8 @@ fn verdict(outcome: &Outcome) -> Vec<String> {
         (_, _, 1) => (GOOD, '✓', "the expectation holds".to_string()),
         _ => (GOOD, '✓', format!("all {all} expectations hold")),
     };
-    let mut lines = vec![format!("{}  {}", heading(&outcome.scenario_name), paint(style, &format!("{mark} {text}")))];
+    let name = fit(&outcome.scenario_name, WIDTH.saturating_sub(text.chars().count() + 4));
+    let mut lines = vec![format!("{}  {}", heading(&name), paint(style, &format!("{mark} {text}")))];
     lines.extend(wrap(&outcome.description, WIDTH));
     if let Some(why) = &outcome.stopped {
         lines.extend(wrap(&format!("Stopped: {why}"), WIDTH).iter().map(|line| paint(WARN, line)));
@@ -99,7 +100,7 @@ fn verdict(outcome: &Outcome) -> Vec<String> {
         count(outcome.stats.events),
         count(outcome.stats.writes)
     );
-    lines.push(paint(DIM, &run));
+    lines.extend(wrap(&run, WIDTH).iter().map(|line| paint(DIM, line)));
     lines.push(paint(DIM, &format!("fingerprint {}", outcome.fingerprint)));
     lines
 }
@@ -146,6 +147,27 @@ fn timeline(record: &Record) -> Vec<String> {
     if hidden > 0 {
         lines.push(paint(DIM, &format!("              … and {hidden} more; events.csv has them all")));
     }
+    lines.extend(under_way(record));
+    lines
+}
+
+/// What a person began and what is not done: a drain that waits for ever, say.
+fn under_way(record: &Record) -> Vec<String> {
+    const SHOWN: usize = 5;
+    let going_on = |one: &&crate::metrics::record::IncidentRecord| {
+        let operation = !one.is_fault() || matches!(one.fault.effect, crate::model::Effect::Maintenance(_));
+        operation && one.ended.is_none()
+    };
+    let all: Vec<_> = record.incidents.iter().filter(going_on).collect();
+    let line = |text: &str| paint(WARN, &fit(&format!("  {text}"), WIDTH));
+    let mut lines: Vec<String> = all
+        .iter()
+        .take(SHOWN)
+        .map(|one| line(&format!("not done at the end, since {}: {}", instant(one.started), one.description)))
+        .collect();
+    if all.len() > SHOWN {
+        lines.push(line(&format!("… and {} more", all.len() - SHOWN)));
+    }
     lines
 }
 
@@ -178,7 +200,11 @@ fn short(image: &str) -> &str {
 }
 
 fn plural(n: usize, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+    match noun.strip_suffix('y') {
+        _ if n == 1 => format!("1 {noun}"),
+        Some(stem) => format!("{n} {stem}ies"),
+        None => format!("{n} {noun}s"),
+    }
 }
 
 fn recoveries(record: &Record) -> Vec<String> {
@@ -383,8 +409,7 @@ fn chart(record: &Record, row: &WorkloadRecord) -> Vec<String> {
         for fault in faults {
             marks[chart.column(fault)] = '▲';
         }
-        let marks: String = marks.into_iter().collect();
-        lines.push(format!("       {} {}", paint(BAD, marks.trim_end()), paint(DIM, "fault")));
+        lines.push(format!("       {}", fault_marks(marks)));
     }
     let (from, middle, to) = (SimTime::ZERO, SimTime(record.end.0 / 2), record.end);
     let [from, middle, to] = [from, middle, to].map(|time| instant(time).trim_end_matches(".000").to_string());
@@ -519,4 +544,18 @@ fn usage(record: &Record) -> Vec<String> {
         lines.push(format!("  {:<10} {each:.4} for a million answered requests", ""));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_their_nouns() {
+        let table =
+            [(1, "pod", "1 pod"), (2, "pod", "2 pods"), (1, "recovery", "1 recovery"), (8, "recovery", "8 recoveries")];
+        for (n, noun, text) in table {
+            assert_eq!(plural(n, noun), text);
+        }
+    }
 }

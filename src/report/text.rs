@@ -1,13 +1,23 @@
 //! Small words of every report: lengths of time, money, shares, columns.
 
+use crate::model::fault::Side;
 use crate::model::{Effect, Fault};
 use crate::time::{SimDuration, SimTime};
 
-/// That a fault is over: `node a is back`.
+/// Whether the machines that a fault hits were away while it lasted: down, or their kubelets not heard.
+fn took_nodes_away(fault: &Fault) -> bool {
+    match fault.kind {
+        "node-crash" | "node-reboot" | "node-shutdown" | "kubelet-crash" | "zone-outage" | "power-outage" => true,
+        "partition" => !matches!(fault.effect, Effect::Partition(Side::Zone(_))),
+        _ => false,
+    }
+}
+
+/// That a fault is over: `node a is back`, or `over: …` if the node was never away.
 pub fn ended(fault: &Fault, description: &str) -> String {
     match fault.nodes.as_slice() {
-        _ if matches!(fault.effect, Effect::Process { .. }) => format!("over: {description}"),
         [] => format!("over: {description}"),
+        _ if !took_nodes_away(fault) => format!("over: {description}"),
         [one] => format!("node {one} is back"),
         several => format!("{} nodes are back: {}", several.len(), several.join(", ")),
     }
@@ -48,7 +58,17 @@ pub fn instant(time: SimTime) -> String {
 
 /// Millionths of a currency unit: `0.0342`.
 pub fn money(micros: i128) -> String {
-    format!("{}.{:04}", micros / 1_000_000, micros % 1_000_000 / 100)
+    let shown = (micros + 50) / 100;
+    format!("{}.{:04}", shown / 10_000, shown % 10_000)
+}
+
+/// Millionths as a whole percentage, rounded; nothing and all are said only of nothing and all.
+pub fn whole_percent(millionths: i64) -> String {
+    match millionths {
+        1..5_000 => "<1%".to_string(),
+        995_000..1_000_000 => ">99%".to_string(),
+        _ => format!("{}%", (millionths + 5_000) / 10_000),
+    }
 }
 
 /// A share: `37.5%`.
@@ -128,9 +148,37 @@ mod tests {
         }
         assert_eq!(instant(SimTime(60_000_000_000)), "1:00.000");
         assert_eq!(instant(SimTime(-20_000_000_000)), "-0:20.000");
-        assert_eq!(money(34_200), "0.0342");
+        let amounts =
+            [(34_200, "0.0342"), (191_667, "0.1917"), (99_999, "0.1000"), (49, "0.0000"), (2_000_000, "2.0000")];
+        for (micros, text) in amounts {
+            assert_eq!(money(micros), text);
+        }
+        // A sixth of a million is 166 667: 17 %.
+        let shares =
+            [(0, "0%"), (1, "<1%"), (166_667, "17%"), (999_999, ">99%"), (1_000_000, "100%"), (1_234_567, "123%")];
+        for (millionths, text) in shares {
+            assert_eq!(whole_percent(millionths), text);
+        }
         assert_eq!(count(1_234_567), "1 234 567");
         assert_eq!(replica_seconds(345_000_000_000), "345.0");
+    }
+
+    #[test]
+    fn only_who_was_away_is_back() {
+        let fault = |kind, effect| Fault { kind, nodes: vec!["a".into()], effect, ..Fault::default() };
+        let zone = Effect::Partition(Side::Zone("z".into()));
+        let table = [
+            (fault("node-crash", Effect::Plain), "node a is back"),
+            (fault("partition", Effect::Partition(Side::ControlPlane)), "node a is back"),
+            (fault("partition", zone), "over: what"),
+            (fault("slow-network", Effect::Plain), "over: what"),
+            (fault("clock-skew", Effect::Plain), "over: what"),
+            (fault("disk-full", Effect::Plain), "over: what"),
+            (Fault { nodes: Vec::new(), ..fault("node-crash", Effect::Plain) }, "over: what"),
+        ];
+        for (fault, text) in table {
+            assert_eq!(ended(&fault, "what"), text, "{fault:?}");
+        }
     }
 
     #[test]

@@ -149,6 +149,7 @@ impl Checker<'_> {
             let message = format!("{} control-plane replicas", cluster.control_plane.replicas);
             self.add("cluster.controlPlane.replicas", message, "use an odd number from 1 to 7, or 0 for a managed one");
         }
+        self.price("cluster.controlPlane", cluster.control_plane.price_per_hour);
         let mut names = BTreeMap::new();
         for (index, pool) in cluster.pools.iter().enumerate() {
             let path = format!("cluster.pools[{index}]");
@@ -181,6 +182,12 @@ impl Checker<'_> {
                     "rename one of them",
                 );
             }
+        }
+    }
+
+    fn price(&mut self, path: &str, price: f64) {
+        if let Some((message, help)) = super::cluster::price_fault(price) {
+            self.add(&format!("{path}.pricePerHour"), message, help);
         }
     }
 
@@ -235,9 +242,7 @@ impl Checker<'_> {
                 );
             }
         }
-        if !(price >= 0.0 && price.is_finite()) {
-            self.add(&format!("{path}.pricePerHour"), format!("the price {price} is negative"), "write 0 or more");
-        }
+        self.price(path, price);
         for (key, value) in labels {
             let label_path = crate::wire::places::join(&format!("{path}.labels"), &crate::wire::places::Step::Key(key));
             if let Some(why) = crate::wire::names::label_fault(key, value) {

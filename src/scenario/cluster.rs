@@ -35,6 +35,21 @@ pub struct Cluster {
     pub karpenter: Karpenter,
 }
 
+/// The highest price of an hour: sums over any cluster and run stay whole numbers.
+const PRICE_MAX: f64 = 1_000_000.0;
+
+/// What is wrong with the price of an hour.
+pub fn price_fault(price: f64) -> Option<(String, &'static str)> {
+    match price {
+        0.0..=PRICE_MAX => None,
+        price if price > PRICE_MAX => {
+            Some(("the price is more than a million an hour".to_string(), "write at most 1000000"))
+        }
+        price if price < 0.0 => Some((format!("the price {price} is negative"), "write 0 or more")),
+        _ => Some(("the price is not a number".to_string(), "write a number, such as 0.10")),
+    }
+}
+
 /// The control plane.
 #[derive(Clone, PartialEq, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -357,6 +372,12 @@ impl Cluster {
         self.nodes.iter().any(|node| node.name == name)
             || self.pools.iter().any(|pool| among(&pool.name, pool.count))
             || among(CONTROL_PLANE, self.control_plane.replicas)
+    }
+
+    /// The names of all nodes at the start, the control plane's last.
+    pub fn node_names(&self) -> Vec<String> {
+        let masters = (0..self.control_plane.replicas).map(|index| format!("{CONTROL_PLANE}-{index}"));
+        self.setups().into_iter().map(|node| node.name).chain(masters).collect()
     }
 
     /// All zones, sorted, each once.

@@ -92,8 +92,11 @@ pub fn problems(karpenter: &Karpenter, pools: &[super::cluster::Pool], places: &
         if one.cpu.0.nano <= 0 || one.memory.0.nano <= 0 {
             add(format!("{path}.cpu"), "a machine of nothing".into(), "write amounts such as cpu: 4 and memory: 16Gi");
         }
-        if one.price_per_hour.is_nan() || one.price_per_hour < 0.0 {
-            add(format!("{path}.pricePerHour"), "the price is negative".into(), "write 0 or more");
+        let prices = [("pricePerHour", Some(one.price_per_hour)), ("spotPricePerHour", one.spot_price_per_hour)];
+        for (field, price) in prices {
+            if let Some((message, help)) = price.and_then(super::cluster::price_fault) {
+                add(format!("{path}.{field}"), message, help);
+            }
         }
     }
     for (index, pool) in karpenter.node_pools.iter().enumerate() {

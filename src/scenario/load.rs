@@ -14,6 +14,7 @@ use super::check;
 use super::check_disks;
 use super::check_kubectl;
 use super::check_traffic;
+use super::cluster::Cluster;
 use super::custom;
 use super::expect::Expectation;
 use super::faults::{self, When, trace::Trace};
@@ -91,7 +92,7 @@ pub fn load(file: &str, text: &str, assignments: &[String], files: &dyn SourceFi
     }
     for (index, rule) in scenario.faults.iter_mut().enumerate() {
         if let When::Trace(trace) = &mut rule.when {
-            resolver.trace(trace, &format!("faults[{index}].trace"), &places);
+            resolver.trace(trace, &format!("faults[{index}].trace"), &places, &scenario.cluster);
         }
     }
     for (path, config) in scenario.scheduler.configs_mut() {
@@ -302,7 +303,7 @@ impl Resolver<'_> {
     }
 
     /// Reads a trace of failures, which the scenario names at `path`.
-    fn trace(&mut self, trace: &mut Trace, path: &str, places: &Places) {
+    fn trace(&mut self, trace: &mut Trace, path: &str, places: &Places, cluster: &Cluster) {
         let file = trace.options.file.clone();
         match self.files.read(&file) {
             Err(why) => {
@@ -314,6 +315,8 @@ impl Resolver<'_> {
                     let help = "docs/faults.md tells the forms of traces";
                     self.problems.push(places.problem(path, format!("{file}: {why}"), help));
                 }
+                let display = self.files.display(&file);
+                self.problems.extend(trace.strangers(&display, &text, cluster));
             }
         }
     }

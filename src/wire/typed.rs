@@ -159,7 +159,12 @@ impl<'a> Reader<'a, '_> {
             (None, None) => visitor.visit_f64(number.as_f64().unwrap_or(f64::NAN)),
         };
         result.map_err(|stop: Stop| {
-            let message = format!("expected {expected}, found {number}");
+            let found = match number.as_f64() {
+                // 2^64, and whatever else the reader could keep as a floating-point number only.
+                Some(large) if number.is_f64() && large.abs() >= u64::MAX as f64 => "one beyond 64 bits".to_string(),
+                _ => number.to_string(),
+            };
+            let message = format!("expected {expected}, found {found}");
             let help = format!("the value must be {expected}");
             if stop.0.path.is_empty() {
                 Stop(FieldProblem { path: self.path, at_key: false, message, help })

@@ -130,3 +130,19 @@ fn ticking_what_could_be_computed_changes_nothing() {
     assert_eq!(print(false), print(true));
     assert!(outcome("10m", &parts).record.incidents.len() > 8);
 }
+
+/// Node names of a trace are those of the cluster: a typing error is no fault that never happens.
+#[test]
+fn a_trace_names_nodes_that_there_are() {
+    let text = format!(
+        "name: test\nduration: 20s\n{}faults: [{{trace: failures.csv, nodeCrash: {{pool: spot}}}}]\n",
+        super::world::CLUSTER
+    );
+    let read = |trace: &str| {
+        let loaded = kubesim::scenario::load::load("test.yaml", &text, &[], &super::world::Files(trace));
+        loaded.map(|_| ()).map_err(|error| error.to_string())
+    };
+    assert_eq!(read("start,node\n1,spot-0\n2,n-3\n3,control-plane-0\n"), Ok(()));
+    let expected = "failures.csv:3:3: error: node: unknown node \"spot-7\"; did you mean `spot-0`?";
+    assert_eq!(read("start,node\n1,spot-0\n2,spot-7\n3,spot-7\n"), Err(expected.to_string()));
+}

@@ -21,7 +21,7 @@ impl SourceFiles for Files<'_> {
 }
 
 /// Two zones, two racks in each, one node in each rack: `n-0` (zone-a, rack r0) to `n-3`, then a pool of spot machines.
-const CLUSTER: &str = "
+pub const CLUSTER: &str = "
 cluster:
   controlPlane: {replicas: 1}
   nodes:

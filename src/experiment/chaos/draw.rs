@@ -237,7 +237,7 @@ impl Menu {
             read(&probe).is_ok_and(|entry| match &entry.action {
                 crate::scenario::Action::Fault(fault) => {
                     let form = fault.form();
-                    !form.momentary() && !form.goes_its_own_way() && form.lasts().is_none()
+                    !form.momentary() && !form.goes_its_own_way() && form.length().is_none()
                 }
                 _ => false,
             })

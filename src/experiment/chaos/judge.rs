@@ -49,6 +49,21 @@ impl Finding {
     }
 }
 
+/// What was still going on at the end, long after it began, as it is described.
+pub fn unfinished(outcome: &Outcome) -> impl Iterator<Item = &str> {
+    let record = &outcome.record;
+    let lasting = record.incidents.iter().filter(|incident| {
+        let lasts = incident.ended.is_none() && record.end - incident.started > RECOVERY;
+        lasts && matches!(incident.fault.effect, Effect::UserAction { .. } | Effect::Maintenance(_))
+    });
+    lasting.map(|incident| incident.description.as_str())
+}
+
+/// An operation without its object: `kubectl drain`.
+pub fn operation(description: &str) -> String {
+    description.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
 /// Everything that is broken in a run with these deeds, sorted.
 pub fn findings(outcome: &Outcome, deeds: &[Deed]) -> Vec<Finding> {
     let mut found: Vec<Finding> = Vec::new();
@@ -59,15 +74,8 @@ pub fn findings(outcome: &Outcome, deeds: &[Deed]) -> Vec<Finding> {
     found.extend(outcome.violations.iter().map(|text| Finding::Invariant(short(text))));
     let quiet_from = deeds.iter().map(|deed| deed.until).max().unwrap_or(SimTime::ZERO) + RECOVERY;
     let record = &outcome.record;
-    for incident in &record.incidents {
-        let lasts = incident.ended.is_none() && record.end - incident.started > RECOVERY;
-        let operation = matches!(incident.fault.effect, Effect::UserAction { .. } | Effect::Maintenance(_));
-        if lasts && operation {
-            // Which node it is does not matter: the same thing holds up any.
-            let words: Vec<&str> = incident.description.split(' ').take(2).collect();
-            found.push(Finding::Unfinished(words.join(" ")));
-        }
-    }
+    // Which node it is does not matter: the same thing holds up any.
+    found.extend(unfinished(outcome).map(|text| Finding::Unfinished(operation(text))));
     if record.end >= quiet_from {
         for row in &record.workloads {
             let (wished, ready) = (row.desired.last(), row.ready.last());

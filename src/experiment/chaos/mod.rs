@@ -78,6 +78,8 @@ pub struct Search {
 pub struct Found {
     /// What breaks.
     pub finding: Finding,
+    /// What it is in the run of the smallest schedule: the operation that never ends, with its object.
+    pub object: Option<String>,
     /// In how many runs.
     pub runs: usize,
     /// The first of them.
@@ -171,7 +173,8 @@ pub fn search(plan: &Plan<'_>, watch: &Watch<'_>) -> Result<Search> {
         };
         let (faults, count) = (whole.len(), runs.len());
         let (schedule, attempts) = shrink::smallest(whole, &breaks)?;
-        Ok(Found { finding: finding.clone(), runs: count, first, seed, faults, schedule, attempts })
+        let object = object_of(plan.scenario, seed, &schedule, &finding)?;
+        Ok(Found { finding: finding.clone(), object, runs: count, first, seed, faults, schedule, attempts })
     };
     let found: Vec<Result<Found>> = pool.install(|| broken.into_par_iter().with_max_len(1).map(shrunk).collect());
     search.found = found.into_iter().collect::<Result<_>>()?;
@@ -194,6 +197,25 @@ pub fn with_schedule(scenario: &Scenario, deeds: &[Deed]) -> Result<Scenario> {
 fn read(entry: &Value) -> std::result::Result<TimelineEntry, String> {
     typed::read::<TimelineEntry>(entry)
         .map_err(|problems| problems.first().map_or(String::new(), |problem| format!("{entry}: {}", problem.message)))
+}
+
+/// What a finding is called in the run of its smallest schedule, where that says more.
+fn object_of(scenario: &Scenario, seed: u64, deeds: &[Deed], finding: &Finding) -> Result<Option<String>> {
+    let Finding::Unfinished(what) = finding else { return Ok(None) };
+    let scenario = with_schedule(scenario, deeds)?;
+    let options = Options { seed: Seed(seed), checks: Checks::Off, ..Options::of(&scenario) };
+    let (outcome, _) = cluster::run(&scenario, &options, &mut |_, _| true)?;
+    Ok(judge::unfinished(&outcome).find(|text| judge::operation(text) == *what).map(str::to_string))
+}
+
+impl Found {
+    /// What breaks, for people, with its object.
+    pub fn sentence(&self) -> String {
+        match (&self.finding, &self.object) {
+            (Finding::Unfinished(_), Some(object)) => Finding::Unfinished(object.clone()).sentence(),
+            (finding, _) => finding.sentence(),
+        }
+    }
 }
 
 /// What one schedule breaks; `None` if the run was interrupted.

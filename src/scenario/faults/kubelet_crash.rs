@@ -55,7 +55,10 @@ impl Form for NodeReboot {
         Some(self.target())
     }
     fn lasts(&self) -> Option<(&'static str, Distribution<Duration>)> {
-        Some(("takes", self.takes.unwrap_or(Distribution::Constant(REBOOT))))
+        self.takes.map(|takes| ("takes", takes))
+    }
+    fn length(&self) -> Option<Distribution<Duration>> {
+        Some(self.takes.unwrap_or(Distribution::Constant(REBOOT)))
     }
     fn holds(&self) -> Option<Holding> {
         Some(Holding { runs: false, reboots: true })

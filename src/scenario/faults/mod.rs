@@ -60,6 +60,7 @@ use super::units::{Distribution, Duration};
 use crate::error::{Problem, those_there_are};
 use crate::model::Effect;
 use crate::model::machine::Trouble;
+use crate::rng::Delay;
 use crate::wire::places::Places;
 use target::{NodeTarget, PodTarget};
 
@@ -223,6 +224,11 @@ pub trait Form {
         None
     }
 
+    /// How long it lasts if `for` beside it does not say: what its own field says, or what is usual.
+    fn length(&self) -> Option<Distribution<Duration>> {
+        self.lasts().map(|(_, length)| length)
+    }
+
     /// What it does, as the log shows it.
     fn effect(&self) -> Effect {
         Effect::Plain
@@ -352,7 +358,8 @@ impl Checks<'_> {
             (None, Some(length)) => ("for", length),
             (None, None) => return,
         };
-        if matches!(length, Distribution::Constant(length) if length.0.0 <= 0) {
+        // A draw may be nothing, but not all of them.
+        if Delay::from(length).mean() <= 0.0 {
             let path = if field == "for" { format!("{entry}.for") } else { format!("{}.{field}", self.path) };
             let message = "the time until recovery must be positive";
             self.problems.push(self.places.problem(&path, message, "write a duration such as 8m"));
@@ -417,11 +424,8 @@ impl Checks<'_> {
         if cluster.has_node(name) {
             return;
         }
-        let control_plane: Vec<String> =
-            (0..cluster.control_plane.replicas).map(|index| format!("{CONTROL_PLANE}-{index}")).collect();
-        let setups = cluster.setups();
-        let names = setups.iter().map(|node| node.name.as_str());
-        let names: Vec<&str> = names.chain(control_plane.iter().map(String::as_str)).collect();
+        let names = cluster.node_names();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
         if !names.iter().any(|known| glob_matches(name, known)) {
             self.unknown(field, "node", name, &names);
         }

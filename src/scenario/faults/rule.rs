@@ -8,11 +8,15 @@ use super::super::units::{Distribution, Duration};
 use super::trace::Trace;
 use super::{FaultAction, with_faults};
 use crate::error::Problem;
-use crate::time::SimTime;
+use crate::rng::Delay;
+use crate::time::{SimDuration, SimTime};
 use crate::wire::places::Places;
 
 /// Most occurrences of all rules in one run.
 pub const MAX_OCCURRENCES: usize = 1_000_000;
+
+/// The shortest time on average from one occurrence to the next.
+const SHORTEST: SimDuration = SimDuration::from_secs(1);
 
 /// One entry of `faults`.
 #[derive(Clone, PartialEq, Debug, Deserialize)]
@@ -135,7 +139,7 @@ impl JsonSchema for FaultRule {
 impl FaultRule {
     /// How long each time, wherever it is written.
     pub fn length(&self) -> Option<Distribution<Duration>> {
-        self.lasts.or_else(|| self.fault.form().lasts().map(|(_, length)| length))
+        self.lasts.or_else(|| self.fault.form().length())
     }
 
     /// What is wrong with when it happens.
@@ -144,8 +148,11 @@ impl FaultRule {
             problems.push(places.problem(&format!("{path}.{field}"), message, help));
         };
         let When::Every { interval, each, from, until, times } = &self.when else { return };
-        if matches!(interval, Distribution::Constant(length) if length.0.0 <= 0) {
-            add("every", "the interval must be positive".to_string(), "write a duration such as 12h");
+        let mean = Delay::from(*interval).mean();
+        if mean < SHORTEST.0 as f64 {
+            let mean = SimDuration(mean as i64);
+            let message = format!("from one to the next it is {mean} on average, and must be {SHORTEST} at least");
+            add("every", message, "write a duration such as 12h");
         }
         if let Some(each) = each {
             if self.fault.form().nodes().is_none() {

@@ -15,13 +15,15 @@
 //! run, or lengths such as `1h30m`. Without `node` and `index` the fault chooses by itself.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 
+use super::super::cluster::Cluster;
 use super::super::units::Duration;
 use super::rule::MAX_OCCURRENCES;
+use crate::error::{Place, Problem, those_there_are};
 use crate::time::SimDuration;
 
 /// A trace and what of it is used.
@@ -71,6 +73,8 @@ pub struct Row {
     pub lasts: Option<SimDuration>,
     /// Whom.
     pub whom: Whom,
+    /// The line of the file that tells it.
+    pub line: u64,
 }
 
 /// Whom a failure of a trace hits.
@@ -126,6 +130,7 @@ struct Told {
     at: f64,
     lasts: Option<f64>,
     whom: Whom,
+    line: u64,
 }
 
 impl Trace {
@@ -147,7 +152,7 @@ impl Trace {
         let length = |seconds: f64| SimDuration::from_secs_f64(seconds / speed);
         let kept = told.into_iter().filter(|row| row.at >= start);
         self.rows = kept
-            .map(|row| Row { at: length(row.at - start), lasts: row.lasts.map(length), whom: row.whom })
+            .map(|row| Row { at: length(row.at - start), lasts: row.lasts.map(length), whom: row.whom, line: row.line })
             .take(MAX_OCCURRENCES)
             .collect();
         self.rows.sort_by_key(|row| row.at);
@@ -155,6 +160,35 @@ impl Trace {
             true => Err("no failure in it, or none after `start`".to_string()),
             false => Ok(()),
         }
+    }
+}
+
+/// Problems shown of one file: the rest is mostly the same again.
+const SHOWN: usize = 5;
+
+impl Trace {
+    /// The nodes that it names and that a cluster does not have at the start, each once.
+    pub fn strangers(&self, file: &str, text: &str, cluster: &Cluster) -> Vec<Problem> {
+        let (mut seen, mut problems, mut known) = (BTreeSet::new(), Vec::new(), None);
+        for row in &self.rows {
+            let Whom::Name(name) = &row.whom else { continue };
+            if problems.len() == SHOWN || cluster.has_node(name) || !seen.insert(name.as_str()) {
+                continue;
+            }
+            let known = known.get_or_insert_with(|| cluster.node_names());
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            let line = usize::try_from(row.line).unwrap_or(1).max(1);
+            let source_line = text.lines().nth(line - 1).unwrap_or_default().to_string();
+            let before = source_line.find(name.as_str()).map_or(0, |at| source_line[..at].chars().count());
+            let width = name.chars().count().max(1);
+            problems.push(Problem {
+                place: Some(Place { file: file.to_string(), line, column: before + 1, width, source_line }),
+                path: "node".to_string(),
+                message: format!("unknown node {name:?}"),
+                help: Some(those_there_are("node", name, &known)),
+            });
+        }
+        problems
     }
 }
 
@@ -179,9 +213,11 @@ fn records(text: &str, headers: bool) -> Result<Sheet, String> {
     Ok((header, rows?))
 }
 
-/// Seconds, or a length such as `1h30m`.
+/// Seconds, or a length such as `1h30m`; not more than virtual time can count.
 fn time(text: &str) -> Option<f64> {
-    text.parse::<f64>().ok().or_else(|| SimDuration::parse(text).ok().map(SimDuration::as_secs_f64))
+    const MOST: f64 = 9e9;
+    let seconds = text.parse::<f64>().ok().or_else(|| SimDuration::parse(text).ok().map(SimDuration::as_secs_f64));
+    seconds.filter(|seconds| seconds.abs() <= MOST)
 }
 
 fn csv_rows(text: &str) -> Result<Vec<Told>, String> {
@@ -190,6 +226,9 @@ fn csv_rows(text: &str) -> Result<Vec<Told>, String> {
     let known = ["start", "end", "duration", "node", "index"];
     if let Some(strange) = header.iter().find(|name| !known.contains(&name.as_str())) {
         return Err(format!("line 1: unknown column {strange:?}; the columns are {}", known.join(", ")));
+    }
+    if let Some((_, twice)) = header.iter().enumerate().find(|(at, name)| header[..*at].contains(name)) {
+        return Err(format!("line 1: two columns are called {twice:?}"));
     }
     let Some(start) = column("start") else { return Err("line 1: no column `start`".to_string()) };
     let (end, duration, node, index) = (column("end"), column("duration"), column("node"), column("index"));
@@ -201,20 +240,25 @@ fn csv_rows(text: &str) -> Result<Vec<Told>, String> {
         };
         let at = read(Some(start))?.ok_or(format!("line {line}: no start"))?;
         let lasts = match (read(end)?, read(duration)?) {
-            (Some(end), _) => Some(end - at),
+            (Some(_), Some(_)) => return Err(format!("line {line}: both `end` and `duration`; fill one of them")),
+            (Some(end), None) => Some(end - at),
             (None, length) => length,
         };
-        if at < 0.0 || lasts.is_some_and(|lasts| lasts <= 0.0) {
+        if at < 0.0 {
+            return Err(format!("line {line}: it begins before the run"));
+        }
+        if lasts.is_some_and(|lasts| lasts <= 0.0) {
             return Err(format!("line {line}: it ends before it begins"));
         }
         let whom = match (cell(node), cell(index)) {
-            (Some(name), _) => Whom::Name(name.to_string()),
+            (Some(_), Some(_)) => return Err(format!("line {line}: both `node` and `index`; fill one of them")),
+            (Some(name), None) => Whom::Name(name.to_string()),
             (None, Some(index)) => {
                 Whom::Index(index.parse().map_err(|_| format!("line {line}: cannot read the index {index:?}"))?)
             }
             (None, None) => Whom::Any,
         };
-        rows.push(Told { at, lasts, whom });
+        rows.push(Told { at, lasts, whom, line });
     }
     Ok(rows)
 }
@@ -250,7 +294,7 @@ fn lanl_rows(text: &str, system: Option<u32>) -> Result<Vec<Told>, String> {
         let index = cell(node).parse().map_err(|_| format!("line {line}: cannot read the node {:?}", cell(node)))?;
         // What was repaired within its minute took half of it.
         let lasts = if to > from { (to - from) as f64 * 60.0 } else { 30.0 };
-        rows.push((from, Told { at: 0.0, lasts: Some(lasts), whom: Whom::Index(index) }));
+        rows.push((from, Told { at: 0.0, lasts: Some(lasts), whom: Whom::Index(index), line }));
     }
     let first = rows.iter().map(|(from, _)| *from).min().unwrap_or(0);
     Ok(rows.into_iter().map(|(from, row)| Told { at: (from - first) as f64 * 60.0, ..row }).collect())
@@ -276,7 +320,7 @@ fn google_rows(text: &str) -> Result<Vec<Told>, String> {
             }
             "1" => {
                 down.insert(index, rows.len());
-                rows.push(Told { at, lasts: None, whom: Whom::Index(index) });
+                rows.push(Told { at, lasts: None, whom: Whom::Index(index), line });
             }
             "2" => {}
             other => return Err(format!("line {line}: cannot read the event {other:?}; expected 0, 1 or 2")),
@@ -324,6 +368,13 @@ mod tests {
             (Format::Csv, "start,end\n1,x\n", "line 2: cannot read the time \"x\""),
             (Format::Csv, "start,end\n5,4\n", "line 2: it ends before it begins"),
             (Format::Csv, "start\n", "no failure in it"),
+            (Format::Csv, "start\ninf\n", "line 2: cannot read the time \"inf\""),
+            (Format::Csv, "start\n1\nNaN\n", "line 3: cannot read the time \"NaN\""),
+            (Format::Csv, "start\n1e300\n", "line 2: cannot read the time \"1e300\""),
+            (Format::Csv, "start\n-1\n", "line 2: it begins before the run"),
+            (Format::Csv, "start,end,Start\n1,2,3\n", "line 1: two columns are called \"start\""),
+            (Format::Csv, "start,end,duration\n1,2,3\n", "line 2: both `end` and `duration`"),
+            (Format::Csv, "start,node,index\n1,a,3\n", "line 2: both `node` and `index`"),
             (Format::Lanl, "a,b\n1,2\n", "line 1: no column \"system\""),
             (Format::Google, "0,5,9\n", "line 1: cannot read the event \"9\""),
         ];
