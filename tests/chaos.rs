@@ -4,9 +4,11 @@ use kubesim::cluster::{Options, run};
 use kubesim::experiment::Watch;
 use kubesim::experiment::chaos::judge::Finding;
 use kubesim::experiment::chaos::{Plan, Search, search, write};
+use kubesim::report;
 use kubesim::scenario::Scenario;
 use kubesim::scenario::load::{SourceFiles, load};
 use std::num::NonZeroUsize;
+use std::path::Path;
 
 /// A scenario without files beside it.
 struct Alone;
@@ -74,6 +76,21 @@ fn a_budget_that_blocks_a_drain_is_found() {
     let found = found.unwrap_or_else(|| panic!("{:#?}", search.found));
     assert_eq!(found.schedule.len(), 1, "{:#?}", found.schedule);
     assert_eq!(found.schedule[0].kind, "drain");
+    // The heading names the node that the smallest schedule drains, the command can be copied, and the run shows it.
+    let node = found.schedule[0].entries[0]["drain"]["node"].as_str().unwrap();
+    assert_eq!(found.sentence(), format!("never ends: kubectl drain {node}"));
+    let at = search.found.iter().position(|one| one == found).unwrap();
+    let shown = anstream::adapter::strip_str(&report::chaos::render(&search, Path::new("some where/out"))).to_string();
+    let (heading, command) = (format!("{}. {}\n", at + 1, found.sentence()), format!("failing-{}.yaml'\n", at + 1));
+    assert!(shown.contains(&heading), "{shown}");
+    assert!(shown.contains(&format!("   sim run 'some where/out/{command}")), "{shown}");
+    assert!(!shown.lines().any(|line| line.ends_with(' ')), "{shown}");
+    let written = write::scenario(("planted.yaml", &text), &[], &Alone, (found.seed, &found.schedule), &[]).unwrap();
+    let scenario = loaded(&written);
+    let (outcome, _) = run(&scenario, &Options::of(&scenario), &mut |_, _| true).unwrap();
+    let told = report::terminal::render(&outcome);
+    let unfinished = told.lines().find(|line| line.contains("not done at the end, since "));
+    assert!(unfinished.is_some_and(|line| line.contains(&format!("kubectl drain {node}"))), "{told}");
 }
 
 #[test]
