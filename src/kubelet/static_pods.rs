@@ -194,8 +194,10 @@ impl Kubelet {
 
     /// A kubelet that has started since it ended a pod as a whole runs that anew: its file is still there. Forgets the end.
     pub(super) fn begins_anew(&mut self, key: &Key) -> bool {
-        let ended = |worker: &&Box<PodWorker>| worker.concluded() && worker.verdict.is_some();
-        let Some(worker) = self.workers.get(key).filter(ended) else { return false };
+        let Some(worker) = self.workers.get(key) else { return false };
+        if !worker.concluded() || worker.verdict.is_none() {
+            return false;
+        }
         let node = &self.nodes[worker.node];
         let begins = node.up && worker.since != node.since;
         if let Some(own) = self.statics.0.get_mut(key).filter(|_| begins) {
