@@ -123,7 +123,9 @@ impl WorkloadChecks {
         // A loss excuses deletions that were decided before it.
         // One that is ready, and not yet for long enough, takes nothing away.
         let counted = old.is_available(deployment.min_ready_seconds, change.time);
-        let excused = !counted || self.lost.get(&uid).is_some_and(|lost| change.time - *lost <= bounds.stale);
+        let mixed_up = set.is_some_and(|set| chosen_for_its_node(set, deployment, old, change.time, store));
+        let excused =
+            !counted || mixed_up || self.lost.get(&uid).is_some_and(|lost| change.time - *lost <= bounds.stale);
         if excused || deployment.strategy == Strategy::Recreate || !self.settled(uid, change.time, bounds) {
             return;
         }
@@ -145,6 +147,22 @@ impl WorkloadChecks {
         let pods = sets.flat_map(|set| view.controlled::<Pod>(set.meta.uid));
         pods.filter(|pod| pod.is_active() && pod.is_available(deployment.min_ready_seconds, now)).count() as i32
     }
+}
+
+/// The deployment controller has a set give up what is unavailable; which pod goes the set decides by its own ranking, in
+/// which a node with more of the deployment's pods comes before how long a pod is ready
+/// (`pkg/controller/deployment/rolling.go`, `cleanupUnhealthyReplicas`; `pkg/controller/controller_utils.go`,
+/// `ActivePodsWithRanks`).
+fn chosen_for_its_node(set: &ReplicaSet, deployment: &Deployment, gone: &Pod, now: SimTime, store: &Store) -> bool {
+    let view = store.live();
+    let sets = view.controlled::<ReplicaSet>(deployment.meta.uid);
+    let all: Vec<&Arc<Pod>> = sets.flat_map(|set| view.controlled::<Pod>(set.meta.uid)).collect();
+    // As it was when the set chose.
+    let was_there = |other: &Pod| other.is_active() || other.meta.uid == gone.meta.uid;
+    let beside = |pod: &Pod| all.iter().filter(|other| was_there(other) && other.node == pod.node).count();
+    let young =
+        |pod: &&Arc<Pod>| pod.is_active() && pod.is_ready() && !pod.is_available(deployment.min_ready_seconds, now);
+    view.controlled::<Pod>(set.meta.uid).filter(young).any(|pod| beside(pod) < beside(gone))
 }
 
 fn deployment_of(owner: Option<Uid>, store: &Store) -> Option<&Arc<Deployment>> {
