@@ -13,6 +13,7 @@ use crate::model::{
     Deployment, Effect, Key, Kind, Machine, Name, Node, Object, Pod, ReplicaSet, Resource, Selector, Taint,
     TaintEffect, Truth, Uid, condition,
 };
+use crate::scenario::cluster::CONTROL_PLANE;
 use crate::store::{Store, View};
 use crate::time::{SimDuration, SimTime};
 use std::collections::BTreeSet;
@@ -52,7 +53,7 @@ impl Rest<'_> {
         let view = self.store.live();
         let master = |name: &Name| {
             let machine = view.fetch::<Machine>(&Name::new(), name);
-            machine.is_some_and(|machine| machine.pool == "control-plane")
+            machine.is_some_and(|machine| machine.pool == CONTROL_PLANE)
         };
         let disturbs = |incident: &&std::sync::Arc<Incident>| {
             let of_it = matches!(incident.fault.effect, Effect::Process { .. } | Effect::Hindrance(_));

@@ -120,18 +120,17 @@ impl WorkloadChecks {
             self.lost.insert(uid, change.time);
             return;
         }
-        // A loss excuses deletions that were decided before it.
-        // One that is ready, and not yet for long enough, takes nothing away.
+        // A loss excuses deletions that were decided before it; one that is ready, and not yet for long enough, takes
+        // nothing away.
         let counted = old.is_available(deployment.min_ready_seconds, change.time);
-        let mixed_up = set.is_some_and(|set| chosen_for_its_node(set, deployment, old, change.time, store));
-        let excused =
-            !counted || mixed_up || self.lost.get(&uid).is_some_and(|lost| change.time - *lost <= bounds.stale);
+        let excused = !counted || self.lost.get(&uid).is_some_and(|lost| change.time - *lost <= bounds.stale);
         if excused || deployment.strategy == Strategy::Recreate || !self.settled(uid, change.time, bounds) {
             return;
         }
         let (_, unavailable) = surge_and_unavailable(deployment);
         let available = self.available(deployment, change.time, store);
-        if available < deployment.replicas - unavailable {
+        let mixed_up = || set.is_some_and(|set| chosen_for_its_node(set, deployment, old, change.time, store));
+        if available < deployment.replicas - unavailable && !mixed_up() {
             let message = format!("deleting {} leaves {available} of {} available", change.key, deployment.replicas);
             findings.violate(29, &[&change.key, &deployment.key()], message);
         }

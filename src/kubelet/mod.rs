@@ -286,16 +286,14 @@ impl Kubelet {
                 self.meters.set_cpu(worker.uid, name, *at, *given);
             }
         }
-        let again = match is_static {
-            true => {
-                let again = self.next_sync(key, cx.now);
-                self.static_pod(key).and_then(|own| own.report(&mut worker, host, again, cx))
-            }
-            false => {
+        let unseen = match self.static_pod(key) {
+            Some(own) => own.report(&mut worker, host, cx),
+            None => {
                 report(&mut worker, pod, host, cx);
-                None
+                false
             }
         };
+        let again = unseen.then(|| self.next_sync(key, cx.now));
         for victim in std::mem::take(&mut worker.preempts) {
             self.orders.entry(victim.clone()).or_default().push((cx.now, Order::Preempt));
             cx.wake(victim, cx.now);

@@ -13,7 +13,7 @@ use crate::model::pod::{CONFIG_MIRROR, CONFIG_SOURCE};
 use crate::model::{Key, Kind, Machine, Name, Node, Object, OwnerReference, Pod, PodStatus, Resource, Uid, hash};
 use crate::rng::{Delay, Seed};
 use crate::runtime::{Cx, Wake};
-use crate::store::patch::KUBELET_CONDITIONS;
+use crate::store::patch::is_foreign;
 use crate::store::{DeleteOptions, Patch, Preconditions, Revision, StoreError, View, Write, Written};
 use crate::time::{SimDuration, SimTime};
 use crate::wire::decode;
@@ -74,11 +74,10 @@ impl StaticPods {
     pub(super) fn look(&mut self, view: View<'_>, key: &Key) -> bool {
         let Some(own) = self.0.get_mut(key) else { return false };
         if let Some(mirror) = own.mirror(view, key) {
-            let foreign = |condition: &&crate::model::Condition| !KUBELET_CONDITIONS.contains(&condition.kind.as_str());
-            let others = mirror.status.conditions.iter().filter(foreign).cloned();
+            let others = mirror.status.conditions.iter().filter(is_foreign).cloned();
             let pod = Arc::make_mut(&mut own.pod);
             pod.meta.uid = mirror.meta.uid;
-            pod.status.conditions.retain(|condition| !foreign(&condition));
+            pod.status.conditions.retain(|condition| !is_foreign(&condition));
             pod.status.conditions.splice(0..0, others);
         }
         true
@@ -141,14 +140,9 @@ impl StaticPod {
         mirror
     }
 
-    /// Reports the pod to its mirror, or sees that there is one. Says when to look again, if nothing else happens.
-    pub(super) fn report(
-        &mut self,
-        worker: &mut PodWorker,
-        host: Option<Ipv4Addr>,
-        again: SimDuration,
-        cx: &mut Cx<'_>,
-    ) -> Option<SimDuration> {
+    /// Reports the pod to its mirror, or sees that there is one. Tells whether the last one that was made is not to be
+    /// seen yet: then somebody has to look again, should it never be.
+    pub(super) fn report(&mut self, worker: &mut PodWorker, host: Option<Ipv4Addr>, cx: &mut Cx<'_>) -> bool {
         if let Some(status) = current_status(worker, &self.pod, host, cx.now) {
             Arc::make_mut(&mut self.pod).status = status;
         }
@@ -161,15 +155,12 @@ impl StaticPod {
             if reported != Object::Pod(mirror.clone()) {
                 cx.write(Write::Patch(key, patch, Preconditions::uid(mirror.meta.uid)));
             }
-            return None;
+            return false;
         }
-        let node = view.node(self.pod.node.as_ref()?).filter(|node| !node.meta.deleting())?;
-        if self.asked {
-            return None;
-        }
-        // The last one that was made is not to be seen yet.
+        let node = self.pod.node.as_ref().and_then(|name| view.node(name)).filter(|node| !node.meta.deleting());
+        let Some(node) = node.filter(|_| !self.asked) else { return false };
         if view.revision() < self.made {
-            return Some(again);
+            return true;
         }
         let delete = mirror.map(|mirror| {
             let preconditions = Preconditions::uid(mirror.meta.uid);
@@ -178,7 +169,7 @@ impl StaticPod {
         let create = Write::Create(Object::Pod(Arc::new(self.reflection(node))));
         cx.background(delete.into_iter().chain([create]).collect());
         self.asked = true;
-        None
+        false
     }
 }
 

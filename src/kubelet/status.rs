@@ -10,7 +10,7 @@ use crate::model::{
     Condition, Container, ContainerState, ContainerStatus, Name, Phase, Pod, PodSpec, PodStatus, Truth,
 };
 use crate::model::{RestartPolicy, condition};
-use crate::store::patch::KUBELET_CONDITIONS;
+use crate::store::patch::is_foreign;
 use crate::time::SimTime;
 use std::net::Ipv4Addr;
 
@@ -40,12 +40,11 @@ pub fn generate(worker: &PodWorker, pod: &Pod, host: Option<Ipv4Addr>, now: SimT
             phase => phase,
         },
     };
-    let foreign = |condition: &&Condition| !KUBELET_CONDITIONS.contains(&condition.kind.as_str());
     let mut status = PodStatus {
         phase,
         reason,
         message,
-        conditions: pod.status.conditions.iter().filter(foreign).cloned().collect(),
+        conditions: pod.status.conditions.iter().filter(is_foreign).cloned().collect(),
         start_time: pod.status.start_time.or(Some(worker.start_time + worker.clock_ahead)),
         pod_ip: if spec.host_network && worker.sandbox { host } else { worker.address },
         host_ip: host,

@@ -184,18 +184,17 @@ impl Jobs {
                 let run = self.running.remove(&uid)?;
                 let begun = run.since;
                 let over = last_end(pod).map_or(now, |end| end.clamp(begun, now));
-                let useful = match ended {
-                    // What ran before the last restart was in vain; and one that was asked to end ended well too early.
-                    Some(Phase::Succeeded) if !pod.meta.deleting() => {
-                        last_start(pod).map_or(begun, |start| start.clamp(begun, over))
-                    }
-                    _ => run.cut_off(over, record),
-                };
-                record.jobs[at].lost += useful - begun;
-                if matches!(ended, Some(Phase::Succeeded)) && !pod.meta.deleting() {
+                // One that was asked to end ended well too early.
+                let lost = if ended == Some(Phase::Succeeded) && !pod.meta.deleting() {
+                    // What ran before the last restart was in vain.
+                    let useful = last_start(pod).map_or(begun, |start| start.clamp(begun, over));
                     record.jobs[at].work += over - useful;
-                }
-                Some(useful - begun)
+                    useful - begun
+                } else {
+                    run.cut_off(over, record) - begun
+                };
+                record.jobs[at].lost += lost;
+                Some(lost)
             }
         }
     }

@@ -86,6 +86,11 @@ pub const KUBELET_CONDITIONS: [&str; 7] = [
     "PodScheduled",
 ];
 
+/// Whether a pod's condition is somebody else's than its kubelet's.
+pub fn is_foreign(condition: &&Condition) -> bool {
+    !KUBELET_CONDITIONS.contains(&condition.kind.as_str())
+}
+
 impl Patch {
     /// Whether it writes only `status`.
     pub fn is_status(&self) -> bool {
@@ -192,13 +197,12 @@ impl Patch {
     fn apply_to_pod(&self, pod: &mut Pod) {
         match self {
             Patch::PodStatus(new) => {
-                let foreign = |c: &&Condition| !KUBELET_CONDITIONS.contains(&c.kind.as_str());
                 let mut status = (**new).clone();
                 let kept: Vec<Condition> = pod
                     .status
                     .conditions
                     .iter()
-                    .filter(foreign)
+                    .filter(is_foreign)
                     .filter(|c| condition::find(&status.conditions, &c.kind).is_none())
                     .cloned()
                     .collect();
